@@ -1,0 +1,1 @@
+"""Turns trained models into bundles and proves, in clinical units, that nothing was lost."""

@@ -1,0 +1,1 @@
+"""What is built into the graph: trunk, heads, trees as tensors, class activation maps."""

@@ -1,0 +1,1 @@
+"""Trains the synthetic stand-in model that ships with the app."""

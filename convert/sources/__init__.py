@@ -1,0 +1,1 @@
+"""One file a model family: trained weights to one ONNX graph."""

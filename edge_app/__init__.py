@@ -1,0 +1,1 @@
+"""The bedside app: from a scanner's video output to a live, image-derived eGFR readout."""

@@ -1,0 +1,1 @@
+"""A scanner made of physics, dressed in scanner screens, with known truth for every frame."""

@@ -1,0 +1,85 @@
+"""Scene: what was seen in a frame. Coordinates are pixels of the frame, (x, y), pixel centres integral."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import hypot
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sector:
+    """The part of the screen that is ultrasound image.
+
+    ``bbox`` is (x0, y0, x1, y1), x1 and y1 exclusive; ``outline`` is a closed polygon of (x, y);
+    ``mask`` is bool (H, W); ``confidence`` 0..1.
+    """
+
+    kind: SectorKind
+    bbox: tuple[int, int, int, int]
+    outline: tuple[Point, ...]
+    mask: NDArray[np.bool_] = field(repr=False)
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaliperPair:
+    """Two length markers that belong together; centres are sub-pixel."""
+
+    first: Point
+    second: Point
+    shape: Literal["plus", "cross"]
+    confidence: float  # 0..1
+
+    @property
+    def length_px(self) -> float:
+        """Distance between the two centres, pixels."""
+        return hypot(self.second[0] - self.first[0], self.second[1] - self.first[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Pixels per centimetre, and where that came from."""
+
+    px_per_cm: float
+    basis: Literal["ruler", "dicom", "operator"]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFault:
+    """One rule that failed; ``reason`` tells the operator what to do ('too dark: raise gain')."""
+
+    code: str
+    reason: str
+    hard: bool  # True: no number; False: number with low confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Measures inside the sector (clinic-and-paper 7.1) and the rules that failed."""
+
+    measures: dict[str, float]
+    faults: tuple[QualityFault, ...]
+    grade: Literal["diagnostic", "limited", "non-diagnostic"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What was seen in one frame. ``calipers``: longest kidney-length candidate first."""
+
+    frame_index: int
+    t_ms: float
+    size: tuple[int, int]  # width, height
+    signal: bool  # False: black, blue or colour-bar picture, nothing connected
+    frozen: bool  # the scanner's own freeze, seen in the video
+    synthetic: bool  # the picture carries the phantom's mark
+    sector: Sector | None
+    calipers: tuple[CaliperPair, ...]
+    scale: Scale | None

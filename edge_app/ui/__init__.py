@@ -1,0 +1,1 @@
+"""The window. PyQt6 enters by ui/_qt.py alone."""

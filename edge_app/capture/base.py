@@ -9,6 +9,12 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.errors import EchoGFRError
+
+
+class SourceError(EchoGFRError):
+    """A source of pictures cannot be opened, or failed while it was read."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScreenRegion:

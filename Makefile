@@ -1,0 +1,62 @@
+# Two commands do everything, set-up included: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt
+SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
+
+.PHONY: run test check lint types imports tests bench lock clean help
+
+help:
+	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
+	@echo "make test   set up, then check style, types and imports and run the tests"
+	@echo "make bench  measure what the README claims"
+	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
+	@echo "make clean  remove the virtual environment and every cache"
+
+$(VENV)/.for-run: $(SET_UP)
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@test -x $(PY) || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing EchoGFR into $(VENV) ..."
+	@$(PIP) -e '.[dicom]'
+	@touch $@
+
+$(VENV)/.for-test: $(VENV)/.for-run
+	@echo "Installing what the tests and the conversion tool need (PyTorch among it: minutes) ..."
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+run: $(VENV)/.for-run
+	@$(VENV)/bin/echogfr run
+
+test: check tests
+
+check: lint types imports
+
+lint: $(VENV)/.for-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.for-test
+	$(VENV)/bin/mypy engines convert edge_app
+
+imports: $(VENV)/.for-test
+	$(VENV)/bin/lint-imports --no-cache
+
+# One thread a library: the tests start processes of their own, and two cores are enough for all.
+tests: $(VENV)/.for-test
+	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest
+
+bench: $(VENV)/.for-test
+	@for script in tests/bench/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+# uv is needed for this one only: pip cannot lock for every Python at once.
+lock:
+	@{ sed -n '/^#/p' packaging/constraints.txt; \
+	   uv pip compile --quiet --universal --python-version 3.10 --no-header --no-emit-index-url \
+	      --no-annotate --extra dev --no-emit-package echogfr pyproject.toml; } > packaging/constraints.new
+	@mv packaging/constraints.new packaging/constraints.txt
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis out build dist

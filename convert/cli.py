@@ -1,0 +1,154 @@
+"""The command line ``echogfr-convert``: arguments to a plan, errors to one sentence, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from convert.extras import convert_libraries
+from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan, TrainingPlan
+from convert.progress import Progress
+from engines.errors import EchoGFRError, UsageError
+
+USER_ERROR, CANCELLED = 2, 130
+
+app = typer.Typer(
+    name="echogfr-convert",
+    help="Turn trained models into bundles, and prove in clinical units that nothing was lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+err = Console(stderr=True)
+out = Console()
+
+Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")]
+DataSet = Annotated[Path, typer.Argument(help="A data set: the folder that holds labels.csv and crops/.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def standin(
+    dataset: DataSet,
+    target: Annotated[Path, typer.Option("--out", help="Where the bundle will lie.")],
+    members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = TrainingPlan.members,
+    epochs: Annotated[int, typer.Option(help="Epochs of each member.")] = TrainingPlan.epochs,
+    seed: Annotated[int, typer.Option(help="Same seed, same data: same weights.")] = TrainingPlan.seed,
+    work: Annotated[Path | None, typer.Option(help="Keeps finished members; default: beside the bundle.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
+) -> None:
+    """Train the SYNTHETIC stand-in on a phantom data set and write its bundle."""
+    with _boundary(), convert_libraries("The stand-in cannot be trained"):
+        from convert.standin import build_standin
+
+        target = target.absolute()
+        plan = BuildPlan(
+            dataset=dataset,
+            bundle=target,
+            work=work or target.parent / f"{target.name}.work",
+            force=force,
+            training=TrainingPlan(members=members, epochs=epochs, seed=seed),
+            artifacts=_artifacts(without or []),
+        )
+        try:
+            with _progress() as progress:
+                manifest = build_standin(plan, progress)
+        except KeyboardInterrupt:
+            err.print(f"Cancelled: {target} is as it was; finished members are kept in {plan.work}.")
+            raise typer.Exit(CANCELLED) from None
+        out.print(f"Written: {target} ({manifest.title}, {len(manifest.artifacts)} artifacts).")
+    inspect(target)
+
+
+@app.command()
+def inspect(bundle: Bundle) -> None:
+    """Show all that a bundle holds, after verifying every file of it."""
+    with _boundary():
+        from convert.overview import overview
+        from engines.bundle import open_bundle
+
+        out.print(overview(open_bundle(bundle)))
+
+
+@app.command()
+def parity(
+    bundle: Bundle,
+    dataset: DataSet,
+    seed: Annotated[int, typer.Option(help="Draws the one crop a patient.")] = TrainingPlan.seed,
+) -> None:
+    """Compare a bundle's artifacts with fp32 again, on the test split of a data set."""
+    with _boundary(), convert_libraries("The parity cannot be measured"):
+        from convert.dataset import read_table
+        from convert.overview import parity_table
+        from convert.recheck import recheck
+        from engines.bundle import open_bundle
+
+        opened, table = open_bundle(bundle), read_table(dataset).split("test")
+        with _progress() as progress:
+            found = recheck(opened, table, seed, progress)
+        out.print(parity_table(found.parity))
+        total, auc = found.evaluation.bands[0], found.evaluation.auc
+        out.print(
+            f"fp32 on {found.evaluation.patients} patients, one crop each: r {found.evaluation.r[0]:.3f}, "
+            f"mean absolute error {total.mae:.1f}, bias {total.bias:+.1f}, "
+            f"AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
+            f"{100 * found.in_domain:.1f} % in domain; SYNTHETIC: {opened.manifest.synthetic}"
+        )
+        if not all(row.passed for row in found.parity):
+            raise typer.Exit(1)
+
+
+def _artifacts(without: list[str]) -> tuple[ArtifactKey, ...]:
+    names = {f"{precision}-{family}".removesuffix("-any"): (precision, family) for precision, family in ARTIFACTS}
+    unknown = [name for name in without if name not in names]
+    if unknown:
+        raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
+    return tuple(key for name, key in names.items() if name not in without)
+
+
+@contextmanager
+def _boundary() -> Iterator[None]:
+    """Turn an error that a person can act on into one sentence and exit code 2."""
+    try:
+        yield
+    except EchoGFRError as error:
+        rows = getattr(error, "rows", ())
+        if rows:
+            from convert.overview import parity_table
+
+            err.print(parity_table(rows))
+        err.print(error.sentence, style="red", soft_wrap=True, markup=False, highlight=False)
+        raise typer.Exit(USER_ERROR) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Yield a reporter that shows each stage as a bar with the time that remains."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=err) as bars:
+        tasks = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report

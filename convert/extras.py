@@ -1,0 +1,28 @@
+"""Says the cure where a library of the ``convert`` extra is missing, instead of a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engines.errors import UsageError
+
+LIBRARIES = frozenset({"torch", "onnx", "xgboost", "scipy", "matplotlib", "jinja2", "sympy", "onnxscript"})
+
+
+@contextmanager
+def convert_libraries(what: str) -> Iterator[None]:
+    """Import inside this context: a missing library becomes one sentence; ``what`` is what cannot be done.
+
+    Raises
+    ------
+    UsageError
+        A library of the extra is not installed. Chained to the import error.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in LIBRARIES:
+            raise
+        raise UsageError(what, f"{library} is not installed", "pip install 'echogfr[convert]'") from error

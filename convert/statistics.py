@@ -1,0 +1,138 @@
+"""Agreement, discrimination and conformal intervals; every array has one entry a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import atanh, ceil, floor, sqrt, tanh
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from convert.labels import band_label
+
+Vector = NDArray[np.float64]
+Z95 = 1.959963984540054
+KDIGO_EDGES = (15.0, 30.0, 45.0, 60.0, 90.0)
+BAND_MINIMUM = 50  # patients an interval band must rest on (clinic-and-paper 7.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Bland-Altman of prediction minus truth, mL/min/1.73 m2."""
+
+    label: str
+    patients: int
+    bias: float
+    sd: float
+    low: float  # limits of agreement: bias -/+ 1.96 sd
+    high: float
+    mae: float
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Area under the ROC curve with its 95 % DeLong interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """Signed residual quantiles by band of the predicted value; fields as ``engines.manifest.IntervalSpec``."""
+
+    edges: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    patients: tuple[int, ...]
+
+
+def pearson(first: Vector, second: Vector) -> tuple[float, float, float]:
+    """Return r and its 95 % interval by Fisher's z; zeros where one side is constant."""
+    if first.std() == 0 or second.std() == 0:
+        return 0.0, 0.0, 0.0
+    r = float(np.corrcoef(first, second)[0, 1])
+    if len(first) < 4 or abs(r) >= 1.0:
+        return r, r, r
+    half = Z95 / sqrt(len(first) - 3)
+    return r, tanh(atanh(r) - half), tanh(atanh(r) + half)
+
+
+def agreement(label: str, predicted: Vector, truth: Vector) -> Agreement:
+    """Return bias and limits of agreement (Bland and Altman 1986)."""
+    error = predicted - truth
+    bias, sd = float(error.mean()), float(error.std(ddof=1)) if len(error) > 1 else 0.0
+    mae = float(np.abs(error).mean())
+    return Agreement(label, len(error), bias, sd, bias - Z95 * sd, bias + Z95 * sd, mae)
+
+
+def agreement_by_band(predicted: Vector, truth: Vector, edges: Sequence[float] = KDIGO_EDGES) -> list[Agreement]:
+    """Return the agreement of all, and of each band of the TRUE value that holds a patient."""
+    rows = [agreement("all", predicted, truth)]
+    band = np.searchsorted(edges, truth, side="right")
+    for index in np.unique(band):
+        inside = band == index
+        rows.append(agreement(band_label(int(index), edges), predicted[inside], truth[inside]))
+    return rows
+
+
+def delong(scores: Vector, positive: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+    """Return AUCs (S,) and their covariance (S, S) of ``scores`` (S, N); higher means positive.
+
+    Mid-rank form (Sun and Xu 2014) of DeLong 1988. Needs two of each class at least.
+    """
+    yes, no = scores[:, positive], scores[:, ~positive]
+    m, n = yes.shape[1], no.shape[1]
+    both = stats.rankdata(np.hstack([yes, no]), axis=1)
+    rank_yes, rank_no = stats.rankdata(yes, axis=1), stats.rankdata(no, axis=1)
+    areas = both[:, :m].sum(axis=1) / (m * n) - (m + 1) / (2 * n)
+    by_yes, by_no = (both[:, :m] - rank_yes) / n, 1 - (both[:, m:] - rank_no) / m
+    covariance = np.atleast_2d(np.cov(by_yes)) / m + np.atleast_2d(np.cov(by_no)) / n
+    return np.asarray(areas, np.float64), np.asarray(covariance, np.float64)
+
+
+def area(score: Vector, positive: NDArray[np.bool_]) -> Area:
+    """Return AUC with its 95 % interval; (0.5, 0, 1) where a class has fewer than two."""
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return Area(0.5, 0.0, 1.0)
+    areas, covariance = delong(score[None], positive)
+    half = Z95 * sqrt(max(0.0, float(covariance[0, 0])))
+    return Area(float(areas[0]), max(0.0, float(areas[0]) - half), min(1.0, float(areas[0]) + half))
+
+
+def signed_quantiles(residuals: Vector, level: float) -> tuple[float, float]:
+    """Return the split-conformal (low, high) of truth minus prediction, half of 1 - level on each side.
+
+    Finite-sample ranks floor((n + 1) a/2) and ceil((n + 1) (1 - a/2)); the extremes where n is too small.
+    """
+    ordered, n = np.sort(residuals), len(residuals)
+    tail = (1.0 - level) / 2
+    low, high = floor((n + 1) * tail), ceil((n + 1) * (1.0 - tail))
+    return float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1])
+
+
+def conformal_bands(predicted: Vector, truth: Vector, level: float) -> Bands:
+    """Return conformal quantiles by band of the predicted value; bands of fewer than 50 patients are merged."""
+    edges = merge_edges(predicted, KDIGO_EDGES, BAND_MINIMUM)
+    band = np.searchsorted(edges, predicted, side="right")
+    residuals = truth - predicted
+    pairs = [signed_quantiles(residuals[band == index], level) for index in range(len(edges) + 1)]
+    counts = tuple(int((band == index).sum()) for index in range(len(edges) + 1))
+    return Bands(edges, tuple(low for low, _ in pairs), tuple(high for _, high in pairs), counts)
+
+
+def merge_edges(values: Vector, edges: Sequence[float], minimum: int) -> tuple[float, ...]:
+    """Return ``edges`` less those that leave a band with fewer than ``minimum`` values."""
+    kept = list(edges)
+    while kept:
+        counts = np.bincount(np.searchsorted(kept, values, side="right"), minlength=len(kept) + 1)
+        smallest = int(counts.argmin())
+        if counts[smallest] >= minimum:
+            break
+        left = counts[smallest - 1] if smallest > 0 else np.inf
+        right = counts[smallest + 1] if smallest < len(kept) else np.inf
+        kept.pop(smallest - 1 if left <= right else smallest)
+    return tuple(kept)

@@ -1,0 +1,223 @@
+"""Analyse a recording without a window: the live pipeline inline, one JSON object a frame, then a summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import IO, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from edge_app.capture.base import Frame, FrameSource
+from edge_app.capture.open import open_source
+from edge_app.live.messages import ModelSummary, Poles, SourceSummary
+from edge_app.live.model import ModelPlan, open_model
+from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
+from edge_app.live.report import FrameReport, ReadingReport, State
+from edge_app.snapshot import Shot, write_snapshot
+from engines.errors import UsageError
+from engines.kdigo import category_range
+
+LIVE_FRAMES = 300  # of a source that never ends: ten seconds at 30 frames/s
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzePlan:
+    """What ``echogfr analyze`` was asked for. None: no limit, no file, or the app's own choice."""
+
+    source: str
+    model: ModelPlan = field(default_factory=ModelPlan)
+    poles: Poles | None = None
+    jsonl: Path | None = None  # "-": standard output
+    snapshot: Path | None = None
+    max_frames: int | None = None
+    seconds: float | None = None  # of the stream's own time
+    allow_out_of_domain: bool = False
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BundleFacts(_Model):
+    """Which bundle gave the numbers."""
+
+    id: str
+    version: str
+    sha256: str  # of its manifest
+    synthetic: bool
+
+
+class MedianReading(_Model):
+    """Medians over all readings of the recording; eGFR in mL/min/1.73 m2."""
+
+    egfr: float
+    low: float
+    high: float
+    category_range: str
+    p_egfr_below_60: float
+
+
+class Summary(_Model):
+    """The last object of the output: the whole recording in numbers."""
+
+    summary: Literal[True] = True
+    frames: int
+    interrupted: bool
+    states: dict[State, int]
+    refusals: dict[str, int]  # frames by code
+    readings: int  # frames with a reading
+    median_reading: MedianReading | None
+    latency_ms: dict[str, dict[str, float]]  # by stage: p50, p95, p99
+    runtime: str
+    provider: str
+    precision: str
+    selection: tuple[str, ...]
+    bundle: BundleFacts
+    source: SourceSummary
+
+
+def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) -> Summary:
+    """Run a source through the pipeline; files appear complete or not at all.
+
+    Ctrl-C ends the recording early: the summary then says ``interrupted``.
+
+    Raises
+    ------
+    EchoGFRError
+        Source, bundle or an output file cannot be used.
+    """
+    tally = _Tally()
+    with open_model(plan.model) as model, open_source(plan.source) as source, _lines(plan.jsonl) as write:
+        pipeline = Pipeline(model.reader, PipelineSettings(plan.allow_out_of_domain))
+        if plan.poles is not None:
+            pipeline.set_poles(plan.poles)
+        try:
+            for frame in _frames(source, plan):
+                outcome = pipeline.process(frame)
+                write(outcome.report.model_dump_json())
+                tally.add(frame, outcome)
+                if progress is not None:
+                    progress(tally.frames)
+        except KeyboardInterrupt:
+            tally.interrupted = True
+        summary = _summary(tally, model.summary, source)
+        write(summary.model_dump_json())
+    if plan.snapshot is not None:
+        write_snapshot(tally.shot(plan), plan.snapshot)
+    return summary
+
+
+def _frames(source: FrameSource, plan: AnalyzePlan) -> Iterator[Frame]:
+    endless = source.info.live and plan.max_frames is None and plan.seconds is None
+    limit = LIVE_FRAMES if endless else plan.max_frames
+    count = 0
+    while limit is None or count < limit:
+        frame = source.read()
+        if frame is None or (plan.seconds is not None and frame.t_ms > plan.seconds * 1000):
+            return
+        yield frame
+        count += 1
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has been seen so far; keeps the one frame that the snapshot may show."""
+
+    frames: int = 0
+    interrupted: bool = False
+    states: Counter[State] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    readings: list[ReadingReport] = field(default_factory=list)
+    timings_ms: dict[str, list[float]] = field(default_factory=dict)
+    _shown: tuple[Frame, Outcome] | None = None
+
+    def add(self, frame: Frame, outcome: Outcome) -> None:
+        report = outcome.report
+        self.frames += 1
+        self.states[report.state] += 1
+        if report.refusal is not None:
+            self.refusals[report.refusal.code] += 1
+        if report.reading is not None:
+            self.readings.append(report.reading)
+        for stage, took_ms in report.timings_ms.items():
+            self.timings_ms.setdefault(stage, []).append(took_ms)
+        if report.reading is not None or not self.readings:
+            self._shown = frame, outcome
+
+    def shot(self, plan: AnalyzePlan) -> Shot:
+        if self._shown is None:
+            raise UsageError(f"{plan.snapshot} cannot be written", "the source gave no frame", "check the source")
+        frame, outcome = self._shown
+        return Shot(frame.pixels, outcome.sector, outcome.report)
+
+
+def _summary(tally: _Tally, model: ModelSummary, source: FrameSource) -> Summary:
+    info = source.info
+    return Summary(
+        frames=tally.frames,
+        interrupted=tally.interrupted,
+        states=dict(tally.states),
+        refusals=dict(tally.refusals.most_common()),
+        readings=len(tally.readings),
+        median_reading=_median(tally.readings),
+        latency_ms={stage: _percentiles(took) for stage, took in tally.timings_ms.items()},
+        runtime=model.runtime,
+        provider=model.provider,
+        precision=model.precision,
+        selection=model.selection,
+        bundle=BundleFacts(
+            id=model.bundle_id, version=model.version, sha256=model.sha256, synthetic=model.synthetic
+        ),
+        source=SourceSummary(uri=info.uri, title=info.title, live=info.live, fps=info.fps, size=info.size),
+    )
+
+
+def _median(readings: list[ReadingReport]) -> MedianReading | None:
+    if not readings:
+        return None
+    low, high = (median(getattr(reading, end) for reading in readings) for end in ("low", "high"))
+    return MedianReading(
+        egfr=median(reading.egfr for reading in readings),
+        low=low,
+        high=high,
+        category_range=category_range(low, high),
+        p_egfr_below_60=median(reading.p_egfr_below_60 for reading in readings),
+    )
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    found = np.percentile(values, PERCENTILES).tolist()
+    return {f"p{percent}": round(value, 3) for percent, value in zip(PERCENTILES, found, strict=True)}
+
+
+@contextmanager
+def _lines(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Give a function that writes a line; the file takes its name only when everything is in it."""
+    if path is None:
+        yield lambda line: None
+    elif str(path) == "-":
+        yield lambda line: _write(sys.stdout, line)
+    else:
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with unfinished.open("w", encoding="utf-8") as file:
+                yield lambda line: _write(file, line)
+            unfinished.replace(path)
+        except OSError as error:
+            cause = error.strerror or "the disk refuses"
+            raise UsageError(f"{path} cannot be written", cause, "choose another place") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _write(file: IO[str], line: str) -> None:
+    file.write(line + "\n")

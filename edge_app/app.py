@@ -1,0 +1,151 @@
+"""The composition root of ``echogfr run``: builds supervisor and window once, and owns quitting.
+
+Without a display the same window runs offscreen for a while, tells in lines what it shows, and saves one
+picture. PyQt6 is imported in ``run`` alone, so that the command line works without it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+from engines.manifest import Precision
+
+if TYPE_CHECKING:
+    from edge_app.ui._qt import QApplication
+    from edge_app.ui.main_window import MainWindow
+
+DEMO_SECONDS = 20.0  # long enough for the phantom to scan, freeze and measure at least once
+SCREENSHOT = Path("out") / "echogfr-first-light.png"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What ``echogfr run`` was asked for; None means: the app chooses and says what it chose."""
+
+    source: str = "phantom:"
+    bundle: Path | None = None  # None: the synthetic stand-in that is shipped
+    runtime: str | None = None
+    precision: Precision | None = None
+    allow_out_of_domain: bool = False
+    fullscreen: bool = False
+    offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
+    screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
+
+
+def run(options: RunOptions) -> int:
+    """Open the window and stay until it is closed; return the exit code.
+
+    Offscreen: 0 if a number came within the time, else 1.
+
+    Raises
+    ------
+    UsageError
+        PyQt6 is missing, or the picture cannot be saved.
+    """
+    seconds = options.offscreen_seconds
+    if seconds is None and not has_display():
+        seconds = DEMO_SECONDS
+    if seconds is not None:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    app = _application()
+    window = _window(options)
+    with _quitting(app, window):
+        return _show(app, window, options) if seconds is None else _demo(app, window, options, seconds)
+
+
+def has_display() -> bool:
+    """Whether a window can be opened: always but on a Unix without X or Wayland."""
+    asked = os.environ.get("QT_QPA_PLATFORM", "")
+    if sys.platform in ("win32", "darwin") or asked not in ("", "offscreen", "xcb", "wayland"):
+        return True
+    return asked != "offscreen" and any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _application() -> QApplication:
+    from edge_app.ui import theme
+    from edge_app.ui._qt import QApplication
+
+    running = QApplication.instance()
+    app = running if isinstance(running, QApplication) else QApplication(["echogfr"])
+    app.setApplicationName("EchoGFR")
+    theme.apply(app)
+    return app
+
+
+def _window(options: RunOptions) -> MainWindow:
+    from edge_app.live.messages import WorkerPlan
+    from edge_app.live.supervisor import Supervisor
+    from edge_app.ui.main_window import MainWindow
+
+    plan = WorkerPlan(
+        source=options.source,
+        bundle=str(options.bundle) if options.bundle is not None else None,
+        runtime=options.runtime,
+        precision=options.precision,
+        allow_out_of_domain=options.allow_out_of_domain,
+    )
+    return MainWindow(Supervisor(plan))
+
+
+def _show(app: QApplication, window: MainWindow, options: RunOptions) -> int:
+    window.start()
+    if options.fullscreen:
+        window.showFullScreen()
+    else:
+        window.show()
+    return app.exec()
+
+
+def _demo(app: QApplication, window: MainWindow, options: RunOptions, seconds: float) -> int:
+    from edge_app.ui._qt import QTimer
+    from edge_app.ui.narrator import Narrator
+    from edge_app.ui.screenshot import grab_masked, save
+
+    _say(f"No display: the window runs offscreen for {seconds:g} s on {options.source}")
+    narrator = Narrator(window, _say)
+    window.start()
+    window.show()
+    QTimer.singleShot(round(1000 * seconds), app.quit)
+    code = app.exec()
+    path = options.screenshot or SCREENSHOT
+    save(narrator.picture or grab_masked(window), path)
+    _say(f"Picture of the window, identity masked: {path}")
+    if code == 0 and narrator.readings == 0:
+        _say(f"No number came within {seconds:g} s; the lines above say why.")
+        return 1
+    return code
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def _quitting(app: QApplication, window: MainWindow) -> Iterator[None]:
+    """End in order on a signal or an error in a slot: no process and no shared memory may outlive the window."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        app.exit(128 + number)
+
+    def on_error(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        traceback.print_exception(kind, value, trace)  # a defect of ours: PyQt would abort and leave the worker
+        app.exit(70)  # EX_SOFTWARE
+
+    before, sys.excepthook = sys.excepthook, on_error
+    handlers = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        window.close()
+        sys.excepthook = before
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

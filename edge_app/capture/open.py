@@ -1,0 +1,73 @@
+"""From a source's name to the source: phantom:, file:, dicom:, folder:, or a bare path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_app.capture.base import FrameSource, SourceError
+
+SCHEMES = ("phantom", "file", "dicom", "folder")
+EXAMPLES = "write phantom:, file:PATH, dicom:PATH, folder:PATH or a path"
+
+
+def open_source(uri: str, *, realtime: bool = False) -> FrameSource:
+    """Return the source that ``uri`` names, not yet entered.
+
+    Parameters
+    ----------
+    uri : str
+        ``phantom:OPTIONS``, ``file:PATH`` (video or still), ``dicom:PATH``, ``folder:PATH``, or a bare
+        path, whose kind is then found out.
+    realtime : bool
+        True: recorded sources give their frames at the speed at which they were recorded.
+
+    Raises
+    ------
+    SourceError
+        The name is not understood. What is wrong with the file itself is said on entering.
+    """
+    scheme, path = split(uri)
+    if scheme == "phantom":
+        from edge_app.capture.phantom import PhantomSource, parse_plan
+
+        return PhantomSource(parse_plan(uri, realtime=realtime))
+    if scheme == "folder":
+        from edge_app.capture.folder import FolderSource
+
+        return FolderSource(path, realtime=realtime)
+    if scheme == "dicom":
+        from edge_app.capture.dicom import DicomSource
+
+        return DicomSource(path, realtime=realtime)
+    from edge_app.capture.video import StillSource, VideoSource, is_still
+
+    return StillSource(path) if is_still(path) else VideoSource(path, realtime=realtime)
+
+
+def split(uri: str) -> tuple[str, Path]:
+    """Return scheme and path of a source's name; a bare path gets its scheme from what lies there."""
+    if not uri.strip():
+        raise SourceError("No source can be opened", "no name was given", EXAMPLES)
+    scheme, colon, rest = uri.partition(":")
+    if colon and scheme.lower() in SCHEMES:
+        return scheme.lower(), _path(scheme.lower(), rest, uri)
+    path = Path(uri).expanduser()
+    if "://" in uri and not path.exists():
+        raise SourceError(f"{uri} cannot be opened", f"{scheme}: is no source that this version knows", EXAMPLES)
+    return _kind(path), path
+
+
+def _path(scheme: str, rest: str, uri: str) -> Path:
+    if scheme == "phantom":
+        return Path()
+    if not rest:
+        raise SourceError(f"{uri} cannot be opened", "it names no path", EXAMPLES)
+    return Path(rest[2:] if rest.startswith("///") else rest).expanduser()
+
+
+def _kind(path: Path) -> str:
+    from edge_app.capture.dicom import looks_like_dicom
+
+    if path.is_dir():
+        return "folder"
+    return "dicom" if looks_like_dicom(path) else "file"

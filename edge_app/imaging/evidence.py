@@ -1,0 +1,78 @@
+"""Evidence: a small grey picture of the last frames, in which the moving ultrasound image stands out from the screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+WORK_ROWS = 288
+"""Rows of the small picture. A sector's edge is then found to about 1/300 of the picture's height."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What the sector is found in, at ``WORK_ROWS`` rows.
+
+    ``brightest`` and ``movement`` are uint8 (h, w): the brightest value of each pixel over the pictures looked at, and
+    how much it changed over them. ``factor`` is frame pixels per small pixel. ``pictures`` is how many were looked at.
+    """
+
+    brightest: NDArray[np.uint8]
+    movement: NDArray[np.uint8]
+    factor: float
+    pictures: int
+
+
+def shrink(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """Return the brightest channel of ``pixels`` (H, W, 3), area-averaged to ``WORK_ROWS`` rows, and the factor."""
+    factor = max(1.0, pixels.shape[0] / WORK_ROWS)
+    width, height = round(pixels.shape[1] / factor), round(pixels.shape[0] / factor)
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return brightest_channel(small), factor
+
+
+def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return max(R, G, B), uint8 (H, W), of RGB ``pixels`` (H, W, 3): grey stays grey, a pure colour becomes white."""
+    red, green, blue = cv2.split(pixels)
+    return np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
+
+
+class EvidenceMemory:
+    """The small pictures of the last moments, at most ``depth`` of them, at least ``gap_ms`` apart."""
+
+    def __init__(self, depth: int = 8, gap_ms: float = 90.0) -> None:
+        self._pictures: deque[NDArray[np.uint8]] = deque(maxlen=depth)
+        self._gap_ms = gap_ms
+        self._last_ms = -float("inf")
+        self._factor = 1.0
+
+    def clear(self) -> None:
+        """Forget everything, as after a change of layout."""
+        self._pictures.clear()
+        self._last_ms = -float("inf")
+
+    def add(self, pixels: NDArray[np.uint8], t_ms: float) -> bool:
+        """Take a picture in where the last is old enough; a change of size clears the memory. True: taken."""
+        if self._pictures and t_ms - self._last_ms < self._gap_ms:
+            return False
+        small, factor = shrink(pixels)
+        if self._pictures and self._pictures[-1].shape != small.shape:
+            self._pictures.clear()
+        self._pictures.append(small)
+        self._factor, self._last_ms = factor, t_ms
+        return True
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def evidence(self) -> Evidence:
+        """Return what is remembered; at least one picture must have been added."""
+        stack = list(self._pictures)
+        brightest, darkest = stack[0], stack[0]
+        for picture in stack[1:]:
+            brightest, darkest = np.maximum(brightest, picture), np.minimum(darkest, picture)
+        return Evidence(brightest, brightest - darkest, self._factor, len(stack))

@@ -1,0 +1,238 @@
+"""Glyph: one candidate looked at closely: its exact centre, its four arms, its colour, and whether it is a glyph at all.
+
+An 'x' is turned by 45 degrees first, so that one set of measures serves both shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import atan2, degrees, hypot, sqrt
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.strokes import THICKEST, Candidate, Shape, chroma, stroke_map
+
+Patch = NDArray[np.float32]
+Hue = Literal["grey", "red", "yellow", "green", "cyan", "blue", "magenta"]
+HUES: tuple[Hue, ...] = ("red", "yellow", "green", "cyan", "blue", "magenta")
+
+
+@dataclass(frozen=True, slots=True)
+class Glyph:
+    """A '+' or 'x' that was drawn: centre in frame pixels (sub-pixel), half length of its arms, colour, confidence."""
+
+    x: float
+    y: float
+    shape: Shape
+    reach: float
+    level: float  # how far its strokes stand over their surroundings, grey levels
+    hue: Hue
+    confidence: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class GlyphRules:
+    """What makes four arms a glyph. Shares are of the arms' level, lengths of the arms' median length."""
+
+    dimmest_arm: float = 0.4
+    shortest_arm: float = 0.55
+    longest_arm: float = 1.8
+    lopsided: float = 0.55  # shorter over longer of two opposite arms
+    open_ends: int = 3  # arms after whose end the stroke does not go on
+    clean_third: float = 0.30  # third cleanest of the four spaces between arms: how bright it may be
+    clean_all: float = 0.42  # mean of the four spaces
+    thickest: float = 0.62  # stroke width over arm length
+    least_level: float = 28.0
+    rough: float = 0.42  # spread of brightness along an arm
+
+
+RULES = GlyphRules()
+SPAN = 2.6  # half size of the patch looked at, in candidate reaches
+
+
+def look_closely(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules = RULES) -> Glyph | None:
+    """Return the glyph at ``candidate`` in RGB uint8 (H, W, 3) ``pixels``, or None where there is none."""
+    oblique = candidate.shape == "cross"
+    half = int(SPAN * candidate.reach * (sqrt(2) if oblique else 1.0)) + 4
+    x0, y0 = round(candidate.x) - half, round(candidate.y) - half
+    colours = _cut(pixels, x0, y0, 2 * half + 1)
+    factor = max(1.0, pixels.shape[0] / 720)
+    grey = chroma(colours) if candidate.coloured else brightest_channel(colours)
+    strokes = stroke_map(grey, round(THICKEST * factor)).astype(np.float32)
+    place = candidate.x - x0, candidate.y - y0
+    reach = candidate.reach
+    for _ in range(3):
+        turned = _turned(strokes, place) if oblique else strokes
+        length = reach * sqrt(2) if oblique else reach
+        moved = _centre(turned, place, length)
+        if moved is None or hypot(moved[0] - place[0], moved[1] - place[1]) > 1.2 * length + 1:
+            return None
+        place = _turned_back(moved, place) if oblique else moved
+        arms = _Arms(_turned(strokes, place) if oblique else strokes, place, length)
+        if arms.level < rules.least_level:
+            return None
+        length = min(arms.length, 2.0 * length)
+        reach = length / sqrt(2) if oblique else length
+    arms = _Arms(_turned(strokes, place) if oblique else strokes, place, length)
+    confidence = arms.confidence(rules)
+    if confidence <= 0:
+        return None
+    hue = _hue(colours, strokes, arms.level)
+    return Glyph(place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence)
+
+
+def _cut(pixels: NDArray[np.uint8], x0: int, y0: int, side: int) -> NDArray[np.uint8]:
+    """Return the square patch at (x0, y0), its pixels repeated outwards where the picture ends."""
+    height, width = pixels.shape[:2]
+    rows = np.clip(np.arange(y0, y0 + side), 0, height - 1)
+    columns = np.clip(np.arange(x0, x0 + side), 0, width - 1)
+    return np.ascontiguousarray(pixels[rows[:, None], columns])
+
+
+def _turned(strokes: Patch, place: tuple[float, float]) -> Patch:
+    """Return the patch turned by 45 degrees around ``place``: an 'x' becomes a '+'."""
+    matrix = cv2.getRotationMatrix2D(place, 45.0, 1.0)
+    return np.asarray(cv2.warpAffine(strokes, matrix, strokes.shape[::-1], flags=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _turned_back(moved: tuple[float, float], place: tuple[float, float]) -> tuple[float, float]:
+    """Return where a point of the turned patch lies in the patch as it was."""
+    dx, dy = moved[0] - place[0], moved[1] - place[1]
+    half = sqrt(0.5)
+    return place[0] + half * (dx - dy), place[1] + half * (dx + dy)
+
+
+def _centre(strokes: Patch, place: tuple[float, float], length: float) -> tuple[float, float] | None:
+    """Return the crossing of the upright and the level stroke near ``place``, each weighed by its brightness."""
+    width = max(1.6, 0.42 * length)
+    x = _stroke_position(strokes, place, length, width)
+    y = _stroke_position(strokes.T, place[::-1], length, width)
+    return None if x is None or y is None else (x, y)
+
+
+def _stroke_position(strokes: Patch, place: tuple[float, float], length: float, width: float) -> float | None:
+    """Return the x of the upright stroke that passes ``place`` = (x, y): the mean of its two arms."""
+    ys, xs = np.arange(strokes.shape[0]) - place[1], np.arange(strokes.shape[1]) - place[0]
+    across = np.abs(xs) <= width
+    positions = []
+    for low, high in ((-0.95 * length, -0.4 * length), (0.4 * length, 0.95 * length)):
+        along = (ys >= low) & (ys <= high)
+        arm = strokes[along][:, across]
+        if arm.size == 0:
+            return None
+        weight = np.clip(arm - 0.45 * float(arm.max()), 0, None).sum(axis=0)
+        if weight.sum() <= 0:
+            return None
+        positions.append(float((weight * xs[across]).sum() / weight.sum()))
+    return place[0] + sum(positions) / 2
+
+
+class _Arms:
+    """Measures of four upright arms around ``place``: profiles along them, the spaces between, what follows them."""
+
+    def __init__(self, strokes: Patch, place: tuple[float, float], length: float) -> None:
+        self._strokes, self._place, self._looked = strokes, place, length
+        self._aside = max(1.0, 0.18 * length)
+        reach = np.arange(0.0, 2.3 * length + 2, 0.5, dtype=np.float32)
+        self._reach = reach
+        self.profiles = [self._profile(dx, dy) for dx, dy in ((1, 0), (0, 1), (-1, 0), (0, -1))]
+        stretch = (reach >= 0.45 * length) & (reach <= 0.8 * length)
+        self.levels = [float(np.median(p[stretch])) for p in self.profiles]
+        self.level = float(np.median(self.levels))
+        self.lengths = [self._end(p, level) for p, level in zip(self.profiles, self.levels, strict=True)]
+        self.length = max(2.0, float(np.median(self.lengths)))
+
+    def _sample(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        mapped = cv2.remap(self._strokes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+        return np.asarray(mapped, dtype=np.float32)
+
+    def _profile(self, dx: int, dy: int) -> NDArray[np.float32]:
+        """Return the brightest stroke value across the arm's width, at every half pixel along it."""
+        aside = np.linspace(-self._aside, self._aside, 5, dtype=np.float32)[:, None]
+        x = np.float32(self._place[0]) + dx * self._reach[None] + dy * aside
+        y = np.float32(self._place[1]) + dy * self._reach[None] + dx * aside
+        return np.asarray(self._sample(x.astype(np.float32), y.astype(np.float32)).max(axis=0), dtype=np.float32)
+
+    def _end(self, profile: NDArray[np.float32], level: float) -> float:
+        """Return where the arm ends: the first place past its middle that is less than half as bright."""
+        past = self._reach > 0.55 * self._looked
+        dark = np.flatnonzero(past & (profile < 0.5 * level))
+        return float(self._reach[dark[0]] if len(dark) else self._reach[-1])
+
+    def spaces(self) -> list[float]:
+        """Return the mean brightness of the four spaces between the arms, as share of the level, cleanest first."""
+        steps = np.array([0.45, 0.6, 0.75, 0.9], dtype=np.float32) * np.float32(self.length)
+        u, v = (g.ravel() for g in np.meshgrid(steps, steps))
+        means = []
+        for sx, sy in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+            x, y = np.float32(self._place[0]) + sx * u, np.float32(self._place[1]) + sy * v
+            means.append(float(self._sample(x[None], y[None]).mean()) / self.level)
+        return sorted(means)
+
+    def width(self) -> float:
+        """Return the mean width of the strokes at half their brightness, pixels."""
+        aside = np.arange(-self.length, self.length + 0.25, 0.25, dtype=np.float32)
+        widths = []
+        for (dx, dy), level in zip(((1, 0), (0, 1), (-1, 0), (0, -1)), self.levels, strict=True):
+            at = 0.65 * self.length
+            x = np.float32(self._place[0] + dx * at) + dy * aside
+            y = np.float32(self._place[1] + dy * at) + dx * aside
+            widths.append(0.25 * float((self._sample(x[None], y[None]) > 0.5 * level).sum()))
+        return float(np.mean(widths))
+
+    def open_ends(self) -> int:
+        """Return after how many arms the stroke does not simply go on."""
+        opened = 0
+        for profile, end in zip(self.profiles, self.lengths, strict=True):
+            after = profile[(self._reach > end + 0.15 * self.length) & (self._reach < end + 0.55 * self.length)]
+            opened += bool(len(after) and float(np.mean(after)) < 0.5 * self.level)
+        return opened
+
+    def confidence(self, rules: GlyphRules) -> float:
+        """Return 0 where a rule is broken, else how clean the glyph is, up to 1."""
+        if min(self.levels) < rules.dimmest_arm * max(self.levels):
+            return 0.0
+        ratios = [length / self.length for length in self.lengths]
+        if min(ratios) < rules.shortest_arm or max(ratios) > rules.longest_arm:
+            return 0.0
+        for one, other in ((0, 2), (1, 3)):
+            if min(ratios[one], ratios[other]) < rules.lopsided * max(ratios[one], ratios[other]):
+                return 0.0
+        spaces = self.spaces()
+        if spaces[2] > rules.clean_third or float(np.mean(spaces)) > rules.clean_all:
+            return 0.0
+        if self.open_ends() < rules.open_ends or self.width() > rules.thickest * self.length:
+            return 0.0
+        rough = self._roughness()
+        if rough > rules.rough:
+            return 0.0
+        clean = 1.0 - float(np.mean(spaces)) - 0.5 * rough
+        return float(np.clip(clean * min(1.0, 0.6 + self.level / 200.0), 0.05, 1.0))
+
+    def _roughness(self) -> float:
+        """Return the largest spread of brightness along an arm, as share of its level: tissue is rough, ink is not."""
+        inner = self._reach >= 0.4 * self.length
+        spreads = []
+        for profile, end, level in zip(self.profiles, self.lengths, self.levels, strict=True):
+            arm = profile[inner & (self._reach <= min(end, 1.2 * self.length) - 0.75)]
+            spreads.append(float(np.std(arm)) / max(1.0, level) if len(arm) > 1 else 0.0)
+        return max(spreads)
+
+
+def _hue(colours: NDArray[np.uint8], strokes: Patch, level: float) -> Hue:
+    """Return the colour of the strokes, from the mean of their pixels (chroma smears, its direction stays)."""
+    side = strokes.shape[0]
+    ys, xs = np.mgrid[:side, :side]
+    middle = np.hypot(xs - side // 2, ys - side // 2) < 0.45 * side
+    drawn = (strokes > 0.6 * level) & middle
+    if not drawn.any():
+        return "grey"
+    red, green, blue = (float(v) for v in colours[drawn].reshape(-1, 3).mean(axis=0))
+    if max(red, green, blue) - min(red, green, blue) < 0.16 * max(red, green, blue, 1.0):
+        return "grey"
+    angle = degrees(atan2(sqrt(3) * (green - blue), 2 * red - green - blue)) % 360
+    return HUES[round(angle / 60) % 6]

@@ -1,0 +1,186 @@
+"""Messages between the window and the scanner worker: small, frozen, JSON on the wire.
+
+Up (worker to window): ``Heartbeat`` and ``NeedRing`` are the link's own and stop at the supervisor;
+``Started``, ``Report``, ``Ended`` and ``Failed`` go on to the window, joined by ``Lost`` and
+``Recovered``, which the supervisor itself says. Down: ``Command``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from edge_app.live.report import FrameReport
+from engines.manifest import Precision
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Poles(_Message):
+    """The two ends of the kidney as the operator placed them: pixels of the frame, (x, y) each."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+class WorkerPlan(_Message):
+    """Everything that the scanner worker needs to know at its start."""
+
+    source: str  # as ``edge_app.capture.open.open_source`` takes it
+    bundle: str | None = None  # directory; None: the bundle that ships with the app
+    runtime: str | None = None  # None: the best one that this machine has
+    precision: Precision | None = None
+    allow_out_of_domain: bool = False
+    generation: int = 0  # of the first report; the supervisor counts on across restarts
+
+
+class SourceSummary(_Message):
+    """What the source says of itself."""
+
+    uri: str
+    title: str
+    live: bool
+    fps: float | None
+    size: tuple[int, int] | None  # width, height, pixels
+
+
+class ModelSummary(_Message):
+    """What produces the numbers; shown on screen and kept with each of them."""
+
+    bundle_id: str
+    version: str
+    title: str
+    sha256: str  # of the bundle's manifest
+    synthetic: bool
+    members: int
+    runtime: str  # "onnxruntime"
+    provider: str  # "CPUExecutionProvider 1.31.1"
+    precision: Precision
+    selection: tuple[str, ...]  # why this runtime and precision, and what became of the others
+    limits: tuple[str, ...]  # sentences shown at the point of use
+
+
+class Started(_Message):
+    """The worker runs: the source is open, and the model ready, or None if it has Failed."""
+
+    kind: Literal["started"] = "started"
+    pid: int
+    source: SourceSummary
+    model: ModelSummary | None
+
+
+class Report(_Message):
+    """What became of one frame.
+
+    ``crop_rgb`` is what the model read, ``crop_size`` (width, height) RGB bytes; both None where this
+    report brings no new crop (nothing was read, or the frozen crop was read before).
+    """
+
+    kind: Literal["report"] = "report"
+    report: FrameReport
+    crop_rgb: bytes | None = Field(default=None, repr=False)
+    crop_size: tuple[int, int] | None = None
+
+
+class Ended(_Message):
+    """The source has no more frames; its last picture is held and still answers to handles."""
+
+    kind: Literal["ended"] = "ended"
+    frames: int
+
+
+class Lost(_Message):
+    """No trustworthy picture at present; whatever number stands on screen must go."""
+
+    kind: Literal["lost"] = "lost"
+    cause: Literal["worker_died", "worker_silent", "no_frames"]
+    reason: str
+
+
+class Recovered(_Message):
+    """Pictures come again from the same worker (a restarted one says ``Started``)."""
+
+    kind: Literal["recovered"] = "recovered"
+    after_ms: float
+
+
+class Failed(_Message):
+    """Something will not work by itself any more; ``sentence`` says what, why, and what to do.
+
+    ``model``: the preview goes on without numbers. ``source`` and ``worker``: nothing goes on.
+    """
+
+    kind: Literal["failed"] = "failed"
+    scope: Literal["model", "source", "worker"]
+    sentence: str
+
+
+class Heartbeat(_Message):
+    """The worker's sign of life, ten times a second; ``frames`` counts the frames captured."""
+
+    kind: Literal["heartbeat"] = "heartbeat"
+    frames: int
+
+
+class NeedRing(_Message):
+    """The worker has a frame of ``frame_bytes`` and no ring whose slots hold it."""
+
+    kind: Literal["need_ring"] = "need_ring"
+    frame_bytes: int
+
+
+class SetPoles(_Message):
+    """Use these poles instead of the scanner's calipers until they are cleared."""
+
+    kind: Literal["set_poles"] = "set_poles"
+    poles: Poles
+    generation: int = 0  # the supervisor fills it in
+
+
+class ClearPoles(_Message):
+    """Go back to the scanner's own calipers."""
+
+    kind: Literal["clear_poles"] = "clear_poles"
+    generation: int = 0  # the supervisor fills it in
+
+
+class UseRing(_Message):
+    """Write frames to this ring from now on; the window owns and unlinks it."""
+
+    kind: Literal["use_ring"] = "use_ring"
+    name: str
+
+
+class Stop(_Message):
+    """End in order."""
+
+    kind: Literal["stop"] = "stop"
+
+
+Message = Started | Report | Ended | Lost | Recovered | Failed
+UpMessage = Started | Report | Ended | Failed | Heartbeat | NeedRing
+Command = SetPoles | ClearPoles | Stop
+DownMessage = SetPoles | ClearPoles | Stop | UseRing
+
+_UP: TypeAdapter[UpMessage] = TypeAdapter(Annotated[UpMessage, Field(discriminator="kind")])
+_DOWN: TypeAdapter[DownMessage] = TypeAdapter(Annotated[DownMessage, Field(discriminator="kind")])
+
+
+def encode(message: UpMessage | DownMessage) -> bytes:
+    """Return the JSON bytes of a message."""
+    return message.model_dump_json().encode()
+
+
+def decode_up(raw: bytes) -> UpMessage:
+    """Read a message of the worker; raises ``pydantic.ValidationError`` if it is none."""
+    return _UP.validate_json(raw)
+
+
+def decode_down(raw: bytes) -> DownMessage:
+    """Read a message of the window; raises ``pydantic.ValidationError`` if it is none."""
+    return _DOWN.validate_json(raw)

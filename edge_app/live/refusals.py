@@ -1,0 +1,41 @@
+"""Refusals: every reason for which a frame gets no number, and what the operator does about it.
+
+The codes are stable: they stand in records and in the output of ``echogfr analyze``. The order of the
+table is the order in which a frame is judged; the first that applies is said.
+"""
+
+from __future__ import annotations
+
+from edge_app.imaging.scene import QualityFault
+from edge_app.live.report import Refusal
+
+REASONS: dict[str, str] = {
+    "no_signal": "No picture comes from the scanner: check its video output, the cable and the grabber.",
+    "no_sector": "No ultrasound image is seen on this screen: show the full B-mode image, without menus over it.",
+    "no_calipers": "No length markers are seen: freeze and measure the kidney length pole to pole, or place the two "
+    "handles.",
+    "calipers_outside": "The length markers are not on the ultrasound image: measure the kidney inside the image.",
+    "poles_outside": "A handle is not on the ultrasound image: place both on the ends of the kidney.",
+    "length_implausible": "The marked length is no kidney's ({detail}): mark the kidney from pole to pole.",
+    "crop_impossible": "The picture cannot be cropped between the markers: {detail}.",
+    "quality_*": "The picture is not good enough: {detail}.",  # quality_<rule>, hard faults only
+    "synthetic_model": "The model is a synthetic stand-in, which reads only the phantom's pictures: load a trained "
+    "bundle to read patients.",
+    "phantom_picture": "This is the phantom's synthetic picture, which a trained model does not read: connect a "
+    "scanner, or load the synthetic stand-in.",
+    "no_model": "No model is loaded, so there are no numbers: choose a bundle that opens.",
+    "busy": "The model is still reading an earlier frame: hold still.",
+    "model_failed": "The model could not read this frame: {detail}.",
+    "out_of_domain": "This picture is unlike those that the model was made for (distance {detail}): optimise the "
+    "view of the kidney and measure again.",
+}
+
+
+def refuse(code: str, detail: str = "") -> Refusal:
+    """Return the refusal of a code; ``detail`` fills the gap in its reason, if it has one."""
+    return Refusal(code=code, reason=REASONS[code].format(detail=detail.rstrip(".")))
+
+
+def refuse_quality(fault: QualityFault) -> Refusal:
+    """Return the refusal of a hard quality fault: ``quality_`` and its code."""
+    return Refusal(code=f"quality_{fault.code}", reason=REASONS["quality_*"].format(detail=fault.reason.rstrip(".")))

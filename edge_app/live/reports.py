@@ -1,0 +1,54 @@
+"""From what the rooms know to what a report says: plain numbers, all of them finite."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from edge_app.imaging.scene import CaliperPair, Quality, Sector
+from edge_app.live.report import QualityReport, ReadingReport, SectorReport
+from engines.reading import Reading
+
+
+def sector(found: Sector | None) -> SectorReport | None:
+    """Return the report of a sector; its mask stays behind."""
+    if found is None:
+        return None
+    return SectorReport(bbox=found.bbox, kind=found.kind, confidence=found.confidence, outline=found.outline)
+
+
+def calipers(found: tuple[CaliperPair, ...]) -> tuple[tuple[float, float, float, float], ...]:
+    """Return x1, y1, x2, y2 of each pair."""
+    return tuple((*pair.first, *pair.second) for pair in found)
+
+
+def quality(found: Quality | None) -> QualityReport | None:
+    """Return the report of the quality; measures that are not finite are left out."""
+    if found is None:
+        return None
+    measures = {name: float(value) for name, value in found.measures.items() if isfinite(value)}
+    faults = tuple((fault.code, fault.reason) for fault in found.faults)
+    return QualityReport(grade=found.grade, faults=faults, measures=measures)
+
+
+def reading(found: Reading | None) -> ReadingReport | None:
+    """Return the report of a reading."""
+    if found is None:
+        return None
+    return ReadingReport(
+        egfr=found.egfr,
+        low=found.low,
+        high=found.high,
+        level=found.level,
+        spread=found.spread,
+        category_range=found.category_range,
+        p_egfr_below_60=found.p_egfr_below_60,
+        heads_agree=found.heads_agree,
+        members=found.members,
+        domain_distance=found.domain_distance,
+        in_domain=found.in_domain,
+        synthetic=found.synthetic,
+        runtime=found.runtime,
+        precision=found.precision,
+        bundle=found.bundle,
+        cam=None if found.cam is None else tuple(tuple(row) for row in found.cam.tolist()),
+    )

@@ -1,0 +1,98 @@
+"""Snapshot: one frame with what was found and said, identity masked, as PNG."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging.redact import mask_identity
+from edge_app.imaging.scene import Sector
+from edge_app.live.report import FrameReport
+from engines.errors import UsageError
+
+SECTOR = (90, 160, 230)  # RGB; colours of the drawing
+CROP = (255, 170, 60)
+MARKERS = (90, 230, 140)
+TEXT = (225, 225, 225)
+LINE_PX = 22  # height of a line of the caption
+MARKER_PX = 14
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_SCALE = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A frame, uint8 (H, W, 3) RGB, its sector if one was found, and its report."""
+
+    pixels: NDArray[np.uint8]
+    sector: Sector | None
+    report: FrameReport
+
+
+def write_snapshot(shot: Shot, path: Path) -> None:
+    """Write the PNG, whole or not at all; raises ``UsageError`` if that fails."""
+    good, png = cv2.imencode(".png", cv2.cvtColor(draw(shot), cv2.COLOR_RGB2BGR))
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if not good:
+            raise OSError(0, "the picture cannot be encoded")
+        unfinished.write_bytes(png.tobytes())
+        unfinished.replace(path)
+    except OSError as error:
+        cause = error.strerror or "the disk refuses"
+        raise UsageError(f"{path} cannot be written", cause, "choose another place") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def draw(shot: Shot) -> NDArray[np.uint8]:
+    """Return the masked frame with sector, markers and crop, and the caption below it, RGB."""
+    picture = mask_identity(shot.pixels, shot.sector)
+    _draw_found(picture, shot.report)
+    lines = caption(shot.report)
+    band = np.zeros((LINE_PX * len(lines) + LINE_PX // 2, picture.shape[1], 3), np.uint8)
+    for row, line in enumerate(lines):
+        cv2.putText(band, line, (8, LINE_PX * (row + 1) - 4), FONT, FONT_SCALE, TEXT, 1, cv2.LINE_AA)
+    return np.vstack([picture, band])
+
+
+def caption(report: FrameReport) -> list[str]:
+    """Return what is said of the frame, ASCII lines: frame and time first, never a number without them."""
+    lines = [f"frame {report.frame}, {report.t_ms / 1000:.2f} s, {report.state}"]
+    reading = report.reading
+    if reading is not None:
+        lines.append(f"image-derived eGFR estimate (research use) {reading.egfr:.0f} mL/min/1.73 m2,")
+        lines.append(f"{reading.level:.0%} interval {reading.low:.0f} to {reading.high:.0f}, {reading.category_range}")
+        lines.append(f"P(eGFR<60) {reading.p_egfr_below_60:.2f}; {reading.bundle}, {reading.precision}")
+        if reading.synthetic:
+            lines.append("SYNTHETIC stand-in model: no patient's value")
+        if not reading.in_domain:
+            lines.append("OUT OF DOMAIN: unlike the pictures that the model was made for")
+    if report.refusal is not None:
+        lines.append(f"no number: {report.refusal.code}")
+        lines.append(report.refusal.reason)
+    return lines
+
+
+def _draw_found(picture: NDArray[np.uint8], report: FrameReport) -> None:
+    if report.sector is not None and report.sector.outline:
+        outline = np.rint(np.asarray(report.sector.outline)).astype(np.int32)
+        cv2.polylines(picture, [outline], True, SECTOR, 1, cv2.LINE_AA)
+    for x1, y1, x2, y2 in report.calipers:
+        _draw_markers(picture, (x1, y1, x2, y2))
+    if report.crop is not None:
+        crop = report.crop
+        _draw_markers(picture, crop.poles)
+        # edges lie half a pixel before the centre of the pixel that they begin
+        corners = [round(edge - 0.5) for edge in (crop.x0, crop.y0, crop.x1, crop.y1)]
+        cv2.rectangle(picture, (corners[0], corners[1]), (corners[2], corners[3]), CROP, 1)
+
+
+def _draw_markers(picture: NDArray[np.uint8], ends: tuple[float, float, float, float]) -> None:
+    for x, y in (ends[:2], ends[2:]):
+        cv2.drawMarker(picture, (round(x), round(y)), MARKERS, cv2.MARKER_TILTED_CROSS, MARKER_PX, 1)

@@ -1,0 +1,107 @@
+"""Help and about, in one sheet over the window: keys, what made the numbers, the model's limits, the licence."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from edge_app.live.messages import ModelSummary
+from edge_app.ui import theme, wording
+from edge_app.ui._qt import QFrame, QHBoxLayout, QLabel, QScrollArea, Qt, QVBoxLayout, QWidget
+from edge_app.ui.text import Line
+
+KEYS: Final = (
+    ("P", "place two handles on the poles of the kidney"),
+    ("1, 2", "choose a handle"),
+    ("Arrows", "move it by one pixel, with Shift by ten"),
+    ("Enter", "use the handles as they are"),
+    ("C, Esc", "clear the handles, use the scanner's calipers"),
+    ("M", "show where the network looked"),
+    ("F11", "full screen"),
+    ("F1", "this help"),
+    ("Q, Ctrl+Q", "quit"),
+)
+
+
+def app_version() -> str:
+    """Return the installed version, or 'unknown' in a checkout that is not installed."""
+    try:
+        return version("echogfr")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def about(model: ModelSummary | None) -> str:
+    """Return what the sheet says beside the keys."""
+    lines = [
+        f"EchoGFR {app_version()}  ·  GPL-3.0-or-later  ·  no warranty",
+        "Research prototype, not for diagnosis or treatment.",
+        f"{wording.PURPOSE} {wording.CAUTION}",
+    ]
+    if model is None:
+        return "\n\n".join([*lines, "No model is loaded."])
+    mark = "SYNTHETIC. " if model.synthetic else ""
+    members = wording.count(model.members, "network")
+    lines += [
+        f"Model: {mark}{model.title} ({model.bundle_id} {model.version}, {members}, SHA-256 {model.sha256[:12]}…)",
+        f"Runs on {model.runtime} ({model.provider}) at {model.precision}, because:\n" + "\n".join(model.selection),
+        "Limits of this model:\n" + "\n".join(f"–  {limit}" for limit in model.limits),
+    ]
+    return "\n\n".join(lines)
+
+
+class HelpOverlay(QFrame):
+    """A child of the window that covers its middle; shown and hidden by F1."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("surface")
+        self.setStyleSheet(f"#surface {{ border: 2px solid {theme.LINE}; background: {theme.SURFACE}; }}")
+        self._lines: list[Line] = []
+        self._about = self._line("", 0.72, theme.TEXT)
+        self._about.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(24, 18, 24, 18)
+        row.setSpacing(28)
+        row.addLayout(self._keys(), 2)
+        row.addWidget(self._scroll(self._about), 3)
+        self.hide()
+
+    def _line(self, text: str, size: float, ink: str, *, bold: bool = False) -> Line:
+        line = Line(size, ink, bold=bold, wrap=True)
+        line.setText(text)
+        line.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self._lines.append(line)
+        return line
+
+    def _keys(self) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.addWidget(self._line("Keys", 1.2, theme.STRONG, bold=True))
+        for key, text in KEYS:
+            row = QHBoxLayout()
+            row.addWidget(self._line(key, 0.8, theme.STRONG, bold=True), 2)
+            row.addWidget(self._line(text, 0.8, theme.TEXT), 5)
+            column.addLayout(row)
+        column.addStretch(1)
+        return column
+
+    def _scroll(self, label: QLabel) -> QScrollArea:
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setStyleSheet(f"QScrollArea, QScrollArea > QWidget > QWidget {{ background: {theme.SURFACE}; }}")
+        area.setWidget(label)
+        return area
+
+    def show_about(self, model: ModelSummary | None) -> None:
+        """Describe this model."""
+        self._about.setText(about(model))
+
+    def fit(self, unit_px: float) -> None:
+        """Fit sizes and place to the window."""
+        for line in self._lines:
+            line.scale(unit_px)
+        parent = self.parentWidget()
+        if parent is not None:
+            margin = round(1.6 * unit_px)
+            self.setGeometry(parent.rect().adjusted(margin, margin, -margin, -margin))

@@ -1,0 +1,89 @@
+"""The narrator: says in lines of text what the window shows, for a run without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge_app.live.messages import Ended, Failed, Message, Recovered, Report, Started
+from edge_app.ui import wording
+from edge_app.ui._qt import QObject, QPixmap, QTimer
+from edge_app.ui.main_window import MainWindow
+from edge_app.ui.panel import Panel
+from edge_app.ui.screenshot import grab_masked
+
+GRAB_EVERY_MS = 2000.0
+
+
+class Narrator(QObject):
+    """Listens to a window's bridge; prints each new readout, refusal and state, once.
+
+    ``readings`` counts the numbers said; ``picture`` is the newest masked picture of a number on screen.
+    """
+
+    def __init__(self, window: MainWindow, say: Callable[[str], None]) -> None:
+        super().__init__(window)
+        self._window, self._say = window, say
+        self._said = ""
+        self._grabbed_ms = -GRAB_EVERY_MS
+        self.readings = 0
+        self.picture: QPixmap | None = None
+        window.bridge.message_came.connect(self._on_message)
+        window.bridge.time_passed.connect(self._on_change)
+
+    def _on_message(self, message: Message) -> None:
+        event = _event(message)
+        if event:
+            self._line(event)
+        self._on_change(fresh=isinstance(message, Report))
+
+    def _on_change(self, fresh: bool = False) -> None:
+        panel = self._window.panel
+        text = told(panel)
+        if text != self._said:
+            self._said = text
+            self._line(text)
+            self.readings += panel.number is not None and not panel.number.stale
+        if fresh and panel.number is not None and not panel.number.stale:
+            self._grab()
+
+    def _line(self, text: str) -> None:
+        self._say(f"{self._window.bridge.now_ms / 1000:6.2f} s  {text}")
+
+    def _grab(self) -> None:
+        """Take a picture once this turn's signals have all been handled."""
+        now_ms = self._window.bridge.now_ms
+        if now_ms - self._grabbed_ms >= GRAB_EVERY_MS:
+            self._grabbed_ms = now_ms
+            QTimer.singleShot(0, self._take)
+
+    def _take(self) -> None:
+        self.picture = grab_masked(self._window)
+
+
+def told(panel: Panel) -> str:
+    """Return a panel as one line, without what changes by itself (ages)."""
+    number = panel.number
+    if number is None:
+        return f"{panel.badge:8}  {panel.notice_title}: {panel.notice}"
+    value = f"{number.headline} ({number.beside})" if number.beside else number.headline
+    parts = [
+        f"eGFR {value} {wording.UNIT}",
+        number.interval,
+        wording.categories(number.categories),
+        number.probability.replace("  ", " "),
+    ]
+    parts += [panel.synthetic] if panel.synthetic else []
+    parts += list(panel.cautions)
+    return f"{'STALE' if number.stale else panel.badge:8}  " + "  |  ".join(parts)
+
+
+def _event(message: Message) -> str:
+    if isinstance(message, Started):
+        model = message.model
+        what = f"{model.bundle_id} {model.version} on {model.runtime} {model.precision}" if model else "no model"
+        return f"started   {message.source.title}; {what}"
+    if isinstance(message, Recovered):
+        return "recovered pictures come again"
+    if isinstance(message, Ended):
+        return f"ended     the source has no more frames after {message.frames}"
+    return f"failed    {message.sentence}" if isinstance(message, Failed) else ""

@@ -1,0 +1,67 @@
+"""Situation: what the window knows at one moment, and how a message changes it. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edge_app.live.messages import Ended, Failed, Lost, Message, ModelSummary, Recovered, Report, SourceSummary, Started
+from edge_app.live.report import FrameReport
+from edge_app.ui import wording
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Facts only; what is said about them is the panel's. Replaced, never changed."""
+
+    now_ms: float = 0.0  # the window's clock
+    model: ModelSummary | None = None
+    source: SourceSummary | None = None
+    report: FrameReport | None = None
+    report_at_ms: float = 0.0  # when it arrived
+    level: float | None = None  # of the interval, from the newest reading
+    generation: int = 0  # reports of an older one are not taken in
+    has_frame: bool = False  # a picture is on screen
+    lost: Lost | None = None
+    failed: Failed | None = None
+    ended: bool = False
+
+    @property
+    def report_age_ms(self) -> float:
+        """Time since the newest report arrived."""
+        return max(0.0, self.now_ms - self.report_at_ms)
+
+    @property
+    def synthetic(self) -> str | None:
+        """The mark that every number must carry, or None: an unknown model counts as synthetic."""
+        reading = self.report.reading if self.report else None
+        if self.model is None or self.model.synthetic or (reading is not None and reading.synthetic):
+            return wording.SYNTHETIC_MODEL
+        simulated = self.source is not None and self.source.uri.startswith("phantom:")
+        return wording.SYNTHETIC_PICTURE if simulated else None
+
+
+def follow(now: Situation, message: Message) -> Situation:
+    """Return the situation after a message of the worker or the supervisor."""
+    if isinstance(message, Report):
+        return _after_report(now, message.report)
+    if isinstance(message, Started):
+        return Situation(now.now_ms, message.model, message.source, generation=now.generation, has_frame=now.has_frame)
+    if isinstance(message, Lost):
+        return replace(now, lost=message, report=None)  # a number that nobody vouches for must go
+    if isinstance(message, Recovered):
+        return replace(now, lost=None)
+    if isinstance(message, Ended):
+        return replace(now, ended=True)
+    return replace(now, failed=message, report=None)
+
+
+def after_command(now: Situation, generation: int) -> Situation:
+    """Return the situation after a command: the number on screen belongs to the crop of before."""
+    return replace(now, generation=generation, report=None)
+
+
+def _after_report(now: Situation, report: FrameReport) -> Situation:
+    if report.generation < now.generation:
+        return now
+    level = report.reading.level if report.reading is not None else now.level
+    return replace(now, report=report, report_at_ms=now.now_ms, level=level, lost=None)

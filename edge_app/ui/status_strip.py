@@ -1,0 +1,83 @@
+"""The bottom line: which model, which runtime, which source, how fast."""
+
+from __future__ import annotations
+
+from edge_app.live.messages import ModelSummary, SourceSummary
+from edge_app.live.report import FrameReport
+from edge_app.ui import theme
+from edge_app.ui._qt import QHBoxLayout, QLabel, QSizePolicy, Qt, QWidget
+from edge_app.ui.meters import DropMeter, RateMeter, StageMeter
+
+STAGES = ("sector", "calipers", "infer", "total")  # the others are in the tool tip
+
+
+class StatusStrip(QWidget):
+    """Two labels: identity of the number on the left, figures on the right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.identity = _Elided(Qt.TextElideMode.ElideRight)
+        self.figures = QLabel()
+        self._stages, self._shown, self._analysed = StageMeter(), RateMeter(), RateMeter()
+        self._drops = DropMeter()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(6, 0, 6, 0)
+        row.addWidget(self.identity, 1)
+        row.addWidget(self.figures)
+        for label in (self.identity, self.figures):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setStyleSheet(f"color: {theme.QUIET};")
+
+    def scale(self, unit_px: float) -> None:
+        """Fit the sizes to the window."""
+        for label in (self.identity, self.figures):
+            label.setFont(theme.font(max(11.0, 0.55 * unit_px)))
+        self.setFixedHeight(round(1.1 * unit_px))
+
+    def show_identity(self, model: ModelSummary | None, source: SourceSummary) -> None:
+        """Say what produces the numbers and where the pictures come from."""
+        parts = [source.title]
+        if model is not None:
+            mark = " SYNTHETIC" if model.synthetic else ""
+            parts = [f"{model.bundle_id} {model.version}{mark}", f"{model.runtime} {model.precision}", source.title]
+        self.identity.setText("  ·  ".join(parts))
+
+    def see_frame(self, now_ms: float, index: int) -> None:
+        """Count a frame that came on screen."""
+        self._shown.tick(now_ms)
+        self._drops.see(index)
+
+    def see_report(self, now_ms: float, report: FrameReport) -> None:
+        """Count a report."""
+        self._analysed.tick(now_ms)
+        self._stages.add(now_ms, report.timings_ms)
+
+    def refresh(self, now_ms: float) -> None:
+        """Write the figures anew; twice a second is enough for an eye."""
+        medians = self._stages.medians_ms()
+        stages = " ".join(f"{name} {medians[name]:.0f}" for name in STAGES if name in medians)
+        self.figures.setToolTip("\n".join(f"{name}: {value:.1f} ms" for name, value in medians.items()))
+        rates = f"{self._shown.per_second(now_ms):.0f} fps, {self._analysed.per_second(now_ms):.0f} analysed/s"
+        self.figures.setText((f"ms: {stages}  ·  " if stages else "") + f"{rates}, {self._drops.dropped} dropped")
+
+
+class _Elided(QLabel):
+    """A label that gives way: it shortens its text instead of widening the window."""
+
+    def __init__(self, mode: Qt.TextElideMode) -> None:
+        super().__init__()
+        self._mode, self._full = mode, ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def setText(self, a0: str | None) -> None:
+        """Keep the full text, show what fits."""
+        self._full = a0 or ""
+        self.setToolTip(self._full)
+        self._elide()
+
+    def resizeEvent(self, a0: object) -> None:
+        """Shorten anew."""
+        self._elide()
+
+    def _elide(self) -> None:
+        super().setText(self.fontMetrics().elidedText(self._full, self._mode, self.width()))

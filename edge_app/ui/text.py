@@ -1,0 +1,84 @@
+"""Labels whose size follows the window, and one that shows only sentences that fit whole."""
+
+from __future__ import annotations
+
+from edge_app.ui import theme
+from edge_app.ui._qt import QFontMetricsF, QLabel, QPainter, QPaintEvent, QRectF, Qt, QWidget
+
+
+class Line(QLabel):
+    """Plain text at ``size`` times the window's text unit."""
+
+    def __init__(self, size: float, ink: str = theme.TEXT, *, bold: bool = False, wrap: bool = False) -> None:
+        super().__init__()
+        self._size, self._ink, self._bold = size, "", bold
+        self._unit_px = 16.0
+        self.setTextFormat(Qt.TextFormat.PlainText)  # a sentence of a file is never read as markup
+        self.setWordWrap(wrap)
+        self.ink(ink)
+
+    def scale(self, unit_px: float) -> None:
+        """Set the size for a window whose text unit is this many pixels."""
+        self._unit_px = unit_px
+        self.setFont(theme.font(self._size * unit_px, bold=self._bold))
+
+    def resize_to(self, size: float) -> None:
+        """Set the size in text units."""
+        if size != self._size:
+            self._size = size
+            self.scale(self._unit_px)
+
+    def ink(self, name: str) -> None:
+        """Set the colour."""
+        if name != self._ink:
+            self._ink = name
+            self.setStyleSheet(f"color: {name};")
+
+    def say(self, text: str) -> None:
+        """Show text; an empty text leaves no gap."""
+        if text != self.text():
+            self.setText(text)
+        self.setVisible(bool(text))
+
+
+class Fitting(QWidget):
+    """Sentences in small print, in order, as many as fit whole; ``rest`` follows if any are left out."""
+
+    def __init__(self, size: float, rest: str) -> None:
+        super().__init__()
+        self._size, self._rest = size, rest
+        self._sentences: tuple[str, ...] = ()
+        self._unit_px = 16.0
+
+    def scale(self, unit_px: float) -> None:
+        """Set the size for a window whose text unit is this many pixels."""
+        self._unit_px = unit_px
+        self.setMinimumHeight(round(1.4 * self._size * unit_px))
+        self.update()
+
+    def say(self, sentences: tuple[str, ...]) -> None:
+        """Show these sentences."""
+        self._sentences = sentences
+        self.setAccessibleDescription(" ".join(sentences))
+        self.update()
+
+    def shown(self) -> str:
+        """Return the text that fits in the widget's present size."""
+        for count in range(len(self._sentences), 0, -1):
+            text = " ".join(self._sentences[:count])
+            text += "" if count == len(self._sentences) else f" {self._rest}"
+            if self._needed(text).height() <= self.height():
+                return text
+        return self._rest if self._sentences else ""
+
+    def paintEvent(self, a0: QPaintEvent | None) -> None:
+        """Paint them."""
+        painter = QPainter(self)
+        painter.setFont(theme.font(self._size * self._unit_px))
+        painter.setPen(theme.colour(theme.QUIET))
+        painter.drawText(QRectF(self.rect()), Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignBottom, self.shown())
+        painter.end()
+
+    def _needed(self, text: str) -> QRectF:
+        metrics = QFontMetricsF(theme.font(self._size * self._unit_px))
+        return metrics.boundingRect(QRectF(0, 0, self.width(), 1e6), int(Qt.TextFlag.TextWordWrap), text)

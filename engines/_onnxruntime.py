@@ -1,0 +1,246 @@
+"""The one door to ONNX Runtime: a session on the CPU of any machine.
+
+The library is imported when a session is entered or the runtime is probed, never before, so that the
+program starts without it. Its telemetry is switched off before that, always.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from dataclasses import dataclass
+from types import ModuleType, TracebackType
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.bundle import Bundle
+from engines.cpu import read_cpu
+from engines.errors import BundleError, InferenceError, RuntimeUnavailableError
+from engines.manifest import Artifact
+from engines.session import Outputs, SessionInfo
+from engines.tensors import TensorSpec, accepts, check_finite, check_input, input_spec, matches, output_specs
+
+# Forced, not a default: the wheels send telemetry unless this is set when the library is loaded, and
+# disable_telemetry_events() comes too late to keep its files off the disk.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+NAME = "onnxruntime"
+PROVIDER = "CPUExecutionProvider"
+CURE = "install it with: pip install onnxruntime"
+_QUIET = 3  # errors only; they come back as exceptions with a sentence anyway
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+
+
+class _Node(Protocol):
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
+class _Native(Protocol):
+    def get_inputs(self) -> list[_Node]: ...
+    def get_outputs(self) -> list[_Node]: ...
+    def run(self, names: list[str], feed: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.float32]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What exists between enter and exit."""
+
+    native: _Native
+    thread: int
+    errors: tuple[type[Exception], ...]
+
+
+def load_library() -> ModuleType:
+    """Import ONNX Runtime, quietly and without telemetry.
+
+    Raises
+    ------
+    ImportError
+        It is absent (``ModuleNotFoundError``) or broken.
+    OSError
+        One of its own libraries cannot be loaded.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    library = importlib.import_module("onnxruntime")
+    library.set_default_logger_severity(_QUIET)
+    return library
+
+
+def default_threads() -> int:
+    """Return the threads for one inference: all physical cores but one, which paints the screen."""
+    return max(1, read_cpu().cores - 1)
+
+
+class OnnxSession:
+    """A session of ONNX Runtime on the CPU, bound to the thread that enters it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Verified; its manifest says what goes in and comes out.
+    artifact : Artifact
+        Which of its ONNX files to run.
+    threads : int or None
+        Threads of one inference; None: all physical cores but one.
+    """
+
+    def __init__(self, bundle: Bundle, artifact: Artifact, threads: int | None = None) -> None:
+        self._path = bundle.file(artifact.file)
+        self._artifact = artifact
+        self._input = input_spec(bundle.manifest)
+        self._outputs = output_specs(bundle.manifest)
+        self._threads = threads if threads is not None else default_threads()
+        self._version = ""
+        self._open: _Open | None = None
+
+    @property
+    def info(self) -> SessionInfo:
+        """What produces the numbers; the version is known once the session was entered."""
+        provider = f"{PROVIDER} {self._version}".strip()
+        return SessionInfo(NAME, provider, self._artifact.precision, self._artifact.file, self._artifact.sha256)
+
+    def __enter__(self) -> OnnxSession:
+        """Load the artifact, check it against the manifest and run it once.
+
+        Raises
+        ------
+        RuntimeUnavailableError
+            ONNX Runtime is absent or broken.
+        BundleError
+            The artifact is not what its manifest says, or cannot be loaded.
+        InferenceError
+            The session is already entered, or the first run fails.
+        """
+        if self._open is not None:
+            raise _misuse("it is already entered", "enter it once")
+        library = _library_or_sentence()
+        self._version = str(library.__version__)
+        errors = _library_errors(library)
+        native = self._load(library, errors)
+        self._check_graph(native)
+        self._open = _Open(native, threading.get_ident(), errors)
+        try:
+            self.infer(self._blank())
+        except InferenceError:
+            self._open = None
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the artifact; on the thread that entered."""
+        self._opened()
+        self._open = None
+
+    def infer(self, crops: NDArray[np.uint8]) -> Outputs:
+        """Run ``uint8 (N, H, W, 3)`` RGB crops, N >= 1; see ``engines.session.Session.infer``."""
+        opened = self._opened()
+        check_input(self._input, crops)
+        names = [spec.name for spec in self._outputs]
+        try:
+            arrays = opened.native.run(names, {self._input.name: np.ascontiguousarray(crops)})
+        except opened.errors as error:
+            raise InferenceError(
+                "The model could not be run", _first_line(error), "restart the program and run the self-test"
+            ) from error
+        return {spec.name: self._owned(spec, array) for spec, array in zip(self._outputs, arrays, strict=True)}
+
+    def _owned(self, spec: TensorSpec, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not matches(spec, array.dtype.name, array.shape):
+            raise InferenceError(
+                "The model gave no usable answer",
+                f"'{spec.name}' is {array.dtype.name} {array.shape} instead of {spec}",
+                "convert the model again",
+            )
+        check_finite(spec.name, array, NAME)
+        return np.array(array, dtype=np.float32)  # a copy: the caller owns it
+
+    def _opened(self) -> _Open:
+        if self._open is None:
+            raise _misuse("it is not entered", "use it inside its with block")
+        if self._open.thread != threading.get_ident():
+            raise _misuse("it belongs to the thread that entered it", "infer and exit on that thread")
+        return self._open
+
+    def _blank(self) -> NDArray[np.uint8]:
+        return np.zeros([1 if length is None else length for length in self._input.shape], np.uint8)
+
+    def _load(self, library: ModuleType, errors: tuple[type[Exception], ...]) -> _Native:
+        options = library.SessionOptions()
+        options.log_severity_level = _QUIET
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1  # the graph is a chain: nothing runs side by side
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the screen
+        try:
+            native = library.InferenceSession(str(self._path), options, providers=[PROVIDER])
+        except errors as error:
+            raise BundleError(
+                f"The artifact {self._path.name} cannot be loaded",
+                f"ONNX Runtime {self._version} says: {_first_line(error)}",
+                "convert the model again or choose another precision",
+            ) from error
+        return cast("_Native", native)
+
+    def _check_graph(self, native: _Native) -> None:
+        defects = _input_defects(self._input, native.get_inputs())
+        declared = {node.name: node for node in native.get_outputs()}
+        for spec in self._outputs:
+            node = declared.get(spec.name)
+            if node is None:
+                defects.append(f"there is no output '{spec.name}'")
+            elif not accepts(spec, *_declared(node)):
+                defects.append(f"the output '{spec.name}' is {_shown(node)} instead of {spec}")
+        if defects:
+            raise BundleError(
+                f"The artifact {self._path.name} is not what its manifest says", "; ".join(defects), "convert again"
+            )
+
+
+def _input_defects(spec: TensorSpec, nodes: list[_Node]) -> list[str]:
+    if [node.name for node in nodes] != [spec.name]:
+        return [f"its inputs are {', '.join(node.name for node in nodes)} instead of '{spec.name}' alone"]
+    if not accepts(spec, *_declared(nodes[0])):
+        return [f"the input '{spec.name}' is {_shown(nodes[0])} instead of {spec}"]
+    return []
+
+
+def _declared(node: _Node) -> tuple[str, tuple[int | None, ...]]:
+    """Return dtype and shape; a symbolic length is None."""
+    shape = tuple(length if isinstance(length, int) else None for length in node.shape)
+    return _DTYPES.get(node.type, node.type), shape
+
+
+def _shown(node: _Node) -> str:
+    dtype, shape = _declared(node)
+    return str(TensorSpec(node.name, dtype, shape))
+
+
+def _library_or_sentence() -> ModuleType:
+    try:
+        return load_library()
+    except (ImportError, OSError) as error:
+        raise RuntimeUnavailableError(
+            "The model cannot be run", f"ONNX Runtime cannot be loaded ({_first_line(error)})", CURE
+        ) from error
+
+
+def _library_errors(library: ModuleType) -> tuple[type[Exception], ...]:
+    """Return the exceptions of the library, which share no base of their own."""
+    state = importlib.import_module(f"{library.__name__}.capi.onnxruntime_pybind11_state")
+    found = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]
+    return (*found, RuntimeError, ValueError)
+
+
+def _misuse(because: str, cure: str) -> InferenceError:
+    return InferenceError("The session cannot be used", because, cure)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,219 @@
+"""Opens a bundle: a directory that holds one model and everything that there is to know about it.
+
+Nothing is trusted before its SHA-256 matches the manifest, and nothing beside the listed files may lie
+in the directory. No file of a bundle is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from engines.consistency import MANIFEST_NAME, contradictions, listed_files
+from engines.errors import BundleError
+from engines.manifest import Artifact, BundleManifest, Family, FileRef, Precision
+
+MANIFEST_LIMIT_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle. ``sha256`` is of the bytes of ``manifest.json`` and so stands for all files."""
+
+    path: Path
+    manifest: BundleManifest
+    sha256: str
+
+    def file(self, name: str) -> Path:
+        """Return the path of a listed file.
+
+        Raises
+        ------
+        BundleError
+            The manifest does not list it.
+        """
+        listed = sorted(ref.file for ref in listed_files(self.manifest))
+        if name not in listed:
+            raise BundleError(
+                f"'{name}' cannot be taken from the bundle {self.manifest.bundle_id}",
+                f"it lists only {', '.join(listed)}",
+                "ask for one of these",
+            )
+        return self.path / name
+
+    def artifact(self, precision: Precision, family: Family) -> Artifact:
+        """Return the artifact for a precision and a family; one of family ``any`` serves every family.
+
+        Raises
+        ------
+        BundleError
+            There is none; the sentence lists those there are.
+        """
+        for wanted in (family, "any"):
+            for artifact in self.manifest.artifacts:
+                if artifact.precision == precision and artifact.family == wanted:
+                    return artifact
+        there = ", ".join(f"{a.precision} for {a.family}" for a in self.manifest.artifacts)
+        raise BundleError(
+            f"The bundle {self.manifest.bundle_id} cannot run at {precision} for {family}",
+            f"it holds only {there}",
+            "ask for one of these or convert the model again",
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """Golden vectors: ``crops`` uint8 (K, H, W, 3), and what fp32 answered, float32 (K, ...) by output name."""
+
+    crops: NDArray[np.uint8]
+    outputs: dict[str, NDArray[np.float32]]
+
+
+def open_bundle(path: Path | str) -> Bundle:
+    """Open a bundle and verify every file of it: kind, size and SHA-256.
+
+    Raises
+    ------
+    BundleError
+        One sentence with *all* the defects that were found.
+    """
+    root = Path(path)
+    raw = _manifest_bytes(root)
+    manifest = _parse(root, raw)
+    defects = [*contradictions(manifest), *_stranger_defects(root, manifest)]
+    defects += [defect for ref in listed_files(manifest) if (defect := _file_defect(root, ref))]
+    if defects:
+        raise _cannot_open(root, "; ".join(defects), "copy the bundle again from where it came from")
+    return Bundle(root, manifest, hashlib.sha256(raw).hexdigest())
+
+
+def load_golden(bundle: Bundle) -> Golden:
+    """Load the golden vectors and check them against the manifest's input and outputs.
+
+    Raises
+    ------
+    BundleError
+        The file is not the npz that the manifest promises.
+    """
+    arrays = load_npz(bundle.file(bundle.manifest.golden.file))
+    crops = arrays.get("crops")
+    names = [output.name for output in bundle.manifest.outputs]
+    size = (bundle.manifest.input.height, bundle.manifest.input.width, 3)
+    if crops is None or crops.dtype != np.uint8 or crops.shape[1:] != size or len(crops) == 0:
+        raise _bad_golden(bundle, f"'crops' is not uint8 (K, {', '.join(map(str, size))}) with K >= 1")
+    for output in bundle.manifest.outputs:
+        fault = _golden_fault(arrays.get(output.name), (len(crops), *output.shape))
+        if fault:
+            raise _bad_golden(bundle, f"'{output.name}' {fault}")
+    return Golden(crops.astype(np.uint8, copy=False), {name: arrays[name].astype(np.float32) for name in names})
+
+
+def _golden_fault(array: NDArray[np.generic] | None, shape: tuple[int, ...]) -> str | None:
+    if array is None:
+        return "is not there"
+    if array.dtype.kind != "f" or array.shape != shape:
+        return f"is {array.dtype} {array.shape} instead of float {shape}"
+    return None if np.all(np.isfinite(array.astype(np.float32))) else "holds values that are not finite"
+
+
+def load_npz(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Load all arrays of an npz file; pickled ones are refused.
+
+    Raises
+    ------
+    BundleError
+        The file cannot be read, is no npz or holds anything but plain arrays.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, BadZipFile, AttributeError, TypeError) as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BundleError(
+            f"The file {path.name} cannot be read", f"it is not an npz of plain arrays ({cause})", "convert again"
+        ) from error
+
+
+def _manifest_bytes(root: Path) -> bytes:
+    cure = f"name a directory that holds {MANIFEST_NAME}"
+    if not root.is_dir():
+        raise _cannot_open(root, "there is no such directory", cure)
+    path = root / MANIFEST_NAME
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise _cannot_open(root, f"it has no readable {MANIFEST_NAME}", cure) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _cannot_open(root, f"{MANIFEST_NAME} is not a regular file", "copy the bundle with its real files")
+    if status.st_size > MANIFEST_LIMIT_BYTES:
+        raise _cannot_open(root, f"{MANIFEST_NAME} is larger than 1 MiB", "convert the model again")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _cannot_open(root, f"{MANIFEST_NAME} cannot be read ({error.strerror})", "check its rights") from error
+
+
+def _parse(root: Path, raw: bytes) -> BundleManifest:
+    try:
+        return BundleManifest.model_validate_json(raw)
+    except ValidationError as error:
+        cause = f"{MANIFEST_NAME} is not valid ({_explain(error)})"
+        raise _cannot_open(root, cause, "convert the model again with this version of the program") from error
+
+
+def _explain(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in found[:4]]
+    if len(found) > len(told):
+        told.append(f"and {len(found) - len(told)} more")
+    return "; ".join(told)
+
+
+def _stranger_defects(root: Path, manifest: BundleManifest) -> Iterator[str]:
+    known = {MANIFEST_NAME, *(ref.file for ref in listed_files(manifest))}
+    for entry in sorted(root.iterdir()):
+        if entry.name not in known:
+            yield f"{entry.name} is not listed in the manifest"
+
+
+def _file_defect(root: Path, ref: FileRef) -> str | None:
+    path = root / ref.file
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return f"{ref.file} is not a regular file"
+        if status.st_size != ref.size_bytes:
+            return f"{ref.file} has {status.st_size} bytes instead of {ref.size_bytes}"
+        return None if _sha256(path) == ref.sha256 else f"{ref.file} was changed (its SHA-256 differs)"
+    except FileNotFoundError:
+        return f"{ref.file} is missing"
+    except OSError as error:
+        return f"{ref.file} cannot be read ({error.strerror})"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _cannot_open(root: Path, because: str, cure: str) -> BundleError:
+    return BundleError(f"The bundle {root} cannot be opened", because, cure)
+
+
+def _bad_golden(bundle: Bundle, because: str) -> BundleError:
+    return BundleError(
+        f"The golden vectors of {bundle.manifest.bundle_id} cannot be used", because, "convert the model again"
+    )

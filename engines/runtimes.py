@@ -1,0 +1,223 @@
+"""The table of runtimes, and the selection: which one runs a bundle here, why, what became of the others.
+
+Nothing is chosen in silence: every candidate carries its outcome and its reason.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from engines import _onnxruntime
+from engines.bundle import Bundle
+from engines.cpu import Cpu, read_cpu
+from engines.errors import BundleError, RuntimeUnavailableError
+from engines.manifest import Artifact, Family, Precision
+from engines.session import Session
+
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
+State = Literal["usable", "absent", "broken", "unfinished"]
+Outcome = Literal["chosen", "possible", "passed over", "unavailable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a runtime can be used here. ``detail``: its version, or why not and what to do."""
+
+    state: State
+    detail: str
+
+    @property
+    def usable(self) -> bool:
+        """True if sessions can be opened."""
+        return self.state == "usable"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One row of the table. ``order``: precisions from the first to be tried to the last."""
+
+    name: str
+    title: str
+    family: Family
+    order: tuple[Precision, ...]
+    probe: Callable[[], Availability]
+    open: Callable[[Bundle, Artifact], Session] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One runtime at one precision (None: at any) and what became of it."""
+
+    runtime: str
+    precision: Precision | None
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What will run a bundle, and every candidate that was looked at."""
+
+    bundle: Bundle
+    runtime: Runtime
+    artifact: Artifact
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def chosen(self) -> Candidate:
+        """The candidate that runs."""
+        return next(candidate for candidate in self.candidates if candidate.outcome == "chosen")
+
+    def open(self) -> Session:
+        """Return the session, not yet entered."""
+        if self.runtime.open is None:
+            raise RuntimeUnavailableError(
+                f"The bundle {self.bundle.manifest.bundle_id} cannot be run",
+                f"{self.runtime.title} has no session in this version",
+                "choose another runtime",
+            )
+        return self.runtime.open(self.bundle, self.artifact)
+
+    def explain(self) -> str:
+        """One line: what runs and why."""
+        chosen = self.chosen
+        return f"{chosen.runtime} {chosen.precision}: {chosen.reason}"
+
+    def table(self) -> tuple[tuple[str, str, str, str], ...]:
+        """Rows of runtime, precision, outcome and reason, in the order of preference."""
+        return tuple((c.runtime, c.precision or "any", c.outcome, c.reason) for c in self.candidates)
+
+
+def _probe_onnxruntime() -> Availability:
+    try:
+        library = _onnxruntime.load_library()
+    except ModuleNotFoundError as error:
+        if error.name == "onnxruntime":
+            return Availability("absent", f"ONNX Runtime is not installed ({_onnxruntime.CURE})")
+        return Availability("broken", f"ONNX Runtime is installed but cannot be loaded: {error}")
+    except (ImportError, OSError) as error:
+        return Availability("broken", f"ONNX Runtime is installed but cannot be loaded: {error}")
+    return Availability("usable", f"ONNX Runtime {library.__version__}, {_onnxruntime.PROVIDER}")
+
+
+def _probe_tensorrt() -> Availability:
+    try:
+        found = importlib.util.find_spec("tensorrt") is not None
+    except ValueError:  # a module without a spec stands in its place
+        found = False
+    if not found:
+        return Availability("absent", "the TensorRT library is not installed")
+    return Availability("unfinished", "the TensorRT library is installed, but this version builds no engines yet")
+
+
+def _open_onnxruntime(bundle: Bundle, artifact: Artifact) -> Session:
+    return _onnxruntime.OnnxSession(bundle, artifact)
+
+
+RUNTIMES: tuple[Runtime, ...] = (
+    Runtime("tensorrt", "TensorRT", "tensorrt", ("fp16", "int8", "fp32"), _probe_tensorrt, None),
+    Runtime("onnxruntime", "ONNX Runtime", "cpu", ("int8", "fp32", "fp16"), _probe_onnxruntime, _open_onnxruntime),
+)
+
+
+def available() -> tuple[tuple[str, Availability], ...]:
+    """Return each known runtime and whether it can be used here."""
+    return tuple((runtime.name, runtime.probe()) for runtime in RUNTIMES)
+
+
+def select(
+    bundle: Bundle, runtime: str | None = None, precision: str | None = None, cpu: Cpu | None = None
+) -> Selection:
+    """Choose what runs a bundle on this machine.
+
+    On a CPU that is int8 where the CPU has 8-bit dot products and the bundle's parity row for int8
+    passed, else fp32; fp16 only on request. A precision whose parity failed is never chosen.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Opened, hence verified.
+    runtime, precision : str or None
+        What the user asks for; None: automatic.
+    cpu : Cpu or None
+        None: this machine's.
+
+    Raises
+    ------
+    RuntimeUnavailableError
+        A name is unknown, or nothing can run what was asked; the sentence has the reason of each.
+    """
+    wanted = _known("precision", precision, PRECISIONS)
+    name = _known("runtime", runtime, tuple(row.name for row in RUNTIMES))
+    rows = [row for row in RUNTIMES if name in (None, row.name)]
+    judge = _Judge(bundle, cast("Precision | None", wanted), cpu or read_cpu())
+    judged = [(row, candidate) for row in rows for candidate in judge.candidates(row)]
+    for row, candidate in judged:
+        if candidate.outcome == "possible" and candidate.precision is not None:
+            artifact = bundle.artifact(candidate.precision, row.family)
+            return Selection(bundle, row, artifact, _mark([other for _, other in judged], candidate))
+    reasons = "; ".join(f"{c.runtime} {c.precision or ''}".strip() + f": {c.reason}" for _, c in judged)
+    raise RuntimeUnavailableError(
+        f"The bundle {bundle.manifest.bundle_id} cannot be run as asked", reasons, "ask for another or leave it open"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Judges candidates for one bundle, one wish and one CPU."""
+
+    bundle: Bundle
+    wanted: Precision | None
+    cpu: Cpu
+
+    def candidates(self, runtime: Runtime) -> list[Candidate]:
+        availability = runtime.probe()
+        if not availability.usable or runtime.open is None:
+            return [Candidate(runtime.name, self.wanted, "unavailable", availability.detail)]
+        order = runtime.order if self.wanted is None else (self.wanted,)
+        return [Candidate(runtime.name, precision, *self._judged(runtime, precision)) for precision in order]
+
+    def _judged(self, runtime: Runtime, precision: Precision) -> tuple[Outcome, str]:
+        try:
+            artifact = self.bundle.artifact(precision, runtime.family)
+        except BundleError:
+            return "unavailable", f"the bundle has no {precision} artifact for it"
+        fault = self._parity_fault(artifact)
+        if fault:
+            return "unavailable", fault
+        if self.wanted is not None:
+            return "possible", "asked for"
+        return self._automatic(precision)
+
+    def _automatic(self, precision: Precision) -> tuple[Outcome, str]:
+        if precision == "int8":
+            flag = self.cpu.int8_flag
+            if flag is None:
+                return "passed over", "this CPU has no 8-bit dot products (VNNI), so int8 would not be faster"
+            return "possible", f"fastest on this CPU ({flag}), parity passed"
+        if precision == "fp16":
+            return "passed over", "slower than fp32 on a CPU; only on request"
+        return "possible", "the reference precision, on any CPU"
+
+    def _parity_fault(self, artifact: Artifact) -> str | None:
+        if artifact.precision == "fp32":  # what the others are compared with
+            return None
+        for row in self.bundle.manifest.parity:
+            if (row.precision, row.family) == (artifact.precision, artifact.family):
+                return None if row.passed else f"its parity with fp32 failed ({', '.join(row.reasons) or 'no reason'})"
+        return "its parity with fp32 was never measured"
+
+
+def _mark(candidates: list[Candidate], chosen: Candidate) -> tuple[Candidate, ...]:
+    return tuple(Candidate(c.runtime, c.precision, "chosen", c.reason) if c is chosen else c for c in candidates)
+
+
+def _known(what: str, name: str | None, names: tuple[str, ...]) -> str | None:
+    if name is None or name in names:
+        return name
+    raise RuntimeUnavailableError(
+        f"The {what} '{name}' cannot be used", "there is none of that name", f"choose one of {', '.join(names)}"
+    )

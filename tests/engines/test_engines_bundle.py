@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.bundle import Bundle, load_golden, load_npz, open_bundle
+from engines.errors import BundleError
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+
+
+def replace_listed(path: Path, field: str, content: bytes) -> None:
+    """Replace a listed file and correct its manifest entry: a well-made bundle with other contents."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    entry = manifest[field]
+    (path / entry["file"]).write_bytes(content)
+    entry |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_whole_bundle_opens(bundle: Bundle, bundle_path: Path) -> None:
+    assert bundle.manifest.bundle_id == "test-bundle"
+    assert bundle.sha256 == hashlib.sha256((bundle_path / "manifest.json").read_bytes()).hexdigest()
+    assert bundle.file("card.md").read_text() == "# Card\n"
+    assert bundle.artifact("fp32", "cpu").file == "model-0.onnx"
+
+
+def test_an_unlisted_name_or_precision_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match=r"it lists only card\.md"):
+        bundle.file("../manifest.json")
+    with pytest.raises(BundleError, match="it holds only fp32 for any"):
+        bundle.artifact("int8", "cpu")
+
+
+def test_every_defect_is_told_at_once(bundle_path: Path) -> None:
+    (bundle_path / "card.md").unlink()
+    (bundle_path / "parity.json").write_bytes(b"[]")
+    (bundle_path / "parity.html").write_bytes(b"shorter")
+    (bundle_path / "extra.bin").write_bytes(b"")
+    with pytest.raises(BundleError) as caught:
+        open_bundle(bundle_path)
+    told = caught.value.sentence
+    assert "card.md is missing" in told
+    assert "parity.json was changed" in told
+    assert "parity.html has 7 bytes instead of 13" in told
+    assert "extra.bin is not listed" in told
+    assert told.endswith("copy the bundle again from where it came from.")
+
+
+@pytest.mark.parametrize("name", ["model-0.onnx", "golden.npz", "domain.npz", "card.md"])
+def test_one_changed_bit_is_found(bundle_path: Path, name: str) -> None:
+    content = bytearray((bundle_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle_path / name).write_bytes(bytes(content))
+    with pytest.raises(BundleError, match=f"{name} was changed"):
+        open_bundle(bundle_path)
+
+
+def test_links_are_not_followed(bundle_path: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.md"
+    (bundle_path / "card.md").rename(outside)
+    (bundle_path / "card.md").symlink_to(outside)
+    with pytest.raises(BundleError, match=r"card\.md is not a regular file"):
+        open_bundle(bundle_path)
+
+
+def test_a_linked_or_huge_manifest_is_refused(bundle_path: Path, tmp_path: Path) -> None:
+    manifest = bundle_path / "manifest.json"
+    content = manifest.read_bytes()
+    manifest.unlink()
+    (tmp_path / "m.json").write_bytes(content)
+    manifest.symlink_to(tmp_path / "m.json")
+    with pytest.raises(BundleError, match="not a regular file"):
+        open_bundle(bundle_path)
+    manifest.unlink()
+    manifest.write_bytes(content + b" " * (1 << 20))
+    with pytest.raises(BundleError, match="larger than 1 MiB"):
+        open_bundle(bundle_path)
+
+
+def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="there is no such directory"):
+        open_bundle(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match=r"no readable manifest\.json"):
+        open_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"novelty": 1}, "novelty: Extra inputs are not permitted"),
+        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"card": {"file": "../card.md", "sha256": "0" * 64, "size_bytes": 0}}, r"card\.file: String should match"),
+        ({"artifacts": []}, "artifacts: Tuple should have at least 1 item"),
+        ({"members": 2}, r"the output egfr has the shape \(3,\) for 2 members"),
+        ({"outputs": []}, "no output means egfr_members"),
+    ],
+)
+def test_a_manifest_that_is_not_understood_is_explained_in_one_line(bundle_path: Path, changes, told: str) -> None:
+    rewrite(bundle_path, **changes)
+    with pytest.raises(BundleError, match=told) as caught:
+        open_bundle(bundle_path)
+    assert "\n" not in caught.value.sentence
+
+
+def test_a_manifest_that_is_not_json_is_explained_in_one_line(bundle_path: Path) -> None:
+    (bundle_path / "manifest.json").write_bytes(b"\xff{")
+    with pytest.raises(BundleError, match=r"manifest\.json is not valid") as caught:
+        open_bundle(bundle_path)
+    assert "\n" not in caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("interval", "told"),
+    [
+        ({"edges": [30]}, "not one band more than edges"),
+        ({"edges": [60, 30]}, "do not rise"),
+        ({"low": [50, -20, -5]}, "lower end lies above its upper end"),
+    ],
+)
+def test_an_interval_that_makes_no_sense_is_refused(bundle_path: Path, interval, told: str) -> None:
+    whole = json.loads((bundle_path / "manifest.json").read_text())["interval"]
+    rewrite(bundle_path, interval={**whole, **interval})
+    with pytest.raises(BundleError, match=told):
+        open_bundle(bundle_path)
+
+
+def test_a_precision_without_a_tolerance_is_refused(bundle_path: Path) -> None:
+    golden = json.loads((bundle_path / "manifest.json").read_text())["golden"]
+    rewrite(bundle_path, golden={**golden, "tolerance": {"fp16": golden["tolerance"]["fp16"]}})
+    with pytest.raises(BundleError, match="no tolerance for fp32"):
+        open_bundle(bundle_path)
+
+
+def test_golden_vectors_load(bundle: Bundle) -> None:
+    golden = load_golden(bundle)
+    assert golden.crops.shape == (5, 64, 64, 3) and golden.crops.dtype == np.uint8
+    assert {name: array.shape for name, array in golden.outputs.items()} == {
+        "egfr": (5, 3), "p": (5, 3), "features": (5, 12), "cam": (5, 8, 8),
+    }  # fmt: skip
+
+
+def test_golden_vectors_of_another_shape_are_refused(bundle_path: Path, tmp_path: Path) -> None:
+    crops = np.zeros((2, 64, 64, 3), np.uint8)
+    np.savez(tmp_path / "g.npz", crops=crops, egfr=np.zeros((2, 4), np.float32))
+    replace_listed(bundle_path, "golden", (tmp_path / "g.npz").read_bytes())
+    with pytest.raises(BundleError, match=r"'egfr' is float32 \(2, 4\) instead of float \(2, 3\)"):
+        load_golden(open_bundle(bundle_path))
+
+
+def test_golden_vectors_without_crops_are_refused(bundle_path: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "g.npz", egfr=np.zeros((2, 3), np.float32))
+    replace_listed(bundle_path, "golden", (tmp_path / "g.npz").read_bytes())
+    with pytest.raises(BundleError, match="'crops' is not uint8"):
+        load_golden(open_bundle(bundle_path))
+
+
+class Trap:
+    """Would create a file if it were ever unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    np.savez(tmp_path / "objects.npz", crops=np.array([Trap(sprung)], dtype=object))
+    (tmp_path / "bare.npz").write_bytes(pickle.dumps(Trap(sprung)))
+    (tmp_path / "text.npz").write_bytes(b"no zip at all")
+    (tmp_path / "single.npz").write_bytes(b"")
+    for name in ("objects.npz", "bare.npz", "text.npz", "single.npz"):
+        with pytest.raises(BundleError, match="not an npz of plain arrays"):
+            load_npz(tmp_path / name)
+    assert not sprung.exists()
+
+
+def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(BundleError, match="not an npz"):
+        load_npz(tmp_path / "one.npy")

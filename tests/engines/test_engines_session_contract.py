@@ -1,0 +1,164 @@
+"""What every session promises, whatever library is behind it; a new runtime joins by one line below."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from engines._onnxruntime import OnnxSession
+from engines.bundle import Bundle
+from engines.errors import BundleError, InferenceError, TensorMismatchError
+from engines.session import Session
+
+Opener = Callable[[Bundle], Session]
+
+
+def open_onnxruntime(bundle: Bundle) -> Session:
+    return OnnxSession(bundle, bundle.artifact("fp32", "cpu"), threads=1)
+
+
+OPENERS: dict[str, Opener] = {"onnxruntime": open_onnxruntime}
+
+
+@pytest.fixture(params=sorted(OPENERS))
+def opener(request: pytest.FixtureRequest) -> Opener:
+    return OPENERS[request.param]
+
+
+@pytest.fixture
+def session(opener: Opener, bundle: Bundle) -> Session:
+    return opener(bundle)
+
+
+def in_another_thread(act: Callable[[], object]) -> BaseException | None:
+    caught: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            act()
+        except InferenceError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=guarded)
+    thread.start()
+    thread.join()
+    return caught[0] if caught else None
+
+
+def test_it_is_a_session(session: Session, bundle: Bundle) -> None:
+    assert isinstance(session, Session)
+    with session:
+        info = session.info
+    assert info.precision == "fp32"
+    assert info.artifact == bundle.manifest.artifacts[0].file
+    assert info.artifact_sha256 == bundle.manifest.artifacts[0].sha256
+    assert info.provider.split()[-1][0].isdigit()
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_the_answers_are_those_worked_out_by_hand(session: Session, count: int, make_crops, expected) -> None:
+    crops = make_crops(count, seed=3)
+    with session:
+        outputs = session.infer(crops)
+    for name, wanted in expected(crops).items():
+        assert outputs[name].dtype == np.float32
+        np.testing.assert_allclose(outputs[name], wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_crops_that_are_read_only_or_strided_are_read_alike(session: Session, make_crops) -> None:
+    crops = make_crops(4)
+    crops.flags.writeable = False
+    with session:
+        np.testing.assert_array_equal(session.infer(crops[::2])["egfr"], session.infer(crops[::2].copy())["egfr"])
+
+
+def test_the_caller_owns_the_outputs(session: Session, make_crops) -> None:
+    crops = make_crops(2)
+    with session:
+        first = session.infer(crops)
+        kept = {name: array.copy() for name, array in first.items()}
+        second = session.infer(255 - np.clip(crops, 10, 255))
+        for name in first:
+            np.testing.assert_array_equal(first[name], kept[name])
+            assert first[name].flags.writeable
+            assert not np.shares_memory(first[name], second[name])
+    first["egfr"][:] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("crops", "told"),
+    [
+        (np.zeros((1, 64, 64, 3), np.float32), "is float32"),
+        (np.zeros((1, 32, 64, 3), np.uint8), r"\(1, 32, 64, 3\)"),
+        (np.zeros((64, 64, 3), np.uint8), r"\(64, 64, 3\)"),
+        (np.zeros((1, 3, 64, 64), np.uint8), r"\(1, 3, 64, 64\)"),
+        (np.zeros((0, 64, 64, 3), np.uint8), "holds no crop"),
+        ([[0]], "is a list"),
+    ],
+    ids=["dtype", "height", "no batch", "planes", "empty", "no array"],
+)
+def test_a_wrong_array_is_explained(session: Session, crops, told: str) -> None:
+    with session, pytest.raises(TensorMismatchError, match=told):
+        session.infer(crops)
+
+
+def test_infer_before_enter_and_after_exit_is_refused(session: Session, make_crops) -> None:
+    with pytest.raises(InferenceError, match="not entered"):
+        session.infer(make_crops(1))
+    with session:
+        session.infer(make_crops(1))
+    with pytest.raises(InferenceError, match="not entered"):
+        session.infer(make_crops(1))
+
+
+def test_entering_twice_is_refused(session: Session) -> None:
+    with session, pytest.raises(InferenceError, match="already entered"):
+        session.__enter__()
+
+
+def test_another_thread_may_neither_infer_nor_exit(session: Session, make_crops) -> None:
+    with session:
+        for act in (lambda: session.infer(make_crops(1)), lambda: session.__exit__(None, None, None)):
+            error = in_another_thread(act)
+            assert error is not None and "belongs to the thread that entered it" in str(error)
+        assert session.infer(make_crops(1))["egfr"].shape == (1, 3)
+
+
+def test_nan_never_leaves_a_session(session: Session, make_crops) -> None:
+    good = make_crops(1)
+    white = np.full_like(good, 255)
+    with session:
+        with pytest.raises(InferenceError, match=r"3 of 6 values of 'egfr' from \w+ are not finite"):
+            session.infer(np.concatenate([good, white]))
+        assert np.isfinite(session.infer(good)["egfr"]).all()
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        ({"side": 32}, r"the input 'crops' is uint8 \(N, 32, 32, 3\) instead of uint8 \(N, 64, 64, 3\)"),
+        ({"batch": 1}, r"the input 'crops' is uint8 \(1, 64, 64, 3\)"),
+        ({"names": ("egfr", "p", "features", "map")}, "there is no output 'cam'"),
+    ],
+    ids=["size", "fixed batch", "missing output"],
+)
+def test_a_graph_that_is_not_what_the_manifest_says_is_refused(
+    opener: Opener, make_bundle, plan, told: str, make_crops
+) -> None:
+    bundle = make_bundle(graphs={("fp32", "any"): plan})
+    session = opener(bundle)
+    with pytest.raises(BundleError, match=told), session:
+        pytest.fail("it was entered")
+    with pytest.raises(InferenceError, match="not entered"):
+        session.infer(make_crops(1))
+
+
+def test_a_torn_graph_is_refused_in_one_sentence(opener: Opener, bundle: Bundle) -> None:
+    path = bundle.path / bundle.manifest.artifacts[0].file
+    path.write_bytes(path.read_bytes()[:200])  # after it was verified
+    with pytest.raises(BundleError, match="cannot be loaded") as caught, opener(bundle):
+        pytest.fail("it was entered")
+    assert "\n" not in caught.value.sentence

@@ -1,0 +1,222 @@
+"""A worker without a process: the seam at which the window is tested. It answers as the supervisor would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from edge_app.live.link import FrameView
+from edge_app.live.messages import Command, Message, ModelSummary, Report, SourceSummary, Started
+from edge_app.live.report import CropReport, FrameReport, Readout, ReadingReport, Refusal, SectorReport
+from edge_app.ui import theme
+from edge_app.ui._qt import QApplication
+from edge_app.ui.main_window import MainWindow
+
+WIDTH, HEIGHT = 960, 720
+OUTLINE = ((480.0, 90.0), (760.0, 560.0), (480.0, 660.0), (200.0, 560.0))
+NAME_BOX = (20, 10, 330, 50)  # where the made-up screen has its made-up name, outside the sector
+
+
+def screen(index: int = 0, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A screen with a grey sector and a name burned in outside it."""
+    pixels = np.full((height, width, 3), 6, np.uint8)
+    scale = np.array([width / WIDTH, height / HEIGHT])
+    outline = np.round(np.array(OUTLINE) * scale).astype(np.int32)
+    cv2.fillPoly(pixels, [outline], (72, 72, 72))
+    centre = (round(480 * scale[0]), round(400 * scale[1]))
+    cv2.ellipse(pixels, centre, (150, 70), 12, 0, 360, (120, 120, 120), -1)
+    cv2.ellipse(pixels, centre, (70, 25), 12, 0, 360, (190, 190, 190), -1)
+    cv2.putText(pixels, "DOE JANE 1970", (24, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.1, (240, 240, 240), 2)
+    cv2.putText(pixels, str(index), (24, height - 20), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (200, 200, 200), 2)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def model(**changes: Any) -> ModelSummary:
+    fields: dict[str, Any] = {
+        "bundle_id": "synthetic-standin",
+        "version": "0.1.0",
+        "title": "Stand-in trained on simulated kidneys",
+        "sha256": "ab" * 32,
+        "synthetic": True,
+        "members": 3,
+        "runtime": "onnxruntime",
+        "provider": "CPUExecutionProvider 1.31.1",
+        "precision": "fp32",
+        "selection": ("tensorrt: not installed", "onnxruntime fp32: chosen, the only one that opens"),
+        "limits": (
+            "Trained on simulated pictures only.",
+            "Tends to read too high in kidney failure and too low in normal function.",
+            "Adults, long axis of the native kidney, B-mode.",
+        ),
+    }
+    return ModelSummary(**{**fields, **changes})
+
+
+def started(**changes: Any) -> Started:
+    source = SourceSummary(uri="phantom:", title="Phantom, 960x720", live=True, fps=30.0, size=(WIDTH, HEIGHT))
+    return Started(**{"pid": 1, "source": source, "model": model(), **changes})
+
+
+def readout(**changes: Any) -> Readout:
+    fields: dict[str, Any] = {
+        "egfr": 43.4,
+        "low": 27.6,
+        "high": 64.2,
+        "category_range": "G2-G4",
+        "p_egfr_below_60": 0.86,
+        "readings": 7,
+        "frame": 12,
+        "t_ms": 400.0,
+        "age_ms": 100.0,
+        "stale": False,
+        "in_domain": True,
+        "heads_agree": True,
+    }
+    return Readout(**{**fields, **changes})
+
+
+def reading(**changes: Any) -> ReadingReport:
+    fields: dict[str, Any] = {
+        "egfr": 43.4,
+        "low": 27.6,
+        "high": 64.2,
+        "level": 0.9,
+        "spread": 4.0,
+        "category_range": "G2-G4",
+        "p_egfr_below_60": 0.86,
+        "heads_agree": True,
+        "members": (40.0, 43.4, 46.8),
+        "domain_distance": 1.2,
+        "in_domain": True,
+        "synthetic": True,
+        "runtime": "onnxruntime",
+        "precision": "fp32",
+        "bundle": "synthetic-standin",
+        "cam": tuple(tuple(float(10 * np.exp(-((x - 3) ** 2 + (y - 3) ** 2) / 4)) for x in range(7)) for y in range(7)),
+    }
+    return ReadingReport(**{**fields, **changes})
+
+
+def report(**changes: Any) -> FrameReport:
+    """A report of a measured frame with a number."""
+    fields: dict[str, Any] = {
+        "frame": 12,
+        "t_ms": 400.0,
+        "generation": 0,
+        "state": "LIVE",
+        "sector": SectorReport(bbox=(200, 90, 761, 661), kind="convex", confidence=0.95, outline=OUTLINE),
+        "calipers": ((333.0, 369.0, 627.0, 431.0),),
+        "px_per_cm": 28.0,
+        "crop": CropReport(
+            x0=330.0, y0=250.0, x1=630.0, y1=550.0, mode="square", poles=(333, 369, 627, 431), basis="calipers", length_cm=10.7
+        ),
+        "quality": None,
+        "refusal": None,
+        "reading": reading(),
+        "readout": readout(),
+        "timings_ms": {"sector": 2.1, "calipers": 3.4, "infer": 11.0, "total": 18.2},
+    }
+    return FrameReport(**{**fields, **changes})
+
+
+def refused(code: str = "no_calipers", reason: str = "", **changes: Any) -> FrameReport:
+    text = reason or "No length markers are seen: freeze and measure the kidney length pole to pole."
+    fields: dict[str, Any] = {"crop": None, "calipers": (), "reading": None, "readout": None}
+    return report(**{**fields, "refusal": Refusal(code=code, reason=text), **changes})
+
+
+def crop_message(of: FrameReport) -> Report:
+    """A report together with the crop that was read."""
+    pixels = cv2.resize(screen()[250:550, 330:630], (224, 224), interpolation=cv2.INTER_LINEAR)
+    return Report(report=of, crop_rgb=pixels.tobytes(), crop_size=(224, 224))
+
+
+class FakeWorker:
+    """Hands out what a test puts in; notes what the window asks of it."""
+
+    def __init__(self) -> None:
+        self.inbox: list[Message] = []
+        self.frames: dict[int, FrameView] = {}
+        self.newest: FrameView | None = None
+        self.sent: list[Command] = []
+        self.generation = 0
+        self.started = self.closed = 0
+
+    def put_frame(self, index: int = 12, t_ms: float = 400.0, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+        self.newest = self.frames[index] = FrameView(index, t_ms, screen(index, *size))
+
+    def start(self) -> None:
+        self.started += 1
+
+    def poll(self) -> list[Message]:
+        came, self.inbox = self.inbox, []
+        return came
+
+    def newest_frame(self) -> FrameView | None:
+        return self.newest
+
+    def frame(self, index: int) -> FrameView | None:
+        return self.frames.get(index)
+
+    def send(self, command: Command) -> int:
+        self.sent.append(command)
+        self.generation += 1
+        return self.generation
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        self.closed += 1
+
+
+class Bench:
+    """A window on a fake worker, driven turn by turn: no timer runs, so each test decides what has come."""
+
+    def __init__(self, window: MainWindow, worker: FakeWorker) -> None:
+        self.window, self.worker = window, worker
+
+    def turn(self, *messages: Message | FrameReport) -> None:
+        """Let the window take in messages and the newest frame, and paint."""
+        self.worker.inbox += [Report(report=m) if isinstance(m, FrameReport) else m for m in messages]
+        self.window.bridge.turn()
+        QApplication.processEvents()
+
+    def shown(self, *messages: Message | FrameReport) -> str:
+        """Take a turn and return all text that the readout then shows."""
+        self.turn(*messages)
+        return self.text()
+
+    def text(self) -> str:
+        from edge_app.ui._qt import QLabel
+
+        panel = self.window.readout
+        labels = [label.text() for label in panel.findChildren(QLabel) if label.isVisible()]
+        strip = [panel.synthetic.text] if panel.synthetic.isVisible() else []
+        return "\n".join([*strip, *labels])
+
+
+@pytest.fixture
+def bench(qtbot: QtBot) -> Iterator[Bench]:
+    """A window with a started model and one frame on screen."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    theme.apply(app)
+    worker = FakeWorker()
+    window = MainWindow(worker)
+    qtbot.addWidget(window)
+    window.show()
+    made = Bench(window, worker)
+    worker.put_frame()
+    made.turn(started())
+    yield made
+    window.close()
+
+
+@pytest.fixture
+def make() -> Callable[..., FrameReport]:
+    """The maker of reports."""
+    return report

@@ -28,12 +28,12 @@ class Answers:
     @property
     def egfr(self) -> NDArray[np.float64]:
         """Mean over members (K,), mL/min/1.73 m2."""
-        return self.egfr_members.astype(np.float64).mean(axis=1)
+        return np.asarray(self.egfr_members.mean(axis=1, dtype=np.float64))
 
     @property
     def probability(self) -> NDArray[np.float64]:
         """Mean P(eGFR < 60) over members (K,)."""
-        return self.p_members.astype(np.float64).mean(axis=1)
+        return np.asarray(self.p_members.mean(axis=1, dtype=np.float64))
 
     def by_meaning(self) -> dict[Meaning, Floats]:
         """Return the arrays by the meanings of the manifest, which are also the output names."""

@@ -21,7 +21,7 @@ from engines.errors import UsageError
 from engines.manifest import Family
 
 BATCH = 32
-TENSORRT_OPTIONS = {
+TENSORRT_OPTIONS: dict[str, bool | list[str]] = {
     "ActivationSymmetric": True,
     "WeightSymmetric": True,
     "QuantizeBias": False,

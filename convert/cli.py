@@ -18,6 +18,7 @@ from convert.progress import Progress
 from engines.errors import EchoGFRError, UsageError
 
 USER_ERROR, CANCELLED = 2, 130
+DEFAULTS = TrainingPlan()
 
 app = typer.Typer(
     name="echogfr-convert",
@@ -42,9 +43,9 @@ def main() -> None:
 def standin(
     dataset: DataSet,
     target: Annotated[Path, typer.Option("--out", help="Where the bundle will lie.")],
-    members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = TrainingPlan.members,
-    epochs: Annotated[int, typer.Option(help="Epochs of each member.")] = TrainingPlan.epochs,
-    seed: Annotated[int, typer.Option(help="Same seed, same data: same weights.")] = TrainingPlan.seed,
+    members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = DEFAULTS.members,
+    epochs: Annotated[int, typer.Option(help="Epochs of each member.")] = DEFAULTS.epochs,
+    seed: Annotated[int, typer.Option(help="Same seed, same data: same weights.")] = DEFAULTS.seed,
     work: Annotated[Path | None, typer.Option(help="Keeps finished members; default: beside the bundle.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
@@ -86,7 +87,7 @@ def inspect(bundle: Bundle) -> None:
 def parity(
     bundle: Bundle,
     dataset: DataSet,
-    seed: Annotated[int, typer.Option(help="Draws the one crop a patient.")] = TrainingPlan.seed,
+    seed: Annotated[int, typer.Option(help="Draws the one crop a patient.")] = DEFAULTS.seed,
 ) -> None:
     """Compare a bundle's artifacts with fp32 again, on the test split of a data set."""
     with _boundary(), convert_libraries("The parity cannot be measured"):

@@ -28,7 +28,14 @@ def choose(egfr: NDArray[np.float64], count: int = COUNT) -> NDArray[np.intp]:
 def write_golden(path: Path, crops: NDArray[np.uint8], answers: Answers) -> None:
     """Write crops uint8 (K, H, W, 3) and one array an output, under the outputs' names."""
     with path.open("wb") as file:
-        np.savez_compressed(file, crops=crops, **{str(name): array for name, array in answers.by_meaning().items()})
+        np.savez_compressed(
+            file,
+            crops=crops,
+            egfr_members=answers.egfr_members,
+            p_egfr_below_60_members=answers.p_members,
+            features=answers.features,
+            cam=answers.cam,
+        )
 
 
 def tolerances(answers: Mapping[ArtifactKey, Answers]) -> dict[Precision, dict[Meaning, float]]:

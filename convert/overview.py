@@ -28,22 +28,25 @@ def overview(bundle: Bundle) -> RenderableType:
     return Group(*parts)
 
 
-def parity_table(rows: Iterable[ParityRow]) -> Table:
-    """Return the rows of the parity comparison with their verdicts."""
-    table = Table(title="Difference from fp32 on held-out crops (eGFR in mL/min/1.73 m2)", title_justify="left")
-    for name in ("artifact", "50 %", "95 %", "99 %", "max", "flips (far)", "max dP", "dAUC", "map corr.", "verdict"):
-        table.add_column(name, justify="left" if name in ("artifact", "verdict") else "right")
+def parity_table(rows: Iterable[ParityRow]) -> Group:
+    """Return the rows of the parity comparison with their verdicts, and below them each reason in full."""
+    rows = tuple(rows)
+    table = Table(title="Difference of the eGFR from fp32 on held-out crops, mL/min/1.73 m2", title_justify="left")
+    for name in ("artifact", "50 %", "95 %", "99 %", "max", "flips", "far", "max dP", "dAUC", "maps", "verdict"):
+        table.add_column(name, justify="left" if name in ("artifact", "verdict") else "right", no_wrap=True)
     for row in rows:
         table.add_row(
-            f"{row.precision} ({row.family})",
+            row.precision if row.family == "any" else f"{row.precision} {row.family}",
             *(f"{value:.3f}" for value in (row.egfr_p50, row.egfr_p95, row.egfr_p99, row.egfr_max)),
-            f"{row.category_flips} ({row.category_flips_far})",
-            f"{row.p_max:.4f}",
-            f"{row.auc_change:+.4f}",
-            f"{row.cam_correlation:.4f}",
-            "passed" if row.passed else "FAILED: " + "; ".join(row.reasons),
+            str(row.category_flips),
+            str(row.category_flips_far),
+            f"{row.p_max:.3f}",
+            f"{row.auc_change:+.3f}",
+            f"{row.cam_correlation:.3f}",
+            "passed" if row.passed else "FAILED",
         )
-    return table
+    reasons = [Text(f"{row.precision} ({row.family}): {'; '.join(row.reasons)}") for row in rows if not row.passed]
+    return Group(table, *reasons)
 
 
 def _head(bundle: Bundle) -> Text:

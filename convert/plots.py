@@ -17,7 +17,8 @@ from engines.reading import interval
 
 Vector = NDArray[np.float64]
 SIZE = (5.2, 4.2)
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "echogfr", "axes.spines.top": False, "axes.spines.right": False}
+matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text: small, searchable, no font inside
+matplotlib.rcParams["svg.hashsalt"] = "echogfr"  # the same bytes for the same numbers
 UNIT = "mL/min/1.73 m²"
 
 
@@ -81,14 +82,14 @@ def maps(crops: NDArray[np.uint8], cams: NDArray[np.float32]) -> str:
 
 
 def _figure() -> tuple[Figure, Axes]:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=SIZE, layout="constrained")
-        return figure, figure.add_subplot()
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def _svg(figure: Figure) -> str:
     stream = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]

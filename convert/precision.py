@@ -6,7 +6,7 @@ would send samples to other leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -76,7 +76,7 @@ class _Casts:
         """Note the type of what ``node`` computes."""
         self._types.update((str(name), target) for name in node.output)
 
-    def initializers(self) -> Iterable[onnx.TensorProto]:
+    def initializers(self) -> list[onnx.TensorProto]:
         """Return all constants that are used, halves included."""
         return [*(self._constants[name] for name in sorted(self._used)), *self._halves.values()]
 

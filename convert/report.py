@@ -129,6 +129,6 @@ def _plots(evidence: Evidence) -> dict[str, str]:
 
 
 def _template(name: str) -> jinja2.Template:
-    text = files("convert").joinpath("templates", name).read_text(encoding="utf-8")
+    text = (files("convert") / "templates" / name).read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=name.endswith(".html.j2"), undefined=jinja2.StrictUndefined)
     return environment.from_string(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import atanh, ceil, floor, sqrt, tanh
+from math import atanh, ceil, sqrt, tanh
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,12 +106,11 @@ def area(score: Vector, positive: NDArray[np.bool_]) -> Area:
 def signed_quantiles(residuals: Vector, level: float) -> tuple[float, float]:
     """Return the split-conformal (low, high) of truth minus prediction, half of 1 - level on each side.
 
-    Finite-sample ranks floor((n + 1) a/2) and ceil((n + 1) (1 - a/2)); the extremes where n is too small.
+    Finite-sample ranks ceil((n + 1) (1 + level) / 2) from either end; the extremes where n is too small.
     """
     ordered, n = np.sort(residuals), len(residuals)
-    tail = (1.0 - level) / 2
-    low, high = floor((n + 1) * tail), ceil((n + 1) * (1.0 - tail))
-    return float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1])
+    rank = ceil(round((n + 1) * (1.0 + level) / 2, 9))  # rounded: 40 x 0.95 must not become 38.000000000000004
+    return float(ordered[max(n + 1 - rank, 1) - 1]), float(ordered[min(rank, n) - 1])
 
 
 def conformal_bands(predicted: Vector, truth: Vector, level: float) -> Bands:

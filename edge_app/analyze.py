@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,17 +13,18 @@ from typing import IO, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from edge_app.atomic import explained, replacing
 from edge_app.capture.base import Frame, FrameSource
-from edge_app.capture.open import open_source
+from edge_app.capture.open import endless, open_source
 from edge_app.live.messages import ModelSummary, Poles, SourceSummary
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
-from edge_app.live.report import FrameReport, ReadingReport, State
+from edge_app.live.report import ReadingReport, State
 from edge_app.snapshot import Shot, write_snapshot
 from engines.errors import UsageError
 from engines.kdigo import category_range
 
-LIVE_FRAMES = 300  # of a source that never ends: ten seconds at 30 frames/s
+ENDLESS_FRAMES = 300  # of a source that never ends: ten seconds at 30 frames/s
 PERCENTILES = (50, 95, 99)
 
 
@@ -117,8 +116,8 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
 
 
 def _frames(source: FrameSource, plan: AnalyzePlan) -> Iterator[Frame]:
-    endless = source.info.live and plan.max_frames is None and plan.seconds is None
-    limit = LIVE_FRAMES if endless else plan.max_frames
+    unlimited = plan.max_frames is None and plan.seconds is None
+    limit = ENDLESS_FRAMES if unlimited and endless(plan.source) else plan.max_frames
     count = 0
     while limit is None or count < limit:
         frame = source.read()
@@ -174,9 +173,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: FrameSource) -> Summary
         provider=model.provider,
         precision=model.precision,
         selection=model.selection,
-        bundle=BundleFacts(
-            id=model.bundle_id, version=model.version, sha256=model.sha256, synthetic=model.synthetic
-        ),
+        bundle=BundleFacts(id=model.bundle_id, version=model.version, sha256=model.sha256, synthetic=model.synthetic),
         source=SourceSummary(uri=info.uri, title=info.title, live=info.live, fps=info.fps, size=info.size),
     )
 
@@ -204,20 +201,17 @@ def _lines(path: Path | None) -> Iterator[Callable[[str], None]]:
     """Give a function that writes a line; the file takes its name only when everything is in it."""
     if path is None:
         yield lambda line: None
-    elif str(path) == "-":
-        yield lambda line: _write(sys.stdout, line)
-    else:
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with unfinished.open("w", encoding="utf-8") as file:
-                yield lambda line: _write(file, line)
-            unfinished.replace(path)
-        except OSError as error:
-            cause = error.strerror or "the disk refuses"
-            raise UsageError(f"{path} cannot be written", cause, "choose another place") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+        return
+    if str(path) == "-":
+        yield print
+        return
+    with replacing(path) as unfinished:
+        with explained(path):
+            file = unfinished.open("w", encoding="utf-8")
+        with file:
+            yield lambda line: _write(file, line, path)
 
 
-def _write(file: IO[str], line: str) -> None:
-    file.write(line + "\n")
+def _write(file: IO[str], line: str, path: Path) -> None:
+    with explained(path):
+        file.write(line + "\n")

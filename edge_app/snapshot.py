@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.atomic import explained, replacing
 from edge_app.imaging.redact import mask_identity
 from edge_app.imaging.scene import Sector
 from edge_app.live.report import FrameReport
@@ -37,17 +37,10 @@ class Shot:
 def write_snapshot(shot: Shot, path: Path) -> None:
     """Write the PNG, whole or not at all; raises ``UsageError`` if that fails."""
     good, png = cv2.imencode(".png", cv2.cvtColor(draw(shot), cv2.COLOR_RGB2BGR))
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if not good:
-            raise OSError(0, "the picture cannot be encoded")
+    if not good:
+        raise UsageError(f"{path} cannot be written", "the picture cannot be encoded", "choose a smaller source")
+    with replacing(path) as unfinished, explained(path):
         unfinished.write_bytes(png.tobytes())
-        unfinished.replace(path)
-    except OSError as error:
-        cause = error.strerror or "the disk refuses"
-        raise UsageError(f"{path} cannot be written", cause, "choose another place") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def draw(shot: Shot) -> NDArray[np.uint8]:

@@ -30,7 +30,9 @@ class GraphWriter:
 
     def node(self, operator: str, inputs: Sequence[str], name: str, **attributes: Attribute) -> str:
         """Add a node whose one output has the node's own name; return that name."""
-        self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        node = helper.make_node(operator, list(inputs), [name], name=name)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
+        self._nodes.append(node)
         return name
 
     def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:

@@ -17,6 +17,7 @@ from convert.reference.network import Network, normalise
 
 Step = Callable[[int, int], None]  # done, total
 OOB_CROPS = 400  # enough to choose an epoch by; more costs time in every epoch
+WARM_UP = 0.3  # share of the one-cycle schedule; a value n in 1 / n steps divides by zero in torch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,7 @@ class _Epochs:
         self._total, self._done = self._per_epoch * plan.epochs, 0
         self._optimiser = torch.optim.AdamW(network.parameters(), plan.learning_rate, weight_decay=plan.weight_decay)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser, plan.learning_rate, total_steps=self._total, pct_start=0.2
+            self._optimiser, plan.learning_rate, total_steps=self._total, pct_start=WARM_UP
         )
 
     def run(self, rows: list[int], crops: NDArray[np.uint8], target: Tensor, random: np.random.Generator) -> None:

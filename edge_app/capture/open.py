@@ -44,6 +44,15 @@ def open_source(uri: str, *, realtime: bool = False) -> FrameSource:
     return StillSource(path) if is_still(path) else VideoSource(path, realtime=realtime)
 
 
+def endless(uri: str) -> bool:
+    """Return whether the source that ``uri`` names never ends by itself."""
+    if split(uri)[0] != "phantom":
+        return False
+    from edge_app.capture.phantom import parse_plan
+
+    return parse_plan(uri).frames is None
+
+
 def split(uri: str) -> tuple[str, Path]:
     """Return scheme and path of a source's name; a bare path gets its scheme from what lies there."""
     if not uri.strip():

@@ -5,7 +5,7 @@ An 'x' is turned by 45 degrees first, so that one set of measures serves both sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atan2, degrees, hypot, sqrt
 from typing import Literal
 
@@ -38,24 +38,40 @@ class Glyph:
 class GlyphRules:
     """What makes four arms a glyph. Shares are of the arms' level, lengths of the arms' median length."""
 
-    dimmest_arm: float = 0.4
+    dimmest_arm: float = 0.2  # over its surroundings: a drop shadow lifts two arms, bright tissue hides two
+    unequal_ink: float = 0.6  # brightness of the dimmest arm over the brightest one's, as drawn
+    hidden_arm: float = 0.35
     shortest_arm: float = 0.55
     longest_arm: float = 1.8
     lopsided: float = 0.55  # shorter over longer of two opposite arms
     open_ends: int = 3  # arms after whose end the stroke does not go on
-    clean_third: float = 0.30  # third cleanest of the four spaces between arms: how bright it may be
-    clean_all: float = 0.42  # mean of the four spaces
+    clean_third: float = 0.5  # third cleanest of the four spaces between arms: how bright it may be
+    clean_all: float = 0.45  # mean of the four spaces
     thickest: float = 0.62  # stroke width over arm length
     least_level: float = 28.0
     rough: float = 0.42  # spread of brightness along an arm
 
 
 RULES = GlyphRules()
+WAYS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+INK_FADES = 0.84  # of an arm's own brightness: below, the stroke has ended
 SPAN = 2.6  # half size of the patch looked at, in candidate reaches
 
 
 def look_closely(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules = RULES) -> Glyph | None:
     """Return the glyph at ``candidate`` in RGB uint8 (H, W, 3) ``pixels``, or None where there is none."""
+    for _ in range(3):
+        glyph, larger = _look(pixels, candidate, rules)
+        if larger is None:
+            return glyph
+        candidate = larger
+    return None
+
+
+def _look(
+    pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules
+) -> tuple[Glyph | None, Candidate | None]:
+    """Return the glyph, or a larger candidate where the arms outgrow the patch that this one's size asked for."""
     oblique = candidate.shape == "cross"
     half = int(SPAN * candidate.reach * (sqrt(2) if oblique else 1.0)) + 4
     x0, y0 = round(candidate.x) - half, round(candidate.y) - half
@@ -63,26 +79,52 @@ def look_closely(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRu
     factor = max(1.0, pixels.shape[0] / 720)
     grey = chroma(colours) if candidate.coloured else brightest_channel(colours)
     strokes = stroke_map(grey, round(THICKEST * factor)).astype(np.float32)
-    place = candidate.x - x0, candidate.y - y0
-    reach = candidate.reach
-    for _ in range(3):
-        turned = _turned(strokes, place) if oblique else strokes
-        length = reach * sqrt(2) if oblique else reach
-        moved = _centre(turned, place, length)
-        if moved is None or hypot(moved[0] - place[0], moved[1] - place[1]) > 1.2 * length + 1:
-            return None
-        place = _turned_back(moved, place) if oblique else moved
-        arms = _Arms(_turned(strokes, place) if oblique else strokes, place, length)
-        if arms.level < rules.least_level:
-            return None
-        length = min(arms.length, 2.0 * length)
-        reach = length / sqrt(2) if oblique else length
-    arms = _Arms(_turned(strokes, place) if oblique else strokes, place, length)
+    found = _settle((strokes, grey.astype(np.float32)), (candidate.x - x0, candidate.y - y0), candidate)
+    if found is None:
+        return None, None
+    place, arms = found
+    reach = arms.length / sqrt(2) if oblique else arms.length
+    if reach > 1.35 * candidate.reach:
+        return None, replace(candidate, x=place[0] + x0, y=place[1] + y0, reach=reach)
     confidence = arms.confidence(rules)
     if confidence <= 0:
-        return None
+        return None, None
     hue = _hue(colours, strokes, arms.level)
-    return Glyph(place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence)
+    return Glyph(place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence), None
+
+
+def _settle(
+    patches: tuple[Patch, Patch], place: tuple[float, float], candidate: Candidate
+) -> tuple[tuple[float, float], _Arms] | None:
+    """Return the centre and the measured arms in the (stroke, grey) patches, or None.
+
+    Move to the crossing of the strokes until it stands still, then measure the arms.
+    """
+    strokes = patches[0]
+    oblique = candidate.shape == "cross"
+    length = candidate.reach * (sqrt(2) if oblique else 1.0)
+    for _ in range(6):
+        moved = _centre(_turned(strokes, place) if oblique else strokes, place, length)
+        if moved is None or hypot(moved[0] - place[0], moved[1] - place[1]) > 1.2 * length + 1:
+            return None
+        still = hypot(moved[0] - place[0], moved[1] - place[1]) < 0.04
+        place = _turned_back(moved, place) if oblique else moved
+        if still:
+            break
+    for _ in range(2):
+        turned = [_turned(patch, place) if oblique else patch for patch in patches]
+        arms = _Arms((turned[0], turned[1]), place, length)
+        if arms.level < RULES.least_level:
+            return None
+        moved = _centre(arms.ink(turned[1]), place, min(arms.length, 1.3 * length))
+        if moved is None:
+            break
+        step = hypot(moved[0] - place[0], moved[1] - place[1])
+        if step < 0.4 * length:
+            place = _turned_back(moved, place) if oblique else moved
+        if step < 0.3:
+            break
+    return place, arms
 
 
 def _cut(pixels: NDArray[np.uint8], x0: int, y0: int, side: int) -> NDArray[np.uint8]:
@@ -134,16 +176,24 @@ def _stroke_position(strokes: Patch, place: tuple[float, float], length: float, 
 class _Arms:
     """Measures of four upright arms around ``place``: profiles along them, the spaces between, what follows them."""
 
-    def __init__(self, strokes: Patch, place: tuple[float, float], length: float) -> None:
-        self._strokes, self._place, self._looked = strokes, place, length
+    def __init__(self, patches: tuple[Patch, Patch], place: tuple[float, float], length: float) -> None:
+        self._strokes, self._place, self._looked = patches[0], place, length
         self._aside = max(1.0, 0.18 * length)
         reach = np.arange(0.0, 2.3 * length + 2, 0.5, dtype=np.float32)
         self._reach = reach
-        self.profiles = [self._profile(dx, dy) for dx, dy in ((1, 0), (0, 1), (-1, 0), (0, -1))]
+        self.profiles = [self._profile(dx, dy) for dx, dy in WAYS]
         stretch = (reach >= 0.45 * length) & (reach <= 0.8 * length)
         self.levels = [float(np.median(p[stretch])) for p in self.profiles]
         self.level = float(np.median(self.levels))
-        self.lengths = [self._end(p, level) for p, level in zip(self.profiles, self.levels, strict=True)]
+        self._strokes = patches[1]
+        greys = [self._profile(dx, dy) for dx, dy in WAYS]
+        self._strokes = patches[0]
+        self.inks = [float(np.median(p[stretch])) for p in greys]
+        drawn = [
+            (stroke >= 0.5 * level) & (grey >= INK_FADES * ink)
+            for stroke, grey, level, ink in zip(self.profiles, greys, self.levels, self.inks, strict=True)
+        ]
+        self.lengths = [self._end(one) for one in drawn]
         self.length = max(2.0, float(np.median(self.lengths)))
 
     def _sample(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -157,10 +207,14 @@ class _Arms:
         y = np.float32(self._place[1]) + dy * self._reach[None] + dx * aside
         return np.asarray(self._sample(x.astype(np.float32), y.astype(np.float32)).max(axis=0), dtype=np.float32)
 
-    def _end(self, profile: NDArray[np.float32], level: float) -> float:
-        """Return where the arm ends: the first place past its middle that is less than half as bright."""
-        past = self._reach > 0.55 * self._looked
-        dark = np.flatnonzero(past & (profile < 0.5 * level))
+    def ink(self, grey: Patch) -> Patch:
+        """Return what of the grey patch is as bright as the arms, cut at both ends: shadows and tissue count nothing."""
+        half = 0.5 * max(10.0, min(self.levels))
+        return np.asarray(np.clip(grey - (float(np.median(self.inks)) - half), 0, half), dtype=np.float32)
+
+    def _end(self, drawn: NDArray[np.bool_]) -> float:
+        """Return where the arm ends: the first place past its middle that is not drawn."""
+        dark = np.flatnonzero((self._reach > 0.55 * self._looked) & ~drawn)
         return float(self._reach[dark[0]] if len(dark) else self._reach[-1])
 
     def spaces(self) -> list[float]:
@@ -177,7 +231,7 @@ class _Arms:
         """Return the mean width of the strokes at half their brightness, pixels."""
         aside = np.arange(-self.length, self.length + 0.25, 0.25, dtype=np.float32)
         widths = []
-        for (dx, dy), level in zip(((1, 0), (0, 1), (-1, 0), (0, -1)), self.levels, strict=True):
+        for (dx, dy), level in zip(WAYS, self.levels, strict=True):
             at = 0.65 * self.length
             x = np.float32(self._place[0] + dx * at) + dy * aside
             y = np.float32(self._place[1] + dy * at) + dx * aside
@@ -187,16 +241,20 @@ class _Arms:
     def open_ends(self) -> int:
         """Return after how many arms the stroke does not simply go on."""
         opened = 0
-        for profile, end in zip(self.profiles, self.lengths, strict=True):
+        for profile, end, level in zip(self.profiles, self.lengths, self.levels, strict=True):
             after = profile[(self._reach > end + 0.15 * self.length) & (self._reach < end + 0.55 * self.length)]
-            opened += bool(len(after) and float(np.mean(after)) < 0.5 * self.level)
+            opened += bool(len(after) and float(np.mean(after)) < 0.55 * level)
         return opened
 
     def confidence(self, rules: GlyphRules) -> float:
         """Return 0 where a rule is broken, else how clean the glyph is, up to 1."""
-        if min(self.levels) < rules.dimmest_arm * max(self.levels):
+        even = min(self.inks) / max(1.0, *self.inks)
+        if even < rules.unequal_ink or min(self.levels) < rules.dimmest_arm * max(self.levels) * (1.0 if even < 0.85 else 0.4):
             return 0.0
         ratios = [length / self.length for length in self.lengths]
+        hidden = int(np.argmin(self.levels))
+        if self.levels[hidden] < rules.hidden_arm * max(self.levels):
+            ratios[hidden] = min(1.0, ratios[hidden])  # in tissue as bright as itself its end can't be seen
         if min(ratios) < rules.shortest_arm or max(ratios) > rules.longest_arm:
             return 0.0
         for one, other in ((0, 2), (1, 3)):

@@ -27,6 +27,7 @@ REACHES = (4.0, 5.5, 7.5, 10.0, 13.5)
 THICKEST = 9  # search pixels: what is wider is not a stroke
 MARGIN = 16  # search pixels around the window, so that every arm of REACHES has pixels to look at
 LEAST_CONTRAST = 26  # grey levels between the weakest arm and the second brightest space between arms
+HIDDEN = 16  # grey levels: what a glyph of three clear arms needs over one of four
 COLOURED = 40  # chroma, 0..255, that counts as colour
 FEW_COLOURED = 12  # pixels: fewer make no glyph
 MOST_CANDIDATES = 48
@@ -111,14 +112,15 @@ def _apart(found: list[Candidate]) -> list[Candidate]:
 
 def _peaks(strokes: Grey) -> list[tuple[float, float, Shape, float, float]]:
     """Return (x, y, shape, reach, contrast) of the local maxima of every shape and size."""
-    padded = cv2.copyMakeBorder(strokes, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=(0,))
+    around_it = (MARGIN, MARGIN, MARGIN, MARGIN)
+    padded = np.asarray(cv2.copyMakeBorder(strokes, *around_it, cv2.BORDER_CONSTANT, value=(0,)), dtype=np.uint8)
     thick = np.asarray(cv2.dilate(padded, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))), dtype=np.uint8)
     found: list[tuple[float, float, Shape, float, float]] = []
     for reach in REACHES:
-        around = _surroundings(np.asarray(padded, dtype=np.uint8), reach)
+        around = _surroundings(padded, reach)
         responses: tuple[tuple[Shape, Grey], ...] = (
-            ("plus", cv2.subtract(_upright_arms(padded, reach), _between(around, round(0.55 * reach), upright=True))),
-            ("cross", cv2.subtract(_oblique_arms(thick, reach), _between(around, round(0.75 * reach), upright=False))),
+            ("plus", _contrast(_upright_arms(padded, reach), _between(around, round(0.55 * reach), upright=True))),
+            ("cross", _contrast(_oblique_arms(thick, reach), _between(around, round(0.75 * reach), upright=False))),
         )
         for shape, response in responses:
             found.extend((x, y, shape, reach, value) for x, y, value in _maxima(response, reach))
@@ -150,26 +152,35 @@ def _arm(reach: float) -> tuple[int, int]:
     return first, last - first + 1
 
 
-def _upright_arms(padded: Grey, reach: float) -> Grey:
-    """Return the darkest value on the four arms of a '+'."""
+def _upright_arms(padded: Grey, reach: float) -> tuple[Grey, Grey, Grey, Grey]:
+    """Return the darkest value on each of the four arms of a '+'."""
     first, length = _arm(reach)
-    level = cv2.erode(padded, np.ones((1, length), np.uint8), anchor=(0, 0))
-    upright = cv2.erode(padded, np.ones((length, 1), np.uint8), anchor=(0, 0))
+    level = np.asarray(cv2.erode(padded, np.ones((1, length), np.uint8), anchor=(0, 0)), dtype=np.uint8)
+    upright = np.asarray(cv2.erode(padded, np.ones((length, 1), np.uint8), anchor=(0, 0)), dtype=np.uint8)
     back = -first - length + 1
-    sides = cv2.min(_view(level, first, 0), _view(level, back, 0))
-    ends = cv2.min(_view(upright, 0, first), _view(upright, 0, back))
-    return np.asarray(cv2.min(sides, ends), dtype=np.uint8)
+    return _view(level, first, 0), _view(level, back, 0), _view(upright, 0, first), _view(upright, 0, back)
 
 
-def _oblique_arms(padded: Grey, reach: float) -> Grey:
-    """Return the darkest value on the four arms of an 'x'."""
+def _oblique_arms(padded: Grey, reach: float) -> tuple[Grey, Grey, Grey, Grey]:
+    """Return the darkest value on each of the four arms of an 'x'."""
     first, length = _arm(reach)
-    darkest: Grey | None = None
-    for step in range(first, first + length):
-        for dx, dy in ((step, step), (step, -step), (-step, step), (-step, -step)):
-            view = _view(padded, dx, dy)
-            darkest = view if darkest is None else np.asarray(cv2.min(darkest, view), dtype=np.uint8)
-    return view if darkest is None else darkest
+    arms: list[Grey] = []
+    for right, down in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        darkest = _view(padded, right * first, down * first)
+        for step in range(first + 1, first + length):
+            darkest = np.asarray(cv2.min(darkest, _view(padded, right * step, down * step)), dtype=np.uint8)
+        arms.append(darkest)
+    return arms[0], arms[1], arms[2], arms[3]
+
+
+def _contrast(arms: tuple[Grey, Grey, Grey, Grey], between: Grey) -> Grey:
+    """Return how far the dimmest arm stands over the spaces, or the second dimmest less ``HIDDEN``: one may be hidden."""
+    a, b, c, d = arms
+    low, other = cv2.min(a, b), cv2.min(c, d)
+    dimmest = cv2.min(low, other)
+    second = cv2.min(cv2.max(low, other), cv2.min(cv2.max(a, b), cv2.max(c, d)))
+    best = cv2.max(dimmest, cv2.subtract(second, HIDDEN))
+    return np.asarray(cv2.subtract(best, between), dtype=np.uint8)
 
 
 def _surroundings(padded: Grey, reach: float) -> Grey:

@@ -114,9 +114,10 @@ class _Slots:
         _WORD.pack_into(self._memory, _PUBLISHED_AT, frames)
 
     def pixels(self, slot: int, width: int, height: int) -> NDArray[np.uint8]:
-        where = self._at(slot) + _LINE
-        pixels: NDArray[np.uint8] = np.ndarray((height, width, 3), np.uint8, self._memory, where)
-        return pixels
+        # By way of a slice: only that keeps the memory from being unmapped while the array lives.
+        start = self._at(slot) + _LINE
+        flat: NDArray[np.uint8] = np.asarray(self._memory[start : start + width * height * 3])
+        return flat.reshape(height, width, 3)
 
     @property
     def _memory(self) -> memoryview:

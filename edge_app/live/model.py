@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_app.bundles import bundle_path
 from edge_app.live.messages import ModelSummary
@@ -17,7 +18,7 @@ from engines.reading import Reader
 class ModelPlan:
     """Which model on what; None: the shipped bundle, the best runtime and precision of this machine."""
 
-    bundle: str | None = None
+    bundle: Path | str | None = None
     runtime: str | None = None
     precision: str | None = None
 

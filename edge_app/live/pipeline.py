@@ -46,6 +46,19 @@ class CropReader(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """What the pipeline needs of ``edge_app.imaging.observer.SceneObserver``."""
+
+    @property
+    def timings_ms(self) -> dict[str, float]:
+        """Of the last call, by stage."""
+        ...
+
+    def observe(self, frame: Frame) -> Scene:
+        """Say what is seen in the next frame of the stream."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """``allow_out_of_domain``: show such numbers, marked, instead of refusing them.
@@ -59,10 +72,11 @@ class PipelineSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A report, and the crop uint8 (H, W, 3) if this frame was read for the first time."""
+    """A report, the crop uint8 (H, W, 3) if this frame was read for the first time, and the sector seen."""
 
     report: FrameReport
     crop_rgb: NDArray[np.uint8] | None
+    sector: Sector | None = None
 
 
 class _Refused(Exception):
@@ -106,13 +120,17 @@ class Pipeline:
         None: everything but numbers.
     settings : PipelineSettings
         Frozen for the life of the pipeline.
+    observer : Observer or None
+        None: a new ``SceneObserver``, for one stream.
     """
 
-    def __init__(self, reader: CropReader | None, settings: PipelineSettings | None = None) -> None:
+    def __init__(
+        self, reader: CropReader | None, settings: PipelineSettings | None = None, observer: Observer | None = None
+    ) -> None:
         self._reader = reader
         self._settings = settings or PipelineSettings()
         self._input = reader.manifest.input if reader else WITHOUT_MODEL
-        self._observer = SceneObserver()
+        self._observer: Observer = observer or SceneObserver()
         self._fusion = Fusion()
         self._generation = self._settings.generation
         self._poles: Poles | None = None
@@ -270,7 +288,7 @@ class Pipeline:
             readout=readout,
             timings_ms=work.timings_ms,
         )
-        return Outcome(report, work.crop_rgb)
+        return Outcome(report, work.crop_rgb, scene.sector)
 
 
 def _poles(work: _Work) -> Ends:

@@ -39,3 +39,10 @@ def refuse(code: str, detail: str = "") -> Refusal:
 def refuse_quality(fault: QualityFault) -> Refusal:
     """Return the refusal of a hard quality fault: ``quality_`` and its code."""
     return Refusal(code=f"quality_{fault.code}", reason=REASONS["quality_*"].format(detail=fault.reason.rstrip(".")))
+
+
+def explain_code(code: str) -> str:
+    """Return the reason of a code without the details of one frame."""
+    known = code if code in REASONS else "quality_*"
+    text = REASONS[known].split(" (distance")[0].replace(" ({detail})", "").replace(": {detail}", "")
+    return text if text.endswith(".") else text + "."

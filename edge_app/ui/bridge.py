@@ -12,9 +12,8 @@ SLOW_MS = 250  # ages and rates: what changes without news
 class Bridge(QObject):
     """Owns the two timers; lives on the window's thread; no call in it waits.
 
-    Signals, all on the window's thread: ``message_came(Message)`` in order of sending; ``frame_came(FrameView)``
-    when the newest picture is another than before, after the messages of the same turn; ``time_passed()`` four
-    times a second.
+    Signals, all on the window's thread: ``frame_came(FrameView)`` when the newest picture is another than
+    before; then ``message_came(Message)``, in order of sending; ``time_passed()`` four times a second.
     """
 
     message_came = pyqtSignal(object)
@@ -51,12 +50,14 @@ class Bridge(QObject):
 
     def turn(self) -> None:
         """Ask once."""
-        for message in self._worker.poll():
-            self.message_came.emit(message)
+        messages = self._worker.poll()
         view = self._worker.newest_frame()
         if view is not None and (view.index, view.t_ms) != self._seen:
             self._seen = (view.index, view.t_ms)
             self.frame_came.emit(view)
+        del view  # a view holds the ring
+        for message in messages:
+            self.message_came.emit(message)
 
     def close(self) -> None:
         """Stop asking, then end the worker; may be called twice."""

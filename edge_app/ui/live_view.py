@@ -20,7 +20,7 @@ from edge_app.ui.badge import draw_badge
 from edge_app.ui.handles import GRAB_RADIUS, GRAB_RADIUS_PX, Handles, suggest
 from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
-from edge_app.ui.pictures import image_over
+from edge_app.ui.pictures import Picture, image_over, scaled
 from edge_app.ui.supply import FrameSupply
 from edge_app.ui.wording import PLACE_HINT
 
@@ -37,7 +37,7 @@ _ARROWS = {
 
 
 class LiveView(QWidget):
-    """Paints straight from the ring: no copy, no frame kept, nothing waited for.
+    """Scales the newest picture straight out of the ring and paints it: nothing is queued or waited for.
 
     Signals: ``poles_placed(x1, y1, x2, y2)``, frame pixels, when both handles are placed and let go;
     ``poles_cleared()`` when they are taken away, by the operator or because the picture changed size.
@@ -51,7 +51,7 @@ class LiveView(QWidget):
         self._supply = supply
         self._report: FrameReport | None = None
         self._badge: BadgeState = "STARTING"
-        self._shown: tuple[int, float] | None = None  # index and t_ms of the painted picture
+        self._picture: Picture | None = None  # as it was painted last
         self._size: tuple[int, int] | None = None  # of that picture
         self._handles: Handles | None = None
         self._held: int | None = None
@@ -139,10 +139,10 @@ class LiveView(QWidget):
         return Letterbox.fit(self._size or (4, 3), (0, strip, self.width(), max(1.0, self.height() - strip)))
 
     def _is_near(self, report: FrameReport) -> bool:
-        if self._shown is None:
+        if self._picture is None:
             return False
         limit = OVERLAY_LAG_FROZEN_MS if report.state == "FROZEN" else OVERLAY_LAG_MS
-        return abs(self._shown[1] - report.t_ms) <= limit
+        return abs(self._picture.t_ms - report.t_ms) <= limit
 
     # -- events ---------------------------------------------------------------------------------------
 
@@ -198,34 +198,46 @@ class LiveView(QWidget):
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Paint the picture and what belongs to it."""
+        taken = self._take()
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.colour(theme.GROUND))
-        view = self._view()
-        if view is not None:
-            self._paint_view(painter, view)
-        if self._badge == "LOST" or view is None:
+        if taken is not None:
+            self._paint_picture(painter, taken)
+        if self._badge == "LOST" or taken is None:
             self._paint_veil(painter)
         self._paint_strip(painter)
         painter.end()
 
-    def _view(self) -> FrameView | None:
-        if self.masked:  # only the very frame that its sector was found in
-            return self._supply.frame(self._report.frame) if self._report is not None else None
-        return self._supply.newest_frame()
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether the frame of the newest report is still there, with the sector that masks it."""
+        return self._reported() is not None and self._report is not None and self._report.sector is not None
 
-    def _paint_view(self, painter: QPainter, view: FrameView) -> None:
-        self._size, self._shown = (view.pixels.shape[1], view.pixels.shape[0]), (view.index, view.t_ms)
+    def _reported(self) -> FrameView | None:
+        return self._supply.frame(self._report.frame) if self._report is not None else None
+
+    def _take(self) -> Picture | None:
+        """Scale a picture out of the ring; a torn one is thrown away, and the one before stays."""
+        # for saving: only the very frame that its sector was found in
+        view = self._reported() if self.masked else self._supply.newest_frame()
+        if view is None:
+            return None
+        self._size = (view.pixels.shape[1], view.pixels.shape[0])
+        picture = Picture(view.index, view.t_ms, scaled(view.pixels, self.letterbox().shown_size))
+        if not view.intact:
+            self.update()
+            return None if self.masked else self._picture
+        self._picture = picture
+        return picture
+
+    def _paint_picture(self, painter: QPainter, picture: Picture) -> None:
         box = self.letterbox()
-        left, top = box.to_widget((-0.5, -0.5))
-        target = QRectF(left, top, box.width * box.scale, box.height * box.scale)
         painter.save()
         if self.masked:
             self._mask(painter, box)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(target, image_over(view.pixels))
+        target = QRectF(*box.to_widget((-0.5, -0.5)), box.width * box.scale, box.height * box.scale)
+        painter.drawImage(target.topLeft(), image_over(picture.pixels))
         painter.restore()
-        if not view.intact:
-            self.update()  # torn: the worker wrote while we painted; the next one comes at once
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(target)
         if self._report is not None and self._is_near(self._report):
@@ -263,4 +275,4 @@ class LiveView(QWidget):
     def _strip_text(self) -> str:
         if self._handles is not None:
             return "Handles in use instead of calipers." if self._handles.complete else PLACE_HINT
-        return f"frame {self._shown[0]}" if self._shown is not None else ""
+        return f"frame {self._picture.index}" if self._picture is not None else ""

@@ -178,13 +178,6 @@ class MainWindow(QMainWindow):
         self.status.show_identity(message.model, message.source)
         self.readout.show_limits(message.model.limits if message.model else ())
         self.inset.clear()
-        self._announce_handles()
-
-    def _announce_handles(self) -> None:
-        """Tell a restarted worker of the handles that are on screen."""
-        handles = self.live.handles
-        if handles is not None and handles.complete:
-            self._on_poles(*handles.first, *handles.second)
 
     def _on_report(self, message: Report) -> None:
         report = message.report

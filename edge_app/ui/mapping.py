@@ -26,8 +26,13 @@ class Letterbox:
         """Return the largest centred fit of a frame (width, height) in an area (x, y, width, height)."""
         x, y, width, height = area
         scale = max(min(width / frame[0], height / frame[1]), 1e-3)  # a window may be folded to nothing
-        left, top = x + (width - frame[0] * scale) / 2, y + (height - frame[1] * scale) / 2
-        return cls(scale, left, top, frame[0], frame[1])
+        left, top = round(x + (width - frame[0] * scale) / 2), round(y + (height - frame[1] * scale) / 2)
+        return cls(scale, left, top, frame[0], frame[1])  # on whole pixels: the picture is drawn without filtering
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height of the picture in the widget, whole pixels, at least one."""
+        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
 
     def to_widget(self, point: Point) -> Point:
         """Widget position of a frame position."""

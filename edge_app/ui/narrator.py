@@ -51,13 +51,14 @@ class Narrator(QObject):
 
     def _grab(self) -> None:
         """Take a picture once this turn's signals have all been handled."""
-        now_ms = self._window.bridge.now_ms
-        if now_ms - self._grabbed_ms >= GRAB_EVERY_MS:
-            self._grabbed_ms = now_ms
+        if self._window.bridge.now_ms - self._grabbed_ms >= GRAB_EVERY_MS:
             QTimer.singleShot(0, self._take)
 
     def _take(self) -> None:
-        self.picture = grab_masked(self._window)
+        now_ms = self._window.bridge.now_ms
+        if now_ms - self._grabbed_ms >= GRAB_EVERY_MS and self._window.live.can_be_saved:
+            self._grabbed_ms = now_ms
+            self.picture = grab_masked(self._window)
 
 
 def told(panel: Panel) -> str:

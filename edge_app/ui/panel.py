@@ -49,7 +49,8 @@ def describe(now: Situation) -> Panel:
         return replace(blocked, synthetic=now.synthetic if now.model else None)
     report = now.report
     if report is None:
-        return Panel("ENDED" if now.ended else "LIVE", None, "Reading the picture …", "No number yet", synthetic=None)
+        notice = "Reading the picture …" if now.source is not None else "Opening the model …"
+        return Panel(badge(now), None, notice, "No number yet")
     panel = Panel(badge(now), synthetic=now.synthetic, cautions=_cautions(report))
     readout = report.readout
     if readout is None or not _stands(report):

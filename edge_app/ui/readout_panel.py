@@ -9,7 +9,6 @@ from edge_app.ui.ramp import CategoryRamp
 from edge_app.ui.synthetic_strip import SyntheticStrip
 from edge_app.ui.text import Fitting, Line
 
-
 HUGE, MODEST = 6.0, 4.0  # text units: a value, and the '>=60' that steps back
 
 
@@ -41,9 +40,8 @@ class NumberPage(QWidget):
         top.setSpacing(10)
         top.addWidget(self.headline)
         top.addLayout(beside, 1)
-        column = QVBoxLayout(self)
+        column = self._column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
         column.addLayout(top)
         for widget in (self.interval, self.categories, self.ramp, self.probability, self.basis):
             column.addWidget(widget)
@@ -55,6 +53,7 @@ class NumberPage(QWidget):
         for line in (*lines, self.categories, self.probability, self.basis):
             line.scale(unit_px)
         self.headline.setFixedHeight(round(6.2 * unit_px))  # the font's own line is a third empty
+        self._column.setSpacing(round(0.2 * unit_px))
         self.ramp.setFixedHeight(round(1.45 * unit_px))
 
     def show_number(self, number: Number) -> None:

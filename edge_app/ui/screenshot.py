@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge_app.atomic import explained, replacing
 from edge_app.ui._qt import QPixmap
 from edge_app.ui.main_window import MainWindow
 from engines.errors import UsageError
@@ -35,13 +35,8 @@ def save(picture: QPixmap, path: Path) -> None:
     UsageError
         The place cannot be written to.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not picture.save(str(part), "PNG"):
-            raise OSError("the PNG could not be written")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        cure = "name another file with --screenshot"
-        raise UsageError(f"The picture {path} was not saved", str(error), cure) from error
+    with replacing(path) as unfinished:
+        if not picture.save(str(unfinished), "PNG"):
+            raise UsageError(f"{path} cannot be written", "the disk refuses the picture", "choose another place")

@@ -45,7 +45,7 @@ def follow(now: Situation, message: Message) -> Situation:
     if isinstance(message, Report):
         return _after_report(now, message.report)
     if isinstance(message, Started):
-        return Situation(now.now_ms, message.model, message.source, generation=now.generation, has_frame=now.has_frame)
+        return _after_start(now, message)
     if isinstance(message, Lost):
         return replace(now, lost=message, report=None)  # a number that nobody vouches for must go
     if isinstance(message, Recovered):
@@ -60,8 +60,14 @@ def after_command(now: Situation, generation: int) -> Situation:
     return replace(now, generation=generation, report=None)
 
 
+def _after_start(now: Situation, message: Started) -> Situation:
+    """Begin anew, but for a model that failed to open: that is said before the start, and stays true."""
+    fresh = Situation(now.now_ms, message.model, message.source, generation=now.generation, has_frame=now.has_frame)
+    return replace(fresh, failed=now.failed) if message.model is None else fresh
+
+
 def _after_report(now: Situation, report: FrameReport) -> Situation:
     if report.generation < now.generation:
         return now
     level = report.reading.level if report.reading is not None else now.level
-    return replace(now, report=report, report_at_ms=now.now_ms, level=level, lost=None)
+    return replace(now, report=report, report_at_ms=now.now_ms, level=level)

@@ -26,8 +26,9 @@ def rounded(egfr: float) -> str:
 def headline(egfr: float) -> str:
     """Return the number that is read at 1 m.
 
-    From 60 mL/min/1.73 m2 on the value steps back behind ">=60", which is set smaller: above it the published model has a bias
-    of -20 to -58 and a 90 % half width of 100 (clinic-and-paper 1.7), and laboratories report MDRD as ">60".
+    From 60 mL/min/1.73 m2 on the value steps back behind ">=60", itself set smaller: there the published
+    model has a bias of -20 to -58 and a 90 % half width of 100 (clinic-and-paper 1.7), and laboratories report
+    MDRD as ">60".
     """
     return f"≥{ABOVE:.0f}" if egfr >= ABOVE else rounded(egfr)
 

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from edge_app.live.link import FrameView
 from edge_app.live.messages import Command, Message, ModelSummary, Report, SourceSummary, Started
-from edge_app.live.report import CropReport, FrameReport, Readout, ReadingReport, Refusal, SectorReport
+from edge_app.live.report import CropReport, FrameReport, ReadingReport, Readout, Refusal, SectorReport
 from edge_app.ui import theme
 from edge_app.ui._qt import QApplication
 from edge_app.ui.main_window import MainWindow
@@ -114,7 +114,14 @@ def report(**changes: Any) -> FrameReport:
         "calipers": ((333.0, 369.0, 627.0, 431.0),),
         "px_per_cm": 28.0,
         "crop": CropReport(
-            x0=330.0, y0=250.0, x1=630.0, y1=550.0, mode="square", poles=(333, 369, 627, 431), basis="calipers", length_cm=10.7
+            x0=330.0,
+            y0=250.0,
+            x1=630.0,
+            y1=550.0,
+            mode="square",
+            poles=(333, 369, 627, 431),
+            basis="calipers",
+            length_cm=10.7,
         ),
         "quality": None,
         "refusal": None,
@@ -199,12 +206,16 @@ class Bench:
         return "\n".join([*strip, *labels])
 
 
+@pytest.fixture(scope="session")
+def dark(qapp: QApplication) -> QApplication:
+    """The application, dressed once: each dressing re-polishes every widget."""
+    theme.apply(qapp)
+    return qapp
+
+
 @pytest.fixture
-def bench(qtbot: QtBot) -> Iterator[Bench]:
+def bench(qtbot: QtBot, dark: QApplication) -> Iterator[Bench]:
     """A window with a started model and one frame on screen."""
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    theme.apply(app)
     worker = FakeWorker()
     window = MainWindow(worker)
     qtbot.addWidget(window)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_app.capture.phantom.arrays import F32, U8, Point, Rng
+from edge_app.capture.phantom.arrays import F32, U8, Point, Rng, blend
 from edge_app.capture.phantom.probe import PolarGrid, Probe
 from edge_app.capture.phantom.speckle import LookBank
 
@@ -66,10 +66,11 @@ class Receiver:
         """Compounded linear envelope on the beam grid (liver RMS about 1), before noise and TGC."""
         mixed = self._organs.at(moment.plane, self._mixed)
         map_line, map_row = self._maps(moment.shift)
-        moved = cv2.remap(mixed, map_line, map_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        warped = cv2.remap(mixed, map_line, map_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        moved = np.asarray(warped, dtype=np.float32)
         rows = self._cover.shape[0]
         wall = self._wall.at(moment.plane)
-        moved[:rows] += (wall - moved[:rows]) * self._cover
+        moved[:rows] = blend(moved[:rows], wall, self._cover)
         return np.asarray(cv2.multiply(moved, self._gain), dtype=np.float32)
 
     def _maps(self, shift: Point) -> tuple[F32, F32]:
@@ -112,8 +113,7 @@ class Display:
         rows, columns = envelope.shape
         top, left = jitter[0] % 96, jitter[1] % 48
         noise = self._noise[top : top + rows, left : left + columns]
-        power = cv2.multiply(envelope, envelope)
-        power += cv2.multiply(noise, self._floor)
+        power = cv2.add(cv2.multiply(envelope, envelope), cv2.multiply(noise, self._floor))
         grey = cv2.log(power)
         grey *= self._slope
         grey += self._offset

@@ -13,37 +13,21 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 
-from edge_app.capture.phantom.arrays import U8, Point, Rng
-from edge_app.capture.phantom.beam import Moment
-from edge_app.capture.phantom.layout import LOOKS, SIZES
-from edge_app.capture.phantom.marks import Marks, Stage
-from edge_app.capture.phantom.patient import EgfrSampling, draw_patient, sample_egfr
-from edge_app.capture.phantom.scanner import Machine, Scanner
+from edge_app.capture.phantom.patient import EgfrSampling
+from edge_app.capture.phantom.pictures import COLUMNS, CROP_PX, Job, Row, Split, make_pictures
 from engines.errors import UsageError
-from engines.preprocess import CropBox, crop_box, extract
 
 GENERATOR_VERSION = 1
-CROP_PX = 224
-LOOKS_IN_BANK, LOOK_WINDOW = 10, 6.0  # two frames with almost no look in common, 4 looks each
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
-Split = Literal["mixed", "train", "validation", "test"]
-Row = dict[str, str]
-COLUMNS = (
-    *("patient", "split", "frame", "crop", "egfr", "side", "look", "width", "height", "px_per_cm"),
-    *("x1", "y1", "x2", "y2", "length_cm", "has_calipers", "quality"),
-    *("variant", "frame_index", "measured_cm", "cortex_cm", "medulla_cm", "echo_db", "cmd_db", "shadowed"),
-    *("box_x0", "box_y0", "box_x1", "box_y1"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +59,6 @@ class Summary:
     counts: dict[str, int]  # patients in each split
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One patient's work, sent to a worker process."""
-
-    plan: DatasetPlan
-    folder: Path
-    patient: int
-    split: str
-
-
-@dataclass(slots=True)
-class _Shot:
-    """One frame of a patient and its crops."""
-
-    scanner: Scanner
-    rng: Rng
-    index: int
-    clean: U8
-    marked: U8
-    calipers: tuple[Point, Point]
-    rows: list[Row] = field(default_factory=list)
-
-
 def write_dataset(plan: DatasetPlan, progress: Callable[[int, int], None] | None = None) -> Summary:
     """Generate a data set; it appears at ``plan.out`` when complete, or not at all.
 
@@ -119,12 +80,13 @@ def write_dataset(plan: DatasetPlan, progress: Callable[[int, int], None] | None
     with _all_or_nothing(plan.out) as folder:
         (folder / "crops").mkdir()
         (folder / "frames").mkdir()
-        jobs = [_Job(plan, folder, number, split) for number, split in enumerate(_splits(plan), start=1)]
+        jobs = _jobs(plan, folder)
         rows: list[Row] = []
-        for done, made in enumerate(_run(jobs, plan.processes), start=1):
-            rows += made
-            if progress is not None:
-                progress(done, plan.patients)
+        with closing(_run(jobs, plan.processes)) as results:  # on a cancel, workers end before their folder goes
+            for done, made in enumerate(results, start=1):
+                rows += made
+                if progress is not None:
+                    progress(done, plan.patients)
         _write_labels(folder / "labels.csv", rows)
         counts = {name: sum(job.split == name for job in jobs) for name in SHARES}
         summary = Summary(plan.out, plan.patients, len(rows), plan.frames * plan.patients, counts)
@@ -154,6 +116,13 @@ def _all_or_nothing(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _jobs(plan: DatasetPlan, folder: Path) -> list[Job]:
+    return [
+        Job(folder, number, split, plan.seed, plan.split, plan.egfr, plan.frames)
+        for number, split in enumerate(_splits(plan), start=1)
+    ]
+
+
 def _splits(plan: DatasetPlan) -> list[str]:
     if plan.split != "mixed":
         return [plan.split] * plan.patients
@@ -163,14 +132,14 @@ def _splits(plan: DatasetPlan) -> list[str]:
     return [names[i] for i in order]
 
 
-def _run(jobs: list[_Job], processes: int) -> Iterator[list[Row]]:
+def _run(jobs: list[Job], processes: int) -> Generator[list[Row], None, None]:
     if processes <= 1 or len(jobs) < 4:
-        yield from map(_patient, jobs)
+        yield from map(make_pictures, jobs)
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_quiet_worker)
     try:
-        yield from pool.map(_patient, jobs, chunksize=2)
+        yield from pool.map(make_pictures, jobs, chunksize=2)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -178,105 +147,6 @@ def _run(jobs: list[_Job], processes: int) -> Iterator[list[Row]]:
 def _quiet_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent alone answers Ctrl+C and cleans up
     cv2.setNumThreads(1)
-
-
-def _patient(job: _Job) -> list[Row]:
-    """Make all pictures of one patient; returns the rows of the labels."""
-    ranges: tuple[Split, ...] = ("mixed", "train", "validation", "test")
-    rng = np.random.default_rng([job.plan.seed, ranges.index(job.plan.split), job.patient])
-    patient = draw_patient(rng, sample_egfr(rng, job.plan.egfr))
-    scanner = Scanner(patient, _machine(rng), rng)
-    rows: list[Row] = []
-    for index, plane in enumerate((2.5, 7.5)):
-        if index:
-            scanner.switch(_machine(rng), rng)
-        shot = _shoot(scanner, index, plane, rng)
-        for variant in ("measured", "jitter") if index == 0 else ("clean", "jitter"):
-            _crop(job, shot, variant)
-        rows += shot.rows
-    return rows
-
-
-def _machine(rng: Rng) -> Machine:
-    return Machine(LOOKS[rng.integers(len(LOOKS))], SIZES[rng.integers(len(SIZES))], LOOKS_IN_BANK, LOOK_WINDOW)
-
-
-def _shoot(scanner: Scanner, index: int, plane: float, rng: Rng) -> _Shot:
-    moment = Moment((float(rng.uniform(-0.9, 0.9)), float(rng.uniform(-0.15, 0.15))), plane)
-    clean = scanner.screen(moment, (int(rng.integers(96)), int(rng.integers(48))))
-    calipers = scanner.calipers_at(moment, 1.0, rng)
-    stage: Stage = "second" if rng.random() < 0.3 else "set"
-    marked = clean.copy()
-    scanner.mark(marked, Marks(stage, *calipers))
-    return _Shot(scanner, rng, index, clean, marked, calipers)
-
-
-def _crop(job: _Job, shot: _Shot, variant: str) -> None:
-    """Cut one crop, write it, and note it."""
-    with_calipers = variant == "measured" or (variant == "jitter" and bool(shot.rng.random() < 0.5))
-    box = crop_box(*shot.calipers, "square")
-    if variant == "jitter":
-        box = _jitter(box, shot.rng)
-    pixels = shot.marked if with_calipers else shot.clean
-    name = f"p{job.patient:05d}_{shot.index}"
-    crop = f"crops/{name}_{variant}.png"
-    _write_png(job.folder / crop, extract(pixels, box, CROP_PX, CROP_PX))
-    frame = ""
-    if shot.index < job.plan.frames:
-        frame = f"frames/{name}_{'measured' if with_calipers else 'clean'}.png"
-        if variant != "jitter":
-            _write_png(job.folder / frame, pixels)
-        elif not (job.folder / frame).exists():
-            frame = ""  # a jittered crop whose twin frame was not kept
-    shot.rows.append(_row(job, shot, (variant, crop, frame), (box, with_calipers)))
-
-
-def _jitter(box: CropBox, rng: Rng) -> CropBox:
-    side = box.width * float(rng.uniform(0.95, 1.10))
-    x = (box.x0 + box.x1) / 2.0 + float(rng.uniform(-0.03, 0.03)) * box.width
-    y = (box.y0 + box.y1) / 2.0 + float(rng.uniform(-0.03, 0.03)) * box.width
-    return CropBox(x - side / 2.0, y - side / 2.0, x + side / 2.0, y + side / 2.0, "square")
-
-
-def _row(job: _Job, shot: _Shot, files: tuple[str, str, str], cut: tuple[CropBox, bool]) -> Row:
-    layout, patient, (box, with_calipers) = shot.scanner.layout, shot.scanner.patient, cut
-    (x1, y1), (x2, y2) = shot.calipers
-    dim = shot.scanner.controls.liver_grey < 95.0 or shot.scanner.controls.liver_grey > 155.0
-    values: dict[str, object] = {
-        "patient": f"{job.split[0] if job.plan.split != 'mixed' else 'p'}{job.patient:05d}",
-        "split": job.split,
-        "variant": files[0],
-        "crop": files[1],
-        "frame": files[2],
-        "frame_index": shot.index,
-        "look": layout.look,
-        "width": layout.size[0],
-        "height": layout.size[1],
-        "px_per_cm": round(layout.px_per_cm, 6),
-        **{"x1": x1, "y1": y1, "x2": x2, "y2": y2},
-        "length_cm": round(patient.length_cm, 4),
-        "measured_cm": round(float(np.hypot(x2 - x1, y2 - y1)) / layout.px_per_cm, 4),
-        "has_calipers": int(with_calipers),
-        "quality": "limited" if dim or shot.scanner.shadowed > 0.15 else "diagnostic",
-        "shadowed": round(shot.scanner.shadowed, 4),
-        **{
-            "box_x0": round(box.x0, 3),
-            "box_y0": round(box.y0, 3),
-            "box_x1": round(box.x1, 3),
-            "box_y1": round(box.y1, 3),
-        },
-        **{"egfr": round(patient.egfr, 3), "side": patient.side},
-        **{"cortex_cm": round(patient.cortex_cm, 4), "medulla_cm": round(patient.medulla_cm, 4)},
-        **{"echo_db": round(patient.echo_db, 3), "cmd_db": round(patient.cmd_db, 3)},
-    }
-    return {key: str(values[key]) for key in COLUMNS}
-
-
-def _write_png(path: Path, pixels: U8) -> None:
-    ok, data = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 2])
-    if not ok:
-        raise UsageError(f"The picture {path.name} cannot be written", "it cannot be encoded as PNG", "report this")
-    path.write_bytes(data.tobytes())
 
 
 def _write_labels(path: Path, rows: list[Row]) -> None:

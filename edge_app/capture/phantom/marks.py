@@ -14,10 +14,11 @@ import numpy as np
 
 from edge_app.capture.phantom.arrays import U8, Point
 from edge_app.capture.phantom.layout import Layout
-from edge_app.capture.phantom.looks import GREEN, WHITE, YELLOW
+from edge_app.capture.phantom.looks import WHITE, YELLOW
 from edge_app.capture.phantom.text import Colour, Style, write
 
 Stage = Literal["first", "second", "set"]
+GREEN: Colour = (0, 255, 0)
 GREEN_FRAME: Colour = (0, 192, 80)
 
 
@@ -36,7 +37,7 @@ class Marks:
 
 
 def whole(point: Point) -> Point:
-    """The whole pixel nearest to a point."""
+    """Return the whole pixel nearest to a point."""
     return float(round(point[0])), float(round(point[1]))
 
 
@@ -78,9 +79,9 @@ def _philips(pixels: U8, layout: Layout, marks: Marks) -> None:
         _dots(pixels, (marks.first, marks.second), (step, max(2, round(2 * s))), WHITE)
         _hollow_plus(pixels, marks.second, s)
         legend = (14.0 * s, 84.0 * s)
-        _hollow_plus(pixels, whole((legend[0] + 7 * s, legend[1] + 5 * s)), s)
         text = f"Dist {marks.length_px / layout.px_per_cm:.2f} cm"
-        write(pixels, text, (legend[0] + 22 * s, legend[1]), Style(10 * s, WHITE))
+        box = write(pixels, text, (legend[0] + 22 * s, legend[1]), Style(10 * s, WHITE))
+        _hollow_plus(pixels, whole((legend[0] + 7 * s, (box[1] + box[3]) / 2.0)), s)  # the legend repeats the glyph
     _hollow_plus(pixels, marks.first, s)
 
 

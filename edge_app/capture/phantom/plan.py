@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isfinite
+from typing import get_args
 
 from edge_app.capture.base import SourceError
 from edge_app.capture.phantom.layout import LOOKS, LookName
@@ -91,9 +92,10 @@ def _size(plan: PhantomPlan, value: str) -> PhantomPlan:
 
 
 def _side(plan: PhantomPlan, value: str) -> PhantomPlan:
-    if value not in ("left", "right"):
-        raise ValueError("use left or right")
-    return replace(plan, side=value)
+    for side in get_args(Side):
+        if value == side:
+            return replace(plan, side=side)
+    raise ValueError("use left or right")
 
 
 def _cycle(plan: PhantomPlan, value: str) -> PhantomPlan:

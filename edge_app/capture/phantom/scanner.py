@@ -9,9 +9,9 @@ import numpy as np
 
 from edge_app.capture.phantom.arrays import U8, Point, Rng
 from edge_app.capture.phantom.beam import Display, Moment, Receiver, draw_controls
+from edge_app.capture.phantom.chrome import describe, draw_identity, paint_chrome
 from edge_app.capture.phantom.kidney import Pose, paint_kidney, poles
 from edge_app.capture.phantom.layout import LookName, ScanConverter, plan_layout
-from edge_app.capture.phantom.looks import Setup, draw_identity, paint_chrome
 from edge_app.capture.phantom.marks import Marks, draw_marks, whole
 from edge_app.capture.phantom.patient import Patient
 from edge_app.capture.phantom.probe import Probe, beam_grid, draw_probe, tissue_grid
@@ -58,12 +58,12 @@ class Scanner:
         self._display = Display(self.probe, self._beam, self.controls, rng)
         self.layout = plan_layout(machine.look, machine.size, self.probe)
         self._converter = ScanConverter(self.layout, self.probe, self._beam)
-        self._chrome = paint_chrome(self.layout, Setup(self.patient, self.probe, self.controls, self._identity))
+        self._chrome = paint_chrome(self.layout, self._identity, describe(self.patient, self.probe, self.controls))
 
     def screen(self, moment: Moment, jitter: tuple[int, int]) -> U8:
         """Return a fresh screen, RGB uint8 (H, W, 3), without calipers."""
         grey = self._converter.convert(self._display.show(self._receiver.envelope(moment), jitter))
-        pixels = self._chrome.pixels.copy()
+        pixels: U8 = self._chrome.pixels.copy()
         x0, y0, x1, y1 = self.layout.bbox
         box = pixels[y0:y1, x0:x1]
         cv2.max(box, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dst=box)
@@ -74,7 +74,7 @@ class Scanner:
         draw_marks(pixels, self.layout, marks)
 
     def poles_at(self, moment: Moment) -> tuple[Point, Point]:
-        """Ends of the kidney on the screen, pixels."""
+        """Return the ends of the kidney on the screen, pixels."""
         first, second = (self._on_screen(p, moment) for p in poles(self.patient, self.pose))
         return first, second
 

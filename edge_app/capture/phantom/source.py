@@ -8,16 +8,17 @@ from types import TracebackType
 
 import numpy as np
 
-from edge_app.capture.base import Frame, SourceInfo
+from edge_app.capture.base import Frame, SourceError, SourceInfo
 from edge_app.capture.phantom.arrays import U8, Point
 from edge_app.capture.phantom.beam import Moment
 from edge_app.capture.phantom.marks import Marks, whole
 from edge_app.capture.phantom.motion import Motion, draw_motion
 from edge_app.capture.phantom.patient import draw_patient, sample_egfr
-from edge_app.capture.phantom.plan import SCHEME, PhantomPlan
+from edge_app.capture.phantom.plan import SCHEME, PhantomPlan, parse_plan
 from edge_app.capture.phantom.scanner import Machine, Scanner
 from edge_app.capture.phantom.truth import Phase
-from engines.errors import UsageError
+
+__all__ = ["PhantomSource", "parse_plan"]
 
 # Of the measuring time: nothing yet, first caliper on its way, second on its way, second still active.
 FROZEN_UNTIL, FIRST_UNTIL, SECOND_UNTIL = 0.2, 0.45, 0.85
@@ -86,11 +87,11 @@ class PhantomSource:
 
         Raises
         ------
-        UsageError
+        SourceError
             The source was not entered.
         """
         if self._scanner is None or self._motion is None:
-            raise UsageError("The phantom cannot be read", "it is not open", "enter the source first")
+            raise SourceError("The phantom cannot be read", "it is not open", "enter the source first")
         if self._plan.realtime:
             self._wait()
         index = self._next
@@ -130,9 +131,8 @@ class PhantomSource:
             cycle, fps = self._plan.cycle, self._plan.fps
             last = int(np.ceil((number * cycle.period_s + cycle.live_s) * fps)) - 1
             moment = motion.at(last / fps)
-            calipers = scanner.calipers_at(
-                moment, OPERATOR_JITTER_MM, np.random.default_rng([self._plan.seed, 13, number])
-            )
+            rng = np.random.default_rng([self._plan.seed, 13, number])
+            calipers = scanner.calipers_at(moment, OPERATOR_JITTER_MM, rng)
             self._freeze = _Freeze(number, moment, scanner.screen(moment, (last * 37, last * 23)), calipers)
         return self._freeze
 

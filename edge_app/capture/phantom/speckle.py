@@ -9,6 +9,7 @@ plane drifts, at a constant number of looks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -71,7 +72,7 @@ def _point_spread(field: F32, grid: PolarGrid, probe: Probe) -> F32:
     out = np.empty_like(field)
     edges = np.linspace(0, field.shape[0], LATERAL_BANDS + 1).astype(int)
     tall = cv2.sepFilter2D(field, cv2.CV_32F, np.ones(1, np.float32), axial, borderType=cv2.BORDER_REFLECT)
-    for top, bottom in zip(edges[:-1], edges[1:], strict=True):
+    for top, bottom in pairwise(edges):
         depth = float(grid.r[(top + bottom) // 2, 0])
         width = probe.lateral_fwhm_cm(depth) / ((depth + probe.radius_cm) * grid.step_theta)
         lateral = _kernel(min(width / FWHM_PER_SIGMA, 6.0))

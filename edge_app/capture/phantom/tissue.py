@@ -144,7 +144,7 @@ def _vessels(echo: F32, plane: _Plane, pose: Pose, count: int, rng: Rng) -> F32:
 
 
 def _diaphragm(plane: _Plane, pose: Pose, rng: Rng) -> _Plane:
-    """The bright arc deep and cranial, and what looks like liver mirrored in the lung behind it."""
+    """Paint the bright arc deep and cranial, and what looks like liver mirrored in the lung behind it."""
     centre = (pose.centre[0] + float(rng.uniform(0.5, 2.0)), pose.centre[1] - float(rng.uniform(2.0, 4.0)))
     radius = float(rng.uniform(8.5, 10.5))
     beyond = np.hypot(plane.x - centre[0], plane.y - centre[1]) - radius
@@ -190,9 +190,9 @@ def _gas(plane: _Plane, grid: PolarGrid, patient: Patient, pose: Pose, rng: Rng)
     x, y = pose.to_tissue(u, -patient.width_cm * float(rng.uniform(0.2, 0.7)))
     angle, depth = _polar(grid, (x, y))
     aside = np.asarray((grid.theta - angle) / float(rng.uniform(0.05, 0.11)), dtype=np.float32)
-    front = grid.r - depth - 0.35 * np.square(aside)
-    wedge = soft(1.0 - np.abs(aside), 0.25)
-    echo = plane.echo + 13.0 * bump(np.asarray(front, np.float32), 0.13) * wedge
+    front = np.asarray(grid.r - depth - 0.35 * np.square(aside), dtype=np.float32)
+    wedge = soft(np.float32(1.0) - np.abs(aside), 0.25)
+    echo = plane.echo + 13.0 * bump(front, 0.13) * wedge
     dirty = 15.0 - 2.5 * smooth_noise(rng, grid.shape, (40, 12))
     return _Plane(plane.x, plane.y, echo, plane.alpha), np.asarray(dirty * wedge * soft(front - 0.2, 0.4), np.float32)
 

@@ -1,0 +1,227 @@
+"""The command line: arguments to plans, nothing else. Every heavy library is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engines.errors import EchoGFRError, UsageError
+
+if TYPE_CHECKING:
+    from edge_app.live.messages import Poles
+    from edge_app.settings import Settings
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="echogfr",
+    help="Live, image-derived eGFR estimate from a scanner's video output. Offline; research use only.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SourceOption = Annotated[
+    str | None,
+    typer.Option(help="phantom:, file:PATH, dicom:PATH, folder:PATH or a path.", show_default="phantom:"),
+]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the model's bundle.", show_default="the synthetic stand-in that ships with it"),
+]
+RuntimeOption = Annotated[
+    str | None,
+    typer.Option(help="What runs the model: onnxruntime or tensorrt.", show_default="the best of this machine"),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="fp32, fp16 or int8.", show_default="the best of the bundle"),
+]
+DomainOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-out-of-domain", help="Show, marked, numbers of pictures unlike those the model was made for."
+    ),
+]
+VersionOption = Annotated[bool, typer.Option("--version", help="Say what is installed and what would run, and end.")]
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context, version: VersionOption = False) -> None:
+    """Without a command: run the bedside app."""
+    if version:
+        show_version()
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        run()
+
+
+@app.command()
+def run(
+    source: SourceOption = None,
+    bundle: BundleOption = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    allow_out_of_domain: DomainOption = None,
+    fullscreen: Annotated[bool | None, typer.Option("--fullscreen", help="Fill the screen.")] = None,
+    offscreen_seconds: Annotated[
+        float | None,
+        typer.Option(help="Run so long without a display, then save a picture of the window."),
+    ] = None,
+    screenshot: Annotated[
+        Path | None,
+        typer.Option(help="Where that picture goes."),
+    ] = None,
+) -> None:
+    """Open the bedside window: the scanner's picture and the readout."""
+    from edge_app.settings import load_settings
+
+    settings = load_settings(
+        source=source,
+        bundle=bundle,
+        runtime=runtime,
+        precision=precision,
+        allow_out_of_domain=allow_out_of_domain,
+        fullscreen=fullscreen,
+        offscreen_seconds=offscreen_seconds,
+    )
+    raise typer.Exit(_open_window(settings, screenshot))
+
+
+def _open_window(settings: Settings, screenshot: Path | None) -> int:
+    from edge_app import app as window
+
+    options = window.RunOptions(
+        source=settings.source,
+        bundle=settings.bundle,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        allow_out_of_domain=settings.allow_out_of_domain,
+        fullscreen=settings.fullscreen,
+        offscreen_seconds=settings.offscreen_seconds,
+        screenshot=screenshot,
+    )
+    return window.run(options)
+
+
+@app.command()
+def analyze(
+    source: Annotated[str, typer.Argument(help="phantom:, file:PATH, dicom:PATH, folder:PATH or a path.")],
+    bundle: BundleOption = None,
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    allow_out_of_domain: DomainOption = None,
+    poles: Annotated[
+        str | None,
+        typer.Option(metavar="X1,Y1,X2,Y2", help="The ends of the kidney, pixels, in place of the scanner's markers."),
+    ] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option(help="Write one JSON object a frame and a summary; - is standard output."),
+    ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(help="Write the last frame read as PNG, identity masked."),
+    ] = None,
+    max_frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="End after so many frames.", show_default="all; 300 of an endless source"),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after so much of the recording.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Analyse a recording without a window; refused frames are a result, not an error."""
+    from edge_app.analyze import AnalyzePlan, analyze
+    from edge_app.live.model import ModelPlan
+    from edge_app.progress import frame_progress
+    from edge_app.settings import load_settings
+
+    settings = load_settings(
+        bundle=bundle, runtime=runtime, precision=precision, allow_out_of_domain=allow_out_of_domain
+    )
+    plan = AnalyzePlan(
+        source=source,
+        model=ModelPlan(settings.bundle, settings.runtime, settings.precision),
+        poles=None if poles is None else parse_poles(poles),
+        jsonl=jsonl,
+        snapshot=snapshot,
+        max_frames=max_frames,
+        seconds=seconds,
+        allow_out_of_domain=settings.allow_out_of_domain,
+    )
+    with frame_progress() as progress:
+        summary = analyze(plan, progress)
+    if as_json and str(jsonl) != "-":
+        typer.echo(summary.model_dump_json())
+    elif str(jsonl) != "-":
+        from edge_app.summary import print_summary
+
+        print_summary(summary)
+    if summary.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def parse_poles(text: str) -> Poles:
+    """Read ``x1,y1,x2,y2``; raises ``UsageError``."""
+    from math import isfinite
+
+    from edge_app.live.messages import Poles
+
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4 or not all(isfinite(number) for number in numbers):
+        raise UsageError(f"The poles '{text}' cannot be used", "they are not four numbers", "write x1,y1,x2,y2")
+    return Poles(x1=numbers[0], y1=numbers[1], x2=numbers[2], y2=numbers[3])
+
+
+@app.command()
+def phantom(
+    patients: Annotated[int, typer.Option(min=1, help="How many synthetic patients.")],
+    out: Annotated[Path, typer.Option(help="Folder of the data set; must not exist yet.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data set.")] = 1,
+) -> None:
+    """Write a data set of synthetic patients with known truth."""
+    from edge_app.capture.phantom import DatasetPlan, write_dataset
+    from edge_app.progress import dataset_progress
+
+    with dataset_progress() as progress:
+        done = write_dataset(DatasetPlan(patients=patients, out=out, seed=seed), progress)
+    typer.echo(f"{done.patients} patients, {done.frames} frames and {done.crops} crops in {done.out}")
+
+
+@app.command("version")
+def show_version() -> None:
+    """Say what is installed, and what would run the model and why."""
+    from edge_app.doctor import version_report
+
+    for line in version_report():
+        typer.echo(line)
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine: runtimes, bundle, display, DICOM, shared memory."""
+    from edge_app.doctor import examine
+    from edge_app.summary import print_findings
+
+    findings = examine()
+    print_findings(findings)
+    if any(finding.needed and not finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's is one sentence and exit code 2."""
+    try:
+        app()
+    except EchoGFRError as error:
+        print(error.sentence, file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)

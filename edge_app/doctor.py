@@ -1,0 +1,90 @@
+"""What this machine can do: one finding a line, each with what to do where something is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_app.bundles import bundle_path
+from edge_app.live.model import ModelPlan, open_model
+from engines import runtimes
+from engines.bundle import open_bundle
+from engines.errors import EchoGFRError
+from engines.version import version_lines
+
+RING_BYTES = 6 * 1920 * 1080 * 3  # what the preview of a 1080p source needs
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``needed``: the app is of no use without it."""
+
+    what: str
+    good: bool
+    detail: str
+    needed: bool = False
+
+
+def version_report() -> list[str]:
+    """Return what is installed, which runtimes there are, and what would run the shipped bundle and why."""
+    lines = list(version_lines())
+    lines += [f"runtime {name}: {found.state}, {found.detail}" for name, found in runtimes.available()]
+    try:
+        bundle = open_bundle(bundle_path(None))
+        selection = runtimes.select(bundle)
+    except EchoGFRError as error:
+        return [*lines, error.sentence]
+    mark = ", SYNTHETIC" if bundle.manifest.synthetic else ""
+    lines.append(f"bundle {bundle.manifest.bundle_id} {bundle.manifest.version}{mark}, {bundle.sha256[:12]}")
+    lines.append(f"selected {selection.explain()}")
+    lines += [f"  {name} {precision}: {outcome}, {why}" for name, precision, outcome, why in selection.table()]
+    return lines
+
+
+def examine() -> list[Finding]:
+    """Look at everything; nothing is changed."""
+    return [*_runtimes(), _model(), _display(), _dicom(), _shared_memory()]
+
+
+def _runtimes() -> list[Finding]:
+    return [Finding(f"runtime {name}", found.usable, found.detail) for name, found in runtimes.available()]
+
+
+def _model() -> Finding:
+    try:
+        with open_model(ModelPlan()) as model:
+            summary = model.summary
+            mark = " (SYNTHETIC stand-in)" if summary.synthetic else ""
+            detail = f"{summary.bundle_id} {summary.version}{mark}: {'; '.join(summary.selection[:2])}"
+            return Finding("model", True, detail, needed=True)
+    except EchoGFRError as error:
+        return Finding("model", False, error.sentence, needed=True)
+
+
+def _display() -> Finding:
+    if importlib.util.find_spec("PyQt6") is None:
+        return Finding("window", False, "PyQt6 is not installed: only analyze will work", needed=True)
+    server = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    if server is None:
+        return Finding("window", False, "no display is set: run will work offscreen for a moment and save a picture")
+    return Finding("window", True, f"PyQt6 on display {server}")
+
+
+def _dicom() -> Finding:
+    if importlib.util.find_spec("pydicom") is None:
+        return Finding("DICOM", False, "pydicom is not installed: pip install 'echogfr[dicom]'")
+    if importlib.util.find_spec("pylibjpeg") is None:
+        return Finding("DICOM", False, "compressed files need pylibjpeg: pip install 'echogfr[dicom]'")
+    return Finding("DICOM", True, "pydicom with pylibjpeg for compressed files")
+
+
+def _shared_memory() -> Finding:
+    if not SHARED_MEMORY.is_dir():
+        return Finding("shared memory", True, "managed by the operating system")
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    detail = f"{free / 2**20:.0f} MiB free, a 1080p preview needs {RING_BYTES / 2**20:.0f}"
+    return Finding("shared memory", free > RING_BYTES, detail, needed=True)

@@ -1,0 +1,63 @@
+"""Progress on a terminal's standard error, for what takes longer than a moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+PATIENCE_S = 2.0  # shorter work needs no progress
+
+
+@contextmanager
+def frame_progress() -> Iterator[Callable[[int], None]]:
+    """Give a function to call with the number of frames done so far; their total is not known."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.completed} frames"), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task("frames", total=None)
+    shown = _Shown(progress)
+
+    def advance(frames: int) -> None:
+        shown.when_due()
+        progress.update(task, completed=frames)
+
+    try:
+        yield advance
+    finally:
+        progress.stop()
+
+
+@contextmanager
+def dataset_progress() -> Iterator[Callable[[int, int], None]]:
+    """Give a function to call with patients done and in all."""
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("patients"), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("patients", total=None)
+    shown = _Shown(progress)
+
+    def advance(done: int, total: int) -> None:
+        shown.when_due()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        progress.stop()
+
+
+class _Shown:
+    """Starts a progress display once the work has taken long enough, on a terminal alone."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._due_s = time.monotonic() + PATIENCE_S
+        self._started = not progress.console.is_terminal
+
+    def when_due(self) -> None:
+        if not self._started and time.monotonic() >= self._due_s:
+            self._progress.start()
+            self._started = True

@@ -1,0 +1,75 @@
+"""Settings: one class, filled from the settings file and from ``ECHOGFR_*``; options given win over both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from engines.errors import UsageError
+from engines.manifest import Precision
+
+FILE_NAME = "settings.toml"
+
+
+def settings_file() -> Path:
+    """Return where the settings file lies, whether or not there is one."""
+    return platformdirs.user_config_path("echogfr", appauthor=False) / FILE_NAME
+
+
+class Settings(BaseSettings):
+    """What the app is started with.
+
+    Each field is read from ``ECHOGFR_<NAME>`` in the environment, else from ``settings.toml`` in the
+    user's configuration folder, else it has the value here.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ECHOGFR_", extra="forbid", frozen=True)
+
+    source: str = "phantom:"  # as open_source takes it
+    bundle: Path | None = None  # directory; None: the synthetic stand-in that ships with the app
+    runtime: str | None = None  # None: the best one that this machine has
+    precision: Precision | None = None  # None: the best one that the bundle has for it
+    allow_out_of_domain: bool = False
+    fullscreen: bool = False
+    offscreen_seconds: float | None = Field(default=None, gt=0)  # None: a window, or a short run without a display
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, then environment, then file; nothing else is read."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+
+
+def load_settings(**given: object) -> Settings:
+    """Return the settings; ``given`` options that are None count as not given.
+
+    Raises
+    ------
+    UsageError
+        The file or a value in it, or in the environment, cannot be used.
+    """
+    options = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings.model_validate(options)
+    except ValidationError as error:
+        raise UsageError("The settings cannot be used", _told(error), f"correct {_where()}") from error
+    except (ValueError, OSError) as error:  # not TOML, or not readable
+        raise UsageError(f"{settings_file()} cannot be read", str(error), "correct or remove it") from error
+
+
+def _told(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)
+
+
+def _where() -> str:
+    return f"the option, ECHOGFR_* or {settings_file()}"

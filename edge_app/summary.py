@@ -1,0 +1,55 @@
+"""Summaries that a person reads in a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_app.live.refusals import explain_code
+
+if TYPE_CHECKING:
+    from edge_app.analyze import Summary
+    from edge_app.doctor import Finding
+
+STAGES = ("sector", "calipers", "ruler", "gate", "crop", "infer", "fuse", "total")
+
+
+def print_summary(summary: Summary) -> None:
+    """Print what became of a recording."""
+    console = Console(highlight=False)
+    mark = " [bold yellow]SYNTHETIC stand-in, no patient's values[/]" if summary.bundle.synthetic else ""
+    console.print(f"{summary.source.title} [dim]{summary.source.uri}[/]", soft_wrap=True)
+    console.print(f"{summary.bundle.id} {summary.bundle.version} on {summary.runtime} {summary.precision}{mark}")
+    interrupted = ", interrupted" if summary.interrupted else ""
+    states = ", ".join(f"{state} {count}" for state, count in summary.states.items())
+    console.print(f"{summary.frames} frames{interrupted} ({states}), {summary.readings} with a reading")
+    if summary.median_reading is not None:
+        found = summary.median_reading
+        console.print(
+            f"image-derived eGFR estimate (research use) [bold]{found.egfr:.0f}[/] mL/min/1.73 m2, "
+            f"interval {found.low:.0f} to {found.high:.0f}, {found.category_range}, "
+            f"P(eGFR<60) {found.p_egfr_below_60:.2f}; medians over the recording, one time point"
+        )
+    for code, count in summary.refusals.items():
+        console.print(f"{count} refused, [bold]{code}[/]: {explain_code(code)}")
+    if summary.latency_ms:
+        console.print(_latency(summary.latency_ms))
+
+
+def print_findings(findings: list[Finding]) -> None:
+    """Print what ``doctor`` found."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for finding in findings:
+        colour = "green" if finding.good else "red" if finding.needed else "yellow"
+        table.add_row(f"[{colour}]{'yes' if finding.good else 'no'}[/]", finding.what, finding.detail)
+    Console(highlight=False).print(table)
+
+
+def _latency(latency_ms: dict[str, dict[str, float]]) -> Table:
+    table = Table("ms", "p50", "p95", "p99", box=None, padding=(0, 1))
+    for stage in (*STAGES, *sorted(set(latency_ms) - set(STAGES))):
+        if stage in latency_ms:
+            table.add_row(stage, *(f"{value:.1f}" for value in latency_ms[stage].values()))
+    return table

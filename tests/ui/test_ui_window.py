@@ -1,0 +1,408 @@
+"""The window on a worker that says exactly what a test wants: what the clinician then sees."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetPoles
+from edge_app.live.report import FrameReport
+from edge_app.ui import wording
+from edge_app.ui._qt import QColor, QImage, QPointF, Qt
+from edge_app.ui.main_window import MainWindow
+
+conftest = sys.modules[next(name for name in sys.modules if name.endswith("ui.conftest"))]
+Bench = conftest.Bench
+report, refused, readout, reading = conftest.report, conftest.refused, conftest.readout, conftest.reading
+FORBIDDEN = ("Stage 3", "stage 3", "CKD detected", "CKD stage", "normal kidney", "rules out", "rule out", "GFR = ")
+
+NUMERIC = {
+    "live": {},
+    "frozen": {"state": "FROZEN"},
+    "stale": {"state": "STALE", "readout": readout(stale=True, age_ms=3200.0)},
+    "above": {"readout": readout(egfr=74.2, low=48.0, high=110.0, category_range="G1-G3a")},
+    "disagree": {"readout": readout(heads_agree=False)},
+    "out of domain": {"readout": readout(in_domain=False)},
+    "between readings": {"reading": None},
+}
+
+
+def test_a_number_comes_with_all_that_it_may_not_be_read_without(bench: Any) -> None:
+    text = bench.shown(report())
+    for part in ("43", wording.UNIT, "28–64 (90 %)", "G2–G4", "P(eGFR < 60)  86 %", "7 readings", "frame 12", "s old"):
+        assert part in text
+    for part in ("research use", "One time point", "3 months", "Confirm with serum creatinine"):
+        assert part in text
+    assert "too high in kidney failure" in bench.window.readout.limits.shown()
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_every_number_of_a_synthetic_model_is_marked(bench: Any, name: str) -> None:
+    text = bench.shown(report(**NUMERIC[name]))
+    assert bench.window.readout.number_is_shown
+    assert "SYNTHETIC" in text
+    strip = bench.window.readout.synthetic
+    assert strip.isVisible()
+    assert _pixels_like(strip.grab().toImage(), QColor("#e3a53c")) > 200
+    assert strip.width() > 0.8 * bench.window.readout.width()
+
+
+def test_a_real_model_on_the_phantom_is_marked_by_its_picture(bench: Any) -> None:
+    real = conftest.model(synthetic=False, bundle_id="kuo2019")
+    text = bench.shown(conftest.started(model=real), report(reading=reading(synthetic=False)))
+    assert wording.SYNTHETIC_PICTURE in text
+
+
+def test_a_real_model_on_a_scanner_carries_no_synthetic_mark(bench: Any) -> None:
+    source = conftest.started().source.model_copy(update={"uri": "v4l2:/dev/video0"})
+    real = conftest.started(model=conftest.model(synthetic=False), source=source)
+    assert "SYNTHETIC" not in bench.shown(real, report(reading=reading(synthetic=False)))
+
+
+def test_a_refusal_stands_large_in_place_of_the_number(bench: Any) -> None:
+    bench.turn(report())
+    text = bench.shown(refused())
+    assert "No number" in text
+    assert "freeze and measure the kidney length pole to pole." in text
+    assert not bench.window.readout.number_is_shown
+    assert "43" not in text
+    notice = bench.window.readout.notice.text
+    assert notice.font().pixelSize() >= 1.2 * bench.window.readout.number.basis.font().pixelSize()
+
+
+def test_under_a_refusal_the_former_number_is_small_and_dated(bench: Any) -> None:
+    text = bench.shown(refused(readout=readout(stale=True, age_ms=4100.0)))
+    assert "Before: 43, 28–64, frame 12, 4 s ago" in text
+    assert not bench.window.readout.number_is_shown
+
+
+def test_a_model_that_is_busy_does_not_take_back_its_last_number(bench: Any) -> None:
+    bench.turn(report(reading=None, refusal={"code": "busy", "reason": "The model is still reading."}))
+    assert bench.window.readout.number_is_shown
+
+
+def test_a_stale_number_is_greyed_and_says_so(bench: Any) -> None:
+    bench.turn(report())
+    fresh = bench.window.readout.number.headline.grab().toImage()
+    text = bench.shown(report(state="STALE", readout=readout(stale=True, age_ms=3200.0)))
+    assert "STALE 3 s" in text
+    assert _brightest(bench.window.readout.number.headline.grab().toImage()) < 0.65 * _brightest(fresh)
+
+
+def test_a_number_that_nobody_confirms_goes_stale_by_the_windows_own_clock(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.turn(report())
+    later_ms = bench.window.bridge.now_ms + 1500.0
+    monkeypatch.setattr(type(bench.window.bridge), "now_ms", property(lambda _: later_ms))
+    bench.window.bridge.time_passed.emit()
+    assert "STALE 2 s" in bench.text()
+    assert bench.window.panel.badge == "STALE"
+
+
+@pytest.mark.parametrize(
+    ("change", "caution"),
+    [({"heads_agree": False}, "Heads disagree: inconclusive."), ({"in_domain": False}, wording.OUT_OF_DOMAIN)],
+)
+def test_doubts_stand_beside_the_number(bench: Any, change: dict[str, bool], caution: str) -> None:
+    assert f"! {caution}" in bench.shown(report(readout=readout(**change)))
+
+
+def test_above_sixty_the_value_steps_back(bench: Any) -> None:
+    text = bench.shown(report(readout=readout(egfr=74.2, low=48.0, high=110.0)))
+    number = bench.window.readout.number
+    assert number.headline.text() == "≥60"
+    assert "estimate 74" in text
+    assert number.beside.font().pixelSize() < number.headline.font().pixelSize() / 2
+
+
+def test_no_number_without_a_frame(qtbot: QtBot) -> None:
+    worker = conftest.FakeWorker()
+    window = MainWindow(worker)
+    qtbot.addWidget(window)
+    window.show()
+    bench = Bench(window, worker)
+    text = bench.shown(conftest.started(), report())
+    assert not window.readout.number_is_shown
+    assert "43" not in text
+    worker.put_frame()
+    bench.turn()
+    assert window.readout.number_is_shown
+
+
+@pytest.mark.parametrize("cause", ["worker_died", "worker_silent", "no_frames"])
+def test_lost_takes_the_number_away_and_says_why(bench: Any, cause: Any) -> None:
+    bench.turn(report())
+    text = bench.shown(Lost(cause=cause, reason="the scanner worker has stopped; it is being restarted"))
+    assert "LOST" in text
+    assert "The scanner worker has stopped; it is being restarted." in text
+    assert not bench.window.readout.number_is_shown
+    assert bench.window.panel.badge == "LOST"
+    bench.turn(report())  # a report that was still under way revives nothing
+    assert not bench.window.readout.number_is_shown
+
+
+def test_after_a_loss_the_window_is_live_again_by_itself(bench: Any) -> None:
+    bench.turn(Lost(cause="worker_died", reason="gone"))
+    bench.turn(conftest.started(), report())
+    assert bench.window.readout.number_is_shown
+    bench.turn(Lost(cause="no_frames", reason="gone"), Recovered(after_ms=300.0), report())
+    assert bench.window.panel.badge == "LIVE"
+
+
+def test_a_model_that_does_not_open_leaves_the_picture_and_says_what_to_do(bench: Any) -> None:
+    sentence = "The bundle cannot be opened, because it was changed: install it again."
+    text = bench.shown(
+        Failed(scope="model", sentence=sentence), conftest.started(model=None), refused("no_model", "No.")
+    )
+    assert sentence in text
+    assert "No model" in text
+
+
+def test_a_source_that_fails_stops_with_its_sentence(bench: Any) -> None:
+    text = bench.shown(Failed(scope="source", sentence="The file cannot be read, because it is empty: choose another."))
+    assert "Stopped" in text and "choose another." in text
+
+
+def test_the_last_number_of_an_ended_recording_stays(bench: Any) -> None:
+    bench.turn(report(state="FROZEN"), Ended(frames=13))
+    assert bench.window.panel.badge == "ENDED"
+    assert bench.window.readout.number_is_shown
+
+
+def test_no_text_ever_claims_what_the_app_cannot_know(bench: Any) -> None:
+    said = [bench.shown(report(**change)) for change in NUMERIC.values()]
+    said += [bench.shown(refused()), bench.shown(Lost(cause="worker_died", reason="gone"))]
+    bench.window.toggle_help()
+    said.append(
+        "\n".join(label.text() for label in bench.window.help.findChildren(type(bench.window.readout.cautions)))
+    )
+    for text in said:
+        for claim in FORBIDDEN:
+            assert claim not in text
+        assert not re.search(r"\bstage\b", text, re.IGNORECASE)
+
+
+# -- handles --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(960, 560), (1024, 600), (1280, 800), (1920, 1080)])
+def test_two_taps_send_the_poles_in_frame_pixels_at_any_window_size(
+    bench: Any, qtbot: QtBot, size: tuple[int, int]
+) -> None:
+    bench.window.resize(*size)
+    bench.turn(refused())
+    qtbot.keyClick(bench.window, Qt.Key.Key_P)
+    _drag(bench, qtbot, (300.0, 300.0), (310.0, 320.0))
+    assert bench.worker.sent == []  # one pole is no length
+    _drag(bench, qtbot, (640.0, 430.0), (640.0, 430.0))
+    (sent,) = bench.worker.sent
+    assert isinstance(sent, SetPoles)
+    tolerance = 1.0 / bench.window.live.letterbox().scale  # a mouse moves by whole widget pixels
+    got = (sent.poles.x1, sent.poles.y1, sent.poles.x2, sent.poles.y2)
+    assert got == pytest.approx((310, 320, 640, 430), abs=tolerance)
+
+
+def test_a_placed_handle_is_dragged_from_within_a_large_radius_only(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    qtbot.keyClick(bench.window.live, Qt.Key.Key_Return)
+    assert len(bench.worker.sent) == 1
+    assert bench.worker.sent[0].poles.x1 == 333.0  # offered at the calipers
+    scale = bench.window.live.letterbox().scale
+    _drag(bench, qtbot, (333 + 30 / scale, 369.0), (400.0, 380.0))
+    assert bench.worker.sent[-1].poles.x1 == pytest.approx(400, abs=1 / scale)
+    _drag(bench, qtbot, (480.0, 600.0), (500.0, 600.0))
+    assert len(bench.worker.sent) == 2
+
+
+def test_arrow_keys_nudge_by_one_pixel_and_with_shift_by_ten(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    live = bench.window.live
+    live.place_handles()
+    live.accept_handles()
+    qtbot.keyClick(live, Qt.Key.Key_2)
+    qtbot.keyClick(live, Qt.Key.Key_Right)
+    qtbot.keyClick(live, Qt.Key.Key_Up, Qt.KeyboardModifier.ShiftModifier)
+    assert (bench.worker.sent[-1].poles.x2, bench.worker.sent[-1].poles.y2) == (628.0, 421.0)
+    assert (bench.worker.sent[-1].poles.x1, bench.worker.sent[-1].poles.y1) == (333.0, 369.0)
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_C, Qt.Key.Key_Escape])
+def test_handles_are_cleared_by_a_key(bench: Any, qtbot: QtBot, key: Qt.Key) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    qtbot.keyClick(bench.window, key)
+    assert isinstance(bench.worker.sent[-1], ClearPoles)
+    assert bench.window.live.handles is None
+
+
+def test_after_the_poles_moved_the_number_of_the_old_crop_is_gone(bench: Any) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    assert not bench.window.readout.number_is_shown
+    bench.turn(report(generation=0))
+    assert not bench.window.readout.number_is_shown
+    bench.turn(report(generation=1))
+    assert bench.window.readout.number_is_shown
+
+
+def test_handles_of_a_picture_of_another_size_are_taken_away(bench: Any) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    bench.worker.put_frame(13, 433.0, size=(1280, 720))
+    bench.turn()
+    assert bench.window.live.handles is None
+    assert isinstance(bench.worker.sent[-1], ClearPoles)
+
+
+# -- picture --------------------------------------------------------------------------------------------
+
+
+def test_the_picture_is_shown_as_it_is(bench: Any) -> None:
+    bench.turn()
+    assert _at(bench, (480.0, 600.0)) == QColor(72, 72, 72)
+    assert _at(bench, (100.0, 650.0)) == QColor(6, 6, 6)
+
+
+def test_the_overlay_is_gone_when_it_lags_behind_a_moving_picture(bench: Any) -> None:
+    crop_edge = [(330.0 + i, 549.5) for i in range(60)]
+    bench.turn(report())
+    assert _brightest_at(bench, crop_edge) > 150
+    bench.worker.put_frame(20, 650.0)
+    bench.turn()
+    assert _brightest_at(bench, crop_edge) < 90
+    bench.turn(report(state="FROZEN"))  # it stands still: the overlay is still true
+    assert _brightest_at(bench, crop_edge) > 150
+
+
+def test_a_saved_picture_shows_nothing_outside_the_sector(bench: Any, make: Callable[..., FrameReport]) -> None:
+    from edge_app.ui.screenshot import grab_masked
+
+    bench.turn(conftest.crop_message(make(crop=None)))
+    x0, y0, x1, y1 = conftest.NAME_BOX
+    name = [(float(x), float(y)) for x in range(x0, x1, 3) for y in range(y0, y1, 3)]
+    assert _brightest_at(bench, name) > 200
+    masked = grab_masked(bench.window).toImage()
+    live = bench.window.live
+    place, box = live.mapTo(bench.window, live.rect().topLeft()), live.letterbox()
+
+    def saved(at: tuple[float, float]) -> QColor:
+        x, y = box.to_widget(at)
+        return masked.pixelColor(round(x + place.x()), round(y + place.y()))
+
+    assert max(saved(at).value() for at in name) < 20
+    assert saved((480.0, 600.0)) == QColor(72, 72, 72)
+    assert not bench.window.live.masked
+
+
+def test_without_a_sector_a_saved_picture_is_black(bench: Any) -> None:
+    bench.turn(refused("no_sector", "No ultrasound image.", sector=None))
+    live = bench.window.live
+    live.masked = True
+    picture, box = live.grab().toImage(), live.letterbox()
+    places = [box.to_widget((x, y)) for x in range(0, 960, 20) for y in range(0, 720, 20)]
+    assert max(picture.pixelColor(round(x), round(y)).value() for x, y in places) < 20
+
+
+def test_the_map_is_shown_on_demand_with_its_caption(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(conftest.crop_message(report()))
+    assert bench.window.inset.caption() == "as the network reads it, frame 12"
+    before = bench.window.inset.grab().toImage()
+    qtbot.keyClick(bench.window, Qt.Key.Key_M)
+    assert bench.window.inset.caption() == wording.MAP_CAPTION
+    assert bench.window.inset.grab().toImage() != before
+
+
+# -- window ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(960, 560), (1024, 600), (1280, 800), (1920, 1080)])
+def test_targets_are_large_and_nothing_is_cut_off(bench: Any, size: tuple[int, int]) -> None:
+    from edge_app.ui._qt import QLabel, QPushButton
+
+    bench.window.resize(*size)
+    bench.turn(report(readout=readout(egfr=104.0, high=140.0, heads_agree=False, in_domain=False)))
+    assert (bench.window.width(), bench.window.height()) == size
+    for button in bench.window.findChildren(QPushButton):
+        assert button.height() >= 56
+        assert button.fontMetrics().horizontalAdvance(button.text()) < button.width()
+    for label in bench.window.readout.findChildren(QLabel):
+        if label.isVisible() and label is not bench.window.readout.number.headline:
+            assert label.height() >= label.heightForWidth(label.width()) - 1 if label.wordWrap() else True
+            assert label.width() >= (0 if label.wordWrap() else label.sizeHint().width()), label.text()
+    headline = bench.window.readout.number.headline
+    assert headline.fontMetrics().tightBoundingRect(headline.text()).width() <= headline.width()
+
+
+def test_help_lists_the_keys_and_says_what_made_the_numbers(bench: Any, qtbot: QtBot) -> None:
+    from edge_app.ui.help_overlay import about
+
+    qtbot.keyClick(bench.window, Qt.Key.Key_F1)
+    assert bench.window.help.isVisible()
+    text = about(bench.window.situation.model)
+    for part in ("GPL-3.0-or-later", "onnxruntime", "tensorrt: not installed", "SYNTHETIC", "not for diagnosis"):
+        assert part in text
+    qtbot.keyClick(bench.window, Qt.Key.Key_Escape)
+    assert not bench.window.help.isVisible()
+
+
+def test_closing_the_window_ends_the_worker_once_and_stops_asking(bench: Any, qtbot: QtBot) -> None:
+    bench.window.start()
+    assert bench.worker.started == 1
+    bench.window.close()
+    bench.window.close()
+    assert bench.worker.closed == 1
+    bench.worker.inbox.append(report())
+    qtbot.wait(60)
+    assert len(bench.worker.inbox) == 1
+
+
+def test_the_status_line_says_what_runs_and_how_fast(bench: Any) -> None:
+    for index in range(10, 14):
+        bench.worker.put_frame(2 * index, 66.0 * index)
+        bench.turn(report(frame=2 * index))
+    bench.window.bridge.time_passed.emit()
+    assert "synthetic-standin 0.1.0 SYNTHETIC" in bench.window.status.identity.toolTip()
+    assert "onnxruntime fp32" in bench.window.status.identity.toolTip()
+    figures = bench.window.status.figures.text()
+    assert "sector 2" in figures and "total 18" in figures
+    assert figures.endswith("10 dropped")  # 12 to 20 misses 7, then one between each of 20, 22, 24, 26
+
+
+def _drag(bench: Any, qtbot: QtBot, start: tuple[float, float], end: tuple[float, float]) -> None:
+    live = bench.window.live
+    box = live.letterbox()
+    first, last = (QPointF(*box.to_widget(at)).toPoint() for at in (start, end))
+    qtbot.mousePress(live, Qt.MouseButton.LeftButton, pos=first)
+    qtbot.mouseMove(live, last)
+    qtbot.mouseRelease(live, Qt.MouseButton.LeftButton, pos=last)
+
+
+def _at(bench: Any, frame: tuple[float, float]) -> QColor:
+    image = bench.window.live.grab().toImage()
+    return image.pixelColor(*map(round, bench.window.live.letterbox().to_widget(frame)))
+
+
+def _brightest_at(bench: Any, places: list[tuple[float, float]]) -> int:
+    image = bench.window.live.grab().toImage()
+    box = bench.window.live.letterbox()
+    near = [(round(x), round(y) + dy) for x, y in map(box.to_widget, places) for dy in (-1, 0, 1)]
+    return max(image.pixelColor(x, y).value() for x, y in near)
+
+
+def _brightest(image: QImage) -> int:
+    return max(image.pixelColor(x, y).value() for x in range(image.width()) for y in range(0, image.height(), 3))
+
+
+def _pixels_like(image: QImage, colour: QColor) -> int:
+    wanted = colour.rgb()
+    return sum(image.pixel(x, y) == wanted for x in range(image.width()) for y in range(image.height()))

@@ -20,9 +20,9 @@ FLOORS: dict[Meaning, float] = {"egfr_members": 0.1, "p_egfr_below_60_members": 
 
 
 def choose(egfr: NDArray[np.float64], count: int = COUNT) -> NDArray[np.intp]:
-    """Return positions of ``count`` crops spread evenly over the ranks of the predicted eGFR, extremes included."""
+    """Return positions of ``count`` crops spread evenly over the ranks of the predicted eGFR, lowest first."""
     order = np.argsort(egfr, kind="stable")
-    return np.asarray(np.unique(order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]))
+    return np.asarray(order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)])
 
 
 def write_golden(path: Path, crops: NDArray[np.uint8], answers: Answers) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -31,15 +32,15 @@ def overview(bundle: Bundle) -> RenderableType:
 def parity_table(rows: Iterable[ParityRow]) -> Group:
     """Return the rows of the parity comparison with their verdicts, and below them each reason in full."""
     rows = tuple(rows)
-    table = Table(title="Difference of the eGFR from fp32 on held-out crops, mL/min/1.73 m2", title_justify="left")
-    for name in ("artifact", "50 %", "95 %", "99 %", "max", "flips", "far", "max dP", "dAUC", "maps", "verdict"):
+    title = "Difference of the eGFR from fp32 on held-out crops, mL/min/1.73 m2"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("artifact", "95 %", "99 %", "max", "flips/far", "max dP", "dAUC", "maps", "verdict"):
         table.add_column(name, justify="left" if name in ("artifact", "verdict") else "right", no_wrap=True)
     for row in rows:
         table.add_row(
             row.precision if row.family == "any" else f"{row.precision} {row.family}",
-            *(f"{value:.3f}" for value in (row.egfr_p50, row.egfr_p95, row.egfr_p99, row.egfr_max)),
-            str(row.category_flips),
-            str(row.category_flips_far),
+            *(f"{value:.2f}" for value in (row.egfr_p95, row.egfr_p99, row.egfr_max)),
+            f"{row.category_flips}/{row.category_flips_far}",
             f"{row.p_max:.3f}",
             f"{row.auc_change:+.3f}",
             f"{row.cam_correlation:.3f}",

@@ -62,7 +62,7 @@ def parity(differences: Mapping[str, Vector]) -> str:
     for name, values in differences.items():
         ordered = np.sort(np.maximum(values, 1e-4))
         axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), where="post", label=name)
-    axes.set(xscale="log", xlabel=f"|Δ eGFR| ({UNIT})", ylabel="share of crops", ylim=(0, 1.02))
+    axes.set(xscale="log", xlim=(1e-3, 10), xlabel=f"|Δ eGFR| ({UNIT})", ylabel="share of crops", ylim=(0, 1.02))
     if differences:
         axes.legend(frameon=False)
     return _svg(figure)

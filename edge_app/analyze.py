@@ -20,6 +20,7 @@ from edge_app.live.messages import ModelSummary, Poles, SourceSummary
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
 from edge_app.live.report import ReadingReport, State
+from edge_app.live.reports import summary_of
 from edge_app.snapshot import Shot, write_snapshot
 from engines.errors import UsageError
 from engines.kdigo import category_range
@@ -96,7 +97,8 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
     """
     tally = _Tally()
     with open_model(plan.model) as model, open_source(plan.source) as source, _lines(plan.jsonl) as write:
-        pipeline = Pipeline(model.reader, PipelineSettings(plan.allow_out_of_domain))
+        told = summary_of(source)
+        pipeline = Pipeline(model.reader, PipelineSettings(plan.allow_out_of_domain, stills=told.stills))
         if plan.poles is not None:
             pipeline.set_poles(plan.poles)
         try:
@@ -108,7 +110,7 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
                     progress(tally.frames)
         except KeyboardInterrupt:
             tally.interrupted = True
-        summary = _summary(tally, model.summary, source)
+        summary = _summary(tally, model.summary, told)
         write(summary.model_dump_json())
     if plan.snapshot is not None:
         write_snapshot(tally.shot(plan), plan.snapshot)
@@ -159,8 +161,7 @@ class _Tally:
         return Shot(frame.pixels, outcome.sector, outcome.report)
 
 
-def _summary(tally: _Tally, model: ModelSummary, source: FrameSource) -> Summary:
-    info = source.info
+def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summary:
     return Summary(
         frames=tally.frames,
         interrupted=tally.interrupted,
@@ -174,7 +175,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: FrameSource) -> Summary
         precision=model.precision,
         selection=model.selection,
         bundle=BundleFacts(id=model.bundle_id, version=model.version, sha256=model.sha256, synthetic=model.synthetic),
-        source=SourceSummary(uri=info.uri, title=info.title, live=info.live, fps=info.fps, size=info.size),
+        source=source,
     )
 
 

@@ -114,8 +114,13 @@ def _demo(app: QApplication, window: MainWindow, options: RunOptions, seconds: f
     narrator = Narrator(window, _say)
     window.start()
     window.show()
-    QTimer.singleShot(round(1000 * seconds), app.quit)
+    end = QTimer()
+    end.setSingleShot(True)
+    end.setInterval(round(1000 * seconds))
+    end.timeout.connect(app.exit)  # not quit, which would close the window before its picture is taken
+    end.start()
     code = app.exec()
+    end.stop()
     path = options.screenshot or SCREENSHOT
     save(narrator.picture or grab_masked(window), path)
     _say(f"Picture of the window, identity masked: {path}")
@@ -145,7 +150,9 @@ def _quitting(app: QApplication, window: MainWindow) -> Iterator[None]:
     try:
         yield
     finally:
+        app.setQuitOnLastWindowClosed(False)  # it would post a quit that nobody is left to hear
         window.close()
+        app.setQuitOnLastWindowClosed(True)
         sys.excepthook = before
         for number, handler in handlers.items():
             signal.signal(number, handler)

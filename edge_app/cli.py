@@ -223,5 +223,15 @@ def main() -> None:
     except EchoGFRError as error:
         print(error.sentence, file=sys.stderr)
         sys.exit(EXIT_USAGE)
+    except ModuleNotFoundError as error:
+        print(_missing(error).sentence, file=sys.stderr)
+        sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _missing(error: ModuleNotFoundError) -> UsageError:
+    """Say which library is missing; a part of our own that is missing is no mistake of the user's."""
+    if error.name is None or error.name.split(".")[0] in {"edge_app", "engines"}:
+        raise error
+    return UsageError("EchoGFR cannot do this", f"{error.name} is not installed", "pip install echogfr")

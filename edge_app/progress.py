@@ -28,7 +28,7 @@ def frame_progress() -> Iterator[Callable[[int], None]]:
     try:
         yield advance
     finally:
-        progress.stop()
+        shown.end()
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def dataset_progress() -> Iterator[Callable[[int, int], None]]:
     try:
         yield advance
     finally:
-        progress.stop()
+        shown.end()
 
 
 class _Shown:
@@ -55,9 +55,13 @@ class _Shown:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._due_s = time.monotonic() + PATIENCE_S
-        self._started = not progress.console.is_terminal
+        self._started = False
 
     def when_due(self) -> None:
-        if not self._started and time.monotonic() >= self._due_s:
+        if not self._started and self._progress.console.is_terminal and time.monotonic() >= self._due_s:
             self._progress.start()
             self._started = True
+
+    def end(self) -> None:
+        if self._started:  # else it would write an empty line
+            self._progress.stop()

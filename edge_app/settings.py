@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -49,7 +50,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
 
 
-def load_settings(**given: object) -> Settings:
+def load_settings(**given: Path | str | float | None) -> Settings:
     """Return the settings; ``given`` options that are None count as not given.
 
     Raises
@@ -57,18 +58,22 @@ def load_settings(**given: object) -> Settings:
     UsageError
         The file or a value in it, or in the environment, cannot be used.
     """
-    options = {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        return Settings.model_validate(options)
+        return Settings(**options)
     except ValidationError as error:
         raise UsageError("The settings cannot be used", _told(error), f"correct {_where()}") from error
     except (ValueError, OSError) as error:  # not TOML, or not readable
-        raise UsageError(f"{settings_file()} cannot be read", str(error), "correct or remove it") from error
+        raise UsageError(f"{settings_file()} cannot be read", _first_line(error), "correct or remove it") from error
 
 
 def _told(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].lower()
 
 
 def _where() -> str:

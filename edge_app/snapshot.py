@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ CROP = (255, 170, 60)
 MARKERS = (90, 230, 140)
 TEXT = (225, 225, 225)
 LINE_PX = 22  # height of a line of the caption
-MARKER_PX = 14
+MARKER_PX = 13  # radius of the ring around a marker: the marker itself stays visible
+CHARACTER_PX = 9  # of the caption, on average
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SCALE = 0.5
 
@@ -47,7 +49,8 @@ def draw(shot: Shot) -> NDArray[np.uint8]:
     """Return the masked frame with sector, markers and crop, and the caption below it, RGB."""
     picture = mask_identity(shot.pixels, shot.sector)
     _draw_found(picture, shot.report)
-    lines = caption(shot.report)
+    columns = max(20, picture.shape[1] // CHARACTER_PX)
+    lines = [part for line in caption(shot.report) for part in wrap(line, columns)]
     band = np.zeros((LINE_PX * len(lines) + LINE_PX // 2, picture.shape[1], 3), np.uint8)
     for row, line in enumerate(lines):
         cv2.putText(band, line, (8, LINE_PX * (row + 1) - 4), FONT, FONT_SCALE, TEXT, 1, cv2.LINE_AA)
@@ -88,4 +91,4 @@ def _draw_found(picture: NDArray[np.uint8], report: FrameReport) -> None:
 
 def _draw_markers(picture: NDArray[np.uint8], ends: tuple[float, float, float, float]) -> None:
     for x, y in (ends[:2], ends[2:]):
-        cv2.drawMarker(picture, (round(x), round(y)), MARKERS, cv2.MARKER_TILTED_CROSS, MARKER_PX, 1)
+        cv2.circle(picture, (round(x), round(y)), MARKER_PX, MARKERS, 1, cv2.LINE_AA)

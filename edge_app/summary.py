@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edge_app.analyze import Summary
     from edge_app.doctor import Finding
 
-STAGES = ("sector", "calipers", "ruler", "gate", "crop", "infer", "fuse", "total")
+STAGES = ("signal", "sector", "freeze", "calipers", "ruler", "gate", "crop", "infer", "fuse", "total")
 
 
 def print_summary(summary: Summary) -> None:

@@ -51,7 +51,7 @@ class SourceInfo:
     uri: str  # "phantom:", "file:/x/y.mp4"
     title: str  # for a person, without identity
     live: bool  # True: frames arrive in real time and may be dropped; False: read at the reader's pace
-    fps: float | None
+    fps: float | None  # None for stills: each frame is a picture of its own
     size: tuple[int, int] | None  # width, height of the first frame, pixels
 
 

@@ -33,7 +33,7 @@ class FolderSource:
     def info(self) -> SourceInfo:
         """How many stills there are, known once it was entered."""
         title = f"folder of {len(self._files)} stills"
-        return SourceInfo(f"folder:{self._path}", title, False, STILLS_PER_SECOND, self._size)
+        return SourceInfo(f"folder:{self._path}", title, False, None, self._size)
 
     def __enter__(self) -> FolderSource:
         self._files = sorted(_stills_in(self._path), key=lambda file: natural_order(file.name))

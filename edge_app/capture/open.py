@@ -55,12 +55,12 @@ def endless(uri: str) -> bool:
 
 def split(uri: str) -> tuple[str, Path]:
     """Return scheme and path of a source's name; a bare path gets its scheme from what lies there."""
-    if not uri.strip():
+    if not uri.strip() or "\0" in uri:
         raise SourceError("No source can be opened", "no name was given", EXAMPLES)
     scheme, colon, rest = uri.partition(":")
     if colon and scheme.lower() in SCHEMES:
         return scheme.lower(), _path(scheme.lower(), rest, uri)
-    path = Path(uri).expanduser()
+    path = _expanded(uri)
     if "://" in uri and not path.exists():
         raise SourceError(f"{uri} cannot be opened", f"{scheme}: is no source that this version knows", EXAMPLES)
     return _kind(path), path
@@ -71,7 +71,14 @@ def _path(scheme: str, rest: str, uri: str) -> Path:
         return Path()
     if not rest:
         raise SourceError(f"{uri} cannot be opened", "it names no path", EXAMPLES)
-    return Path(rest[2:] if rest.startswith("///") else rest).expanduser()
+    return _expanded(rest[2:] if rest.startswith("///") else rest)
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # "~x" of nobody on this machine: then it is the name of a file
+        return Path(path)
 
 
 def _kind(path: Path) -> str:

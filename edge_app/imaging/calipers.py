@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_app.imaging.evidence import brightest_channel
 from edge_app.imaging.glyph import Glyph, look_closely
 from edge_app.imaging.scene import CaliperPair, Sector
-from edge_app.imaging.strokes import THICKEST, chroma, find_candidates, stroke_map
+from edge_app.imaging.strokes import chroma, find_candidates, stroke_map, thickest
 
 OUTSIDE_SHARE = 0.035  # of the picture's height: how far outside the image a marker may stand
 NEAREST_SPANS = 1.5  # glyph spans between two markers that do not belong to one letter
@@ -53,17 +53,27 @@ def find_calipers(pixels: NDArray[np.uint8], sector: Sector | None) -> tuple[Cal
 def find_glyphs(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Glyph]:
     """Return every '+' and 'x' in or near ``sector`` (None: in the picture) that is not part of a text."""
     allowed = None if sector is None else widened(sector.mask, OUTSIDE_SHARE * pixels.shape[0])
-    seen = (look_closely(pixels, candidate) for candidate in find_candidates(pixels, allowed))
     kept: list[Glyph] = []
-    for glyph in sorted((g for g in seen if g is not None), key=lambda g: -g.confidence):
-        if all(hypot(glyph.x - o.x, glyph.y - o.y) > 0.8 * max(glyph.reach, o.reach) for o in kept):
+    for candidate in find_candidates(pixels, allowed):  # the clearest first: what lies on a found glyph is a part of it
+        if any(hypot(candidate.x - o.x, candidate.y - o.y) <= 1.1 * o.reach for o in kept):
+            continue
+        glyph = look_closely(pixels, candidate)
+        if glyph is None or not (glyph.whole or sector is None or _inside(glyph, sector)):
+            continue
+        if all(hypot(glyph.x - o.x, glyph.y - o.y) > 0.8 * o.reach for o in kept):
             kept.append(glyph)
     return [glyph for glyph in kept if not in_text(pixels, glyph)]
 
 
+def _inside(glyph: Glyph, sector: Sector) -> bool:
+    x, y = round(glyph.x), round(glyph.y)
+    height, width = sector.mask.shape
+    return 0 <= x < width and 0 <= y < height and bool(sector.mask[y, x])
+
+
 def widened(mask: NDArray[np.bool_], by_px: float) -> NDArray[np.bool_]:
     """Return the bool mask grown by about ``by_px`` pixels, computed at a quarter of the size."""
-    small = cv2.resize(mask.astype(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(np.ascontiguousarray(mask).view(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
     side = 2 * max(1, round(by_px / 4)) + 1
     grown = cv2.dilate(small, np.ones((side, side), np.uint8))
     return cv2.resize(grown, mask.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(np.bool_)
@@ -88,7 +98,7 @@ def _letters(pixels: NDArray[np.uint8], glyph: Glyph, way: int) -> float:
     part = pixels[max(0, round(y0)) : min(height, round(y1) + 1), max(0, round(x0)) : min(width, round(x1) + 1)]
     if part.shape[0] < 3 or part.shape[1] < 3:
         return 0.0
-    strokes = stroke_map(brightest_channel(part), round(THICKEST * max(1.0, height / 720)))
+    strokes = stroke_map(brightest_channel(part), thickest(height))
     drawn = strokes > 0.6 * min(255.0, glyph.level)
     rows = np.arange(drawn.shape[0])[:, None]
     top = np.where(drawn, rows, drawn.shape[0]).min(axis=0)
@@ -114,13 +124,24 @@ def _matched(group: list[Glyph], pixels: NDArray[np.uint8]) -> list[_Link]:
             free = [g for g in free if g is not link.first and g is not link.second]
     sure = [g for g in free if g.confidence >= SURE]
     rest = [one for one in links if one.first in sure and one.second in sure]
-    if len(sure) == 2 and rest:
-        taken.append(rest[0])
-    elif len(sure) == 4 and not taken and rest:
-        longest = max(rest, key=lambda one: one.length)
-        taken.append(longest)
-        taken.extend(one for one in rest if not {one.first, one.second} & {longest.first, longest.second})
-    return taken
+    return taken + _unjoined(rest, sure)
+
+
+def _unjoined(links: list[_Link], glyphs: list[Glyph]) -> list[_Link]:
+    """Return the pairs among glyphs that no clear line joins: the only possible one, or length and width of one organ.
+
+    Three markers alike without a line are two ends and a cursor, or three ends: nothing is said of them.
+    """
+    if len(links) <= 1:
+        return links
+    hinted = [one for one in links if one.line >= 0.25]
+    if len(hinted) == 1:
+        return hinted
+    if len(glyphs) != 4:
+        return []
+    longest = max(links, key=lambda one: one.length)
+    others = [one for one in links if not {one.first, one.second} & {longest.first, longest.second}]
+    return [longest, *others]
 
 
 def _fit(a: Glyph, b: Glyph) -> bool:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.imaging.scene import Sector
+
 WORK_ROWS = 288
 """Rows of the small picture. A sector's edge is then found to about 1/300 of the picture's height."""
 
@@ -30,9 +32,13 @@ class Evidence:
 def shrink(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
     """Return the brightest channel of ``pixels`` (H, W, 3), area-averaged to ``WORK_ROWS`` rows, and the factor."""
     factor = max(1.0, pixels.shape[0] / WORK_ROWS)
-    width, height = round(pixels.shape[1] / factor), round(pixels.shape[0] / factor)
-    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return brightest_channel(small), factor
+    size = round(pixels.shape[1] / factor), round(pixels.shape[0] / factor)
+    small = pixels
+    while small.shape[0] >= 2 * size[1] and small.shape[0] % 2 == small.shape[1] % 2 == 0:
+        half = (small.shape[1] // 2, small.shape[0] // 2)  # halving is many times faster than any other step
+        small = np.asarray(cv2.resize(small, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    grey = cv2.resize(brightest_channel(small), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(grey, dtype=np.uint8), factor
 
 
 def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -44,16 +50,14 @@ def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class EvidenceMemory:
     """The small pictures of the last moments, at most ``depth`` of them, at least ``gap_ms`` apart."""
 
-    def __init__(self, depth: int = 8, gap_ms: float = 90.0) -> None:
+    def __init__(self, depth: int = 8, gap_ms: float = 140.0) -> None:
         self._pictures: deque[NDArray[np.uint8]] = deque(maxlen=depth)
         self._gap_ms = gap_ms
         self._last_ms = -float("inf")
         self._factor = 1.0
-
-    def clear(self) -> None:
-        """Forget everything, as after a change of layout."""
-        self._pictures.clear()
-        self._last_ms = -float("inf")
+        self._taken = 0
+        self._inside_of: Sector | None = None
+        self._around = np.zeros((0, 0), dtype=np.bool_)
 
     def add(self, pixels: NDArray[np.uint8], t_ms: float) -> bool:
         """Take a picture in where the last is old enough; a change of size clears the memory. True: taken."""
@@ -62,9 +66,34 @@ class EvidenceMemory:
         small, factor = shrink(pixels)
         if self._pictures and self._pictures[-1].shape != small.shape:
             self._pictures.clear()
+            self._taken = 0
         self._pictures.append(small)
+        self._taken += 1
         self._factor, self._last_ms = factor, t_ms
         return True
+
+    @property
+    def full(self) -> bool:
+        """Whether the oldest picture goes with the next one."""
+        return len(self._pictures) == self._pictures.maxlen and self._taken > len(self._pictures)
+
+    def keep_newest(self) -> None:
+        """Forget all pictures but the last, as after a change of layout."""
+        while len(self._pictures) > 1:
+            self._pictures.popleft()
+        self._taken = len(self._pictures)
+
+    def changed_around(self, sector: Sector | None) -> float:
+        """Return which share of the screen outside ``sector`` differs between the last two pictures."""
+        if sector is None or len(self._pictures) < 2:
+            return 0.0
+        before, now = self._pictures[-2], self._pictures[-1]
+        if self._inside_of is not sector:
+            inside = cv2.resize(sector.mask.astype(np.uint8), now.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            self._around = np.asarray(cv2.dilate(inside, np.ones((7, 7), np.uint8)) == 0, dtype=np.bool_)
+            self._inside_of = sector
+        changed = (cv2.absdiff(before, now) > 30) & self._around
+        return float(changed.sum()) / changed.size
 
     def __len__(self) -> int:
         return len(self._pictures)

@@ -6,7 +6,7 @@ An 'x' is turned by 45 degrees first, so that one set of measures serves both sh
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import atan2, degrees, hypot, sqrt
+from math import atan2, ceil, degrees, floor, hypot, sqrt
 from typing import Literal
 
 import cv2
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.evidence import brightest_channel
-from edge_app.imaging.strokes import THICKEST, Candidate, Shape, chroma, stroke_map
+from edge_app.imaging.strokes import Candidate, Shape, chroma, stroke_map, thickest
 
 Patch = NDArray[np.float32]
 Hue = Literal["grey", "red", "yellow", "green", "cyan", "blue", "magenta"]
@@ -32,19 +32,20 @@ class Glyph:
     level: float  # how far its strokes stand over their surroundings, grey levels
     hue: Hue
     confidence: float  # 0..1
+    whole: bool = True  # all four arms stand out; else some lie in tissue as bright as themselves
 
 
 @dataclass(frozen=True, slots=True)
 class GlyphRules:
     """What makes four arms a glyph. Shares are of the arms' level, lengths of the arms' median length."""
 
-    dimmest_arm: float = 0.2  # over its surroundings: a drop shadow lifts two arms, bright tissue hides two
     unequal_ink: float = 0.6  # brightness of the dimmest arm over the brightest one's, as drawn
-    hidden_arm: float = 0.35
+    hidden_arm: float = 0.4  # an arm that stands out less lies in tissue as bright as itself; two may
+    hidden_ink: float = 0.85  # then all four must be one ink
     shortest_arm: float = 0.55
     longest_arm: float = 1.8
     lopsided: float = 0.55  # shorter over longer of two opposite arms
-    open_ends: int = 3  # arms after whose end the stroke does not go on
+    closed_ends: int = 1  # arms after whose end the stroke may go on
     clean_third: float = 0.5  # third cleanest of the four spaces between arms: how bright it may be
     clean_all: float = 0.45  # mean of the four spaces
     thickest: float = 0.62  # stroke width over arm length
@@ -60,6 +61,12 @@ SPAN = 2.6  # half size of the patch looked at, in candidate reaches
 
 def look_closely(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules = RULES) -> Glyph | None:
     """Return the glyph at ``candidate`` in RGB uint8 (H, W, 3) ``pixels``, or None where there is none."""
+    glyph = _grown(pixels, replace(candidate, coloured=False), rules)
+    return _grown(pixels, candidate, rules) if glyph is None and candidate.coloured else glyph
+
+
+def _grown(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules) -> Glyph | None:
+    """Look, and look again at a larger patch while the arms turn out to be longer."""
     for _ in range(3):
         glyph, larger = _look(pixels, candidate, rules)
         if larger is None:
@@ -76,9 +83,8 @@ def _look(
     half = int(SPAN * candidate.reach * (sqrt(2) if oblique else 1.0)) + 4
     x0, y0 = round(candidate.x) - half, round(candidate.y) - half
     colours = _cut(pixels, x0, y0, 2 * half + 1)
-    factor = max(1.0, pixels.shape[0] / 720)
     grey = chroma(colours) if candidate.coloured else brightest_channel(colours)
-    strokes = stroke_map(grey, round(THICKEST * factor)).astype(np.float32)
+    strokes = stroke_map(grey, thickest(pixels.shape[0])).astype(np.float32)
     found = _settle((strokes, grey.astype(np.float32)), (candidate.x - x0, candidate.y - y0), candidate)
     if found is None:
         return None, None
@@ -90,7 +96,7 @@ def _look(
     if confidence <= 0:
         return None, None
     hue = _hue(colours, strokes, arms.level)
-    return Glyph(place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence), None
+    return Glyph(place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence, not any(arms.hidden(rules))), None
 
 
 def _settle(
@@ -158,19 +164,27 @@ def _centre(strokes: Patch, place: tuple[float, float], length: float) -> tuple[
 
 def _stroke_position(strokes: Patch, place: tuple[float, float], length: float, width: float) -> float | None:
     """Return the x of the upright stroke that passes ``place`` = (x, y): the mean of its two arms."""
-    ys, xs = np.arange(strokes.shape[0]) - place[1], np.arange(strokes.shape[1]) - place[0]
-    across = np.abs(xs) <= width
+    left, right = max(0, ceil(place[0] - width)), floor(place[0] + width) + 1
+    xs = np.arange(left, min(right, strokes.shape[1])) - place[0]
     positions = []
     for low, high in ((-0.95 * length, -0.4 * length), (0.4 * length, 0.95 * length)):
-        along = (ys >= low) & (ys <= high)
-        arm = strokes[along][:, across]
+        top, bottom = max(0, ceil(place[1] + low)), floor(place[1] + high) + 1
+        arm = strokes[top:bottom, left:right]
         if arm.size == 0:
             return None
-        weight = np.clip(arm - 0.45 * float(arm.max()), 0, None).sum(axis=0)
-        if weight.sum() <= 0:
+        weight = np.maximum(arm - 0.45 * float(arm.max()), 0).sum(axis=0)
+        total = float(weight.sum())
+        if total <= 0:
             return None
-        positions.append(float((weight * xs[across]).sum() / weight.sum()))
+        positions.append(float(weight @ xs) / total)
     return place[0] + sum(positions) / 2
+
+
+def _middle(values: NDArray[np.float32] | list[float]) -> float:
+    """Return the median; numpy's own takes longer than all else here on a handful of values."""
+    ordered = sorted(map(float, values))
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 class _Arms:
@@ -181,36 +195,37 @@ class _Arms:
         self._aside = max(1.0, 0.18 * length)
         reach = np.arange(0.0, 2.3 * length + 2, 0.5, dtype=np.float32)
         self._reach = reach
-        self.profiles = [self._profile(dx, dy) for dx, dy in WAYS]
+        self.profiles = self._profiles(patches[0])
         stretch = (reach >= 0.45 * length) & (reach <= 0.8 * length)
-        self.levels = [float(np.median(p[stretch])) for p in self.profiles]
-        self.level = float(np.median(self.levels))
-        self._strokes = patches[1]
-        greys = [self._profile(dx, dy) for dx, dy in WAYS]
-        self._strokes = patches[0]
-        self.inks = [float(np.median(p[stretch])) for p in greys]
+        self.levels = [_middle(p[stretch]) for p in self.profiles]
+        self.level = _middle(self.levels)
+        greys = self._profiles(patches[1])
+        self.inks = [_middle(p[stretch]) for p in greys]
         drawn = [
             (stroke >= 0.5 * level) & (grey >= INK_FADES * ink)
             for stroke, grey, level, ink in zip(self.profiles, greys, self.levels, self.inks, strict=True)
         ]
         self.lengths = [self._end(one) for one in drawn]
-        self.length = max(2.0, float(np.median(self.lengths)))
+        self.length = max(2.0, _middle(self.lengths))
 
     def _sample(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         mapped = cv2.remap(self._strokes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
         return np.asarray(mapped, dtype=np.float32)
 
-    def _profile(self, dx: int, dy: int) -> NDArray[np.float32]:
-        """Return the brightest stroke value across the arm's width, at every half pixel along it."""
-        aside = np.linspace(-self._aside, self._aside, 5, dtype=np.float32)[:, None]
-        x = np.float32(self._place[0]) + dx * self._reach[None] + dy * aside
-        y = np.float32(self._place[1]) + dy * self._reach[None] + dx * aside
-        return np.asarray(self._sample(x.astype(np.float32), y.astype(np.float32)).max(axis=0), dtype=np.float32)
+    def _profiles(self, patch: Patch) -> list[NDArray[np.float32]]:
+        """Return for each arm the brightest value across its width, at every half pixel along it."""
+        aside = np.array([-1.0, -0.5, 0.0, 0.5, 1.0], dtype=np.float32)[:, None] * np.float32(self._aside)
+        along = np.broadcast_to(self._reach[None], (5, len(self._reach)))
+        across = np.broadcast_to(aside, along.shape)
+        x = np.concatenate([np.float32(self._place[0]) + dx * along + dy * across for dx, dy in WAYS])
+        y = np.concatenate([np.float32(self._place[1]) + dy * along + dx * across for dx, dy in WAYS])
+        mapped = cv2.remap(patch, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
+        return list(np.asarray(mapped, dtype=np.float32).reshape(4, 5, -1).max(axis=1))
 
     def ink(self, grey: Patch) -> Patch:
         """Return what of the grey patch is as bright as the arms, cut at both ends: shadows and tissue count nothing."""
         half = 0.5 * max(10.0, min(self.levels))
-        return np.asarray(np.clip(grey - (float(np.median(self.inks)) - half), 0, half), dtype=np.float32)
+        return np.asarray(np.clip(grey - (_middle(self.inks) - half), 0, half), dtype=np.float32)
 
     def _end(self, drawn: NDArray[np.bool_]) -> float:
         """Return where the arm ends: the first place past its middle that is not drawn."""
@@ -227,21 +242,23 @@ class _Arms:
             means.append(float(self._sample(x[None], y[None]).mean()) / self.level)
         return sorted(means)
 
-    def width(self) -> float:
-        """Return the mean width of the strokes at half their brightness, pixels."""
+    def width(self, clear: list[int]) -> float:
+        """Return the mean width of the ``clear`` strokes at half their brightness, pixels."""
         aside = np.arange(-self.length, self.length + 0.25, 0.25, dtype=np.float32)
         widths = []
-        for (dx, dy), level in zip(WAYS, self.levels, strict=True):
+        for index in clear:
+            (dx, dy), level = WAYS[index], self.levels[index]
             at = 0.65 * self.length
             x = np.float32(self._place[0] + dx * at) + dy * aside
             y = np.float32(self._place[1] + dy * at) + dx * aside
             widths.append(0.25 * float((self._sample(x[None], y[None]) > 0.5 * level).sum()))
         return float(np.mean(widths))
 
-    def open_ends(self) -> int:
-        """Return after how many arms the stroke does not simply go on."""
+    def open_ends(self, clear: list[int]) -> int:
+        """Return after how many of the ``clear`` arms the stroke does not simply go on."""
         opened = 0
-        for profile, end, level in zip(self.profiles, self.lengths, self.levels, strict=True):
+        for index in clear:
+            profile, end, level = self.profiles[index], self.lengths[index], self.levels[index]
             after = profile[(self._reach > end + 0.15 * self.length) & (self._reach < end + 0.55 * self.length)]
             opened += bool(len(after) and float(np.mean(after)) < 0.55 * level)
         return opened
@@ -249,33 +266,44 @@ class _Arms:
     def confidence(self, rules: GlyphRules) -> float:
         """Return 0 where a rule is broken, else how clean the glyph is, up to 1."""
         even = min(self.inks) / max(1.0, *self.inks)
-        if even < rules.unequal_ink or min(self.levels) < rules.dimmest_arm * max(self.levels) * (1.0 if even < 0.85 else 0.4):
+        hidden = self.hidden(rules)
+        if even < (rules.hidden_ink if any(hidden) else rules.unequal_ink) or sum(hidden) > 2:
             return 0.0
-        ratios = [length / self.length for length in self.lengths]
-        hidden = int(np.argmin(self.levels))
-        if self.levels[hidden] < rules.hidden_arm * max(self.levels):
-            ratios[hidden] = min(1.0, ratios[hidden])  # in tissue as bright as itself its end can't be seen
-        if min(ratios) < rules.shortest_arm or max(ratios) > rules.longest_arm:
+        clear = [index for index in range(4) if not hidden[index]]
+        if not self._shaped(clear, rules):
             return 0.0
-        for one, other in ((0, 2), (1, 3)):
-            if min(ratios[one], ratios[other]) < rules.lopsided * max(ratios[one], ratios[other]):
-                return 0.0
         spaces = self.spaces()
         if spaces[2] > rules.clean_third or float(np.mean(spaces)) > rules.clean_all:
             return 0.0
-        if self.open_ends() < rules.open_ends or self.width() > rules.thickest * self.length:
+        if self.open_ends(clear) < len(clear) - rules.closed_ends or self.width(clear) > rules.thickest * self.length:
             return 0.0
-        rough = self._roughness()
+        rough = self._roughness(clear)
         if rough > rules.rough:
             return 0.0
         clean = 1.0 - float(np.mean(spaces)) - 0.5 * rough
         return float(np.clip(clean * min(1.0, 0.6 + self.level / 200.0), 0.05, 1.0))
 
-    def _roughness(self) -> float:
+    def hidden(self, rules: GlyphRules) -> list[bool]:
+        """Return which arms lie in tissue about as bright as themselves."""
+        return [level < rules.hidden_arm * max(self.levels) for level in self.levels]
+
+    def _shaped(self, clear: list[int], rules: GlyphRules) -> bool:
+        """Whether the arms that can be seen have the lengths of one glyph's; a hidden arm's end can't be seen."""
+        ratios = [length / self.length for length in self.lengths]
+        if min(ratios) < rules.shortest_arm or max(ratios[index] for index in clear) > rules.longest_arm:
+            return False
+        for one, other in ((0, 2), (1, 3)):
+            both = one in clear and other in clear
+            if both and min(ratios[one], ratios[other]) < rules.lopsided * max(ratios[one], ratios[other]):
+                return False
+        return True
+
+    def _roughness(self, clear: list[int]) -> float:
         """Return the largest spread of brightness along an arm, as share of its level: tissue is rough, ink is not."""
         inner = self._reach >= 0.4 * self.length
         spreads = []
-        for profile, end, level in zip(self.profiles, self.lengths, self.levels, strict=True):
+        for index in clear:
+            profile, end, level = self.profiles[index], self.lengths[index], self.levels[index]
             arm = profile[inner & (self._reach <= min(end, 1.2 * self.length) - 0.75)]
             spreads.append(float(np.std(arm)) / max(1.0, level) if len(arm) > 1 else 0.0)
         return max(spreads)

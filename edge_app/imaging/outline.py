@@ -77,7 +77,9 @@ class Outline:
     def _run(self, edge: Edge) -> list[Point]:
         """Points along ``edge`` from the left side to the right one."""
         if self.apex is None or not edge.arc:
-            return [(self.left.at(edge.position), edge.position), (self.right.at(edge.position), edge.position)]
+            x0, x1 = self.left.at(edge.position), self.right.at(edge.position)
+            steps = 1 if self.apex is None else ARC_STEPS  # as many points at the top as at the bottom
+            return [(x0 + (x1 - x0) * i / steps, edge.position) for i in range(steps + 1)]
         first, last = atan(self.left.slope), atan(self.right.slope)
         angles = [first + (last - first) * i / ARC_STEPS for i in range(ARC_STEPS + 1)]
         return [(self.apex[0] + edge.position * sin(a), self.apex[1] + edge.position * cos(a)) for a in angles]

@@ -6,7 +6,7 @@ the picture holds colour, on chroma. The centre is not looked at, so hollow glyp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -18,19 +18,20 @@ from edge_app.imaging.evidence import brightest_channel
 Grey = NDArray[np.uint8]
 Shape = Literal["plus", "cross"]
 
-SEARCH_ROWS = 720
-"""Rows to which a taller picture is reduced for the search; glyphs scale with the picture, 8-40 px on real ones."""
+LARGE_ROWS = 900
+"""Pictures of so many rows hold no glyphs of the smallest size; glyphs scale with the picture, 8-40 px on real ones."""
 
-REACHES = (4.0, 5.5, 7.5, 10.0, 13.5)
-"""Half spans looked for, pixels of the search picture; each finds glyphs from 0.85 to 1.5 times its size."""
+REACHES = (4.2, 6.0)
+LEVELS = 3
+"""Half spans looked for at each level, pixels; each level is half as large. One finds glyphs of 0.85 to 1.6 times it."""
 
-THICKEST = 9  # search pixels: what is wider is not a stroke
-MARGIN = 16  # search pixels around the window, so that every arm of REACHES has pixels to look at
-LEAST_CONTRAST = 26  # grey levels between the weakest arm and the second brightest space between arms
-HIDDEN = 16  # grey levels: what a glyph of three clear arms needs over one of four
+THICKEST = 9  # pixels at 720 rows: what is wider is not a stroke
+MARGIN = 9  # pixels around the window, so that every arm of REACHES has pixels to look at
+LEAST_CONTRAST = 30  # grey levels between the second dimmest arm (one may be hidden in bright tissue) and the second brightest space between arms
 COLOURED = 40  # chroma, 0..255, that counts as colour
-FEW_COLOURED = 12  # pixels: fewer make no glyph
-MOST_CANDIDATES = 48
+FEW_COLOURED = 4  # of every fourth pixel: fewer make no glyph
+MOST_CANDIDATES = 32
+MOST_OF_ONE_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Candidate:
     shape: Shape
     reach: float
     contrast: float
-    coloured: bool  # found on chroma
+    coloured: bool  # colour is near
 
 
 def chroma(pixels: NDArray[np.uint8]) -> Grey:
@@ -67,35 +68,69 @@ def find_candidates(pixels: NDArray[np.uint8], allowed: NDArray[np.bool_] | None
     x0, y0, x1, y1 = (0, 0, pixels.shape[1], pixels.shape[0]) if allowed is None else _box(allowed)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return []
-    factor = max(1.0, pixels.shape[0] / SEARCH_ROWS)
     part = pixels[y0:y1, x0:x1]
-    if factor > 1:
-        size = (max(1, round((x1 - x0) / factor)), max(1, round((y1 - y0) / factor)))
-        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    inside = None if allowed is None else _mask_like(allowed[y0:y1, x0:x1], part)
-    maps = [(stroke_map(brightest_channel(part), THICKEST), False)]
-    colour = chroma(part)
-    if cv2.countNonZero(cv2.compare(colour, COLOURED, cv2.CMP_GT)) >= FEW_COLOURED:
-        maps.append((stroke_map(colour, THICKEST), True))
+    strokes, colour = _stroke_maps(part, thickest(pixels.shape[0]))
+    if allowed is not None:
+        strokes = np.asarray(cv2.multiply(strokes, _bytes(allowed[y0:y1, x0:x1])), dtype=np.uint8)
+    small = pixels.shape[0] < LARGE_ROWS
     found: list[Candidate] = []
-    for strokes, coloured in maps:
-        for x, y, shape, reach, contrast in _peaks(strokes if inside is None else cv2.bitwise_and(strokes, inside)):
-            place = (x + 0.5) * factor - 0.5 + x0, (y + 0.5) * factor - 0.5 + y0
-            found.append(Candidate(*place, shape, reach * factor, contrast, coloured))
+    for level in range(LEVELS):
+        if level:
+            strokes = _halved(strokes)
+        factor = 2**level
+        for x, y, shape, reach, contrast in _peaks(strokes, REACHES if level or small else REACHES[1:]):
+            place = (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
+            tinted = _tinted(colour, place, reach * factor)
+            found.append(Candidate(place[0] + x0, place[1] + y0, shape, reach * factor, contrast, tinted))
     return _apart(found)
 
 
+def thickest(rows: int) -> int:
+    """Return the width of the thickest stroke of a picture of so many rows, pixels."""
+    return round(THICKEST * max(1.0, rows / 720))
+
+
+def _stroke_maps(part: NDArray[np.uint8], thick: int) -> tuple[Grey, Grey | None]:
+    """Return the stroke map, of brightness or of chroma whichever is clearer, and the chroma where there is colour."""
+    strokes = stroke_map(np.asarray(cv2.extractChannel(part, 1), dtype=np.uint8), thick)  # what green lacks, chroma has
+    coarse = cv2.compare(chroma(np.ascontiguousarray(part[::2, ::2])), COLOURED, cv2.CMP_GT)
+    if cv2.countNonZero(coarse) < FEW_COLOURED:
+        return strokes, None
+    x, y, width, height = cv2.boundingRect(coarse)
+    cut = (
+        slice(max(0, 2 * y - MARGIN), 2 * (y + height) + MARGIN),
+        slice(max(0, 2 * x - MARGIN), 2 * (x + width) + MARGIN),
+    )
+    colour = np.zeros_like(strokes)
+    colour[cut] = chroma(part[cut])
+    strokes[cut] = cv2.max(strokes[cut], stroke_map(colour[cut], thick))
+    return strokes, colour
+
+
+def _tinted(colour: Grey | None, place: tuple[float, float], reach: float) -> bool:
+    """Whether there is colour at a candidate."""
+    if colour is None:
+        return False
+    x, y, half = round(place[0]), round(place[1]), round(reach)
+    around = colour[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1]
+    return bool(around.size and int(around.max()) > COLOURED)
+
+
+def _bytes(mask: NDArray[np.bool_]) -> Grey:
+    return np.ascontiguousarray(mask).view(np.uint8)
+
+
+def _halved(strokes: Grey) -> Grey:
+    """Return the map at half its size, each pixel the brightest of four: a thin stroke keeps its contrast."""
+    wide = cv2.dilate(strokes, np.ones((2, 2), np.uint8), anchor=(0, 0))
+    half = (max(1, strokes.shape[1] // 2), max(1, strokes.shape[0] // 2))
+    even = wide[: 2 * half[1], : 2 * half[0]]
+    return np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+
+
 def _box(allowed: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
-    if len(rows) == 0:
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def _mask_like(allowed: NDArray[np.bool_], part: NDArray[np.uint8]) -> Grey:
-    size = (part.shape[1], part.shape[0])
-    small = cv2.resize(allowed.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(small * 255, dtype=np.uint8)
+    x, y, width, height = cv2.boundingRect(_bytes(allowed))
+    return x, y, x + width, y + height
 
 
 def _apart(found: list[Candidate]) -> list[Candidate]:
@@ -110,13 +145,13 @@ def _apart(found: list[Candidate]) -> list[Candidate]:
     return kept
 
 
-def _peaks(strokes: Grey) -> list[tuple[float, float, Shape, float, float]]:
+def _peaks(strokes: Grey, reaches: tuple[float, ...]) -> list[tuple[float, float, Shape, float, float]]:
     """Return (x, y, shape, reach, contrast) of the local maxima of every shape and size."""
     around_it = (MARGIN, MARGIN, MARGIN, MARGIN)
     padded = np.asarray(cv2.copyMakeBorder(strokes, *around_it, cv2.BORDER_CONSTANT, value=(0,)), dtype=np.uint8)
     thick = np.asarray(cv2.dilate(padded, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))), dtype=np.uint8)
     found: list[tuple[float, float, Shape, float, float]] = []
-    for reach in REACHES:
+    for reach in reaches:
         around = _surroundings(padded, reach)
         responses: tuple[tuple[Shape, Grey], ...] = (
             ("plus", _contrast(_upright_arms(padded, reach), _between(around, round(0.55 * reach), upright=True))),
@@ -130,14 +165,19 @@ def _peaks(strokes: Grey) -> list[tuple[float, float, Shape, float, float]]:
 def _maxima(response: Grey, reach: float) -> list[tuple[float, float, float]]:
     """Return (x, y, value) of the highest local maxima over the threshold."""
     high = cv2.compare(response, LEAST_CONTRAST, cv2.CMP_GE)
-    if not cv2.countNonZero(high):
+    rows = np.flatnonzero(high.max(axis=1))
+    if len(rows) == 0:
         return []
-    side = 2 * round(0.4 * reach) + 1
-    top = cv2.compare(response, cv2.dilate(response, np.ones((side, side), np.uint8)), cv2.CMP_GE)
-    ys, xs = np.nonzero(cv2.bitwise_and(high, top))
-    values = response[ys, xs]
-    order = np.argsort(-values.astype(np.int16), kind="stable")[: 4 * MOST_CANDIDATES]
-    return [(float(xs[i]), float(ys[i]), float(values[i])) for i in order]
+    xy = cv2.findNonZero(high[rows]).reshape(-1, 2)
+    xy[:, 1] = rows[xy[:, 1]]
+    values = response[xy[:, 1], xy[:, 0]].astype(np.int32)
+    found: list[tuple[float, float, float]] = []
+    while len(found) < MOST_OF_ONE_SIZE and len(values):
+        top = int(values.argmax())
+        found.append((float(xy[top, 0]), float(xy[top, 1]), float(values[top])))
+        far = np.abs(xy - xy[top]).max(axis=1) > 0.8 * reach
+        xy, values = xy[far], values[far]
+    return found
 
 
 def _view(grey: Grey, dx: int, dy: int) -> Grey:
@@ -174,13 +214,10 @@ def _oblique_arms(padded: Grey, reach: float) -> tuple[Grey, Grey, Grey, Grey]:
 
 
 def _contrast(arms: tuple[Grey, Grey, Grey, Grey], between: Grey) -> Grey:
-    """Return how far the dimmest arm stands over the spaces, or the second dimmest less ``HIDDEN``: one may be hidden."""
+    """Return how far the second dimmest arm stands over the spaces: one arm may be hidden in tissue."""
     a, b, c, d = arms
-    low, other = cv2.min(a, b), cv2.min(c, d)
-    dimmest = cv2.min(low, other)
-    second = cv2.min(cv2.max(low, other), cv2.min(cv2.max(a, b), cv2.max(c, d)))
-    best = cv2.max(dimmest, cv2.subtract(second, HIDDEN))
-    return np.asarray(cv2.subtract(best, between), dtype=np.uint8)
+    second = cv2.min(cv2.max(cv2.min(a, b), cv2.min(c, d)), cv2.min(cv2.max(a, b), cv2.max(c, d)))
+    return np.asarray(cv2.subtract(second, between), dtype=np.uint8)
 
 
 def _surroundings(padded: Grey, reach: float) -> Grey:

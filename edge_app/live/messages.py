@@ -48,6 +48,11 @@ class SourceSummary(_Message):
     fps: float | None
     size: tuple[int, int] | None  # width, height, pixels
 
+    @property
+    def stills(self) -> bool:
+        """True if each frame is a picture of its own, without a before and after."""
+        return not self.live and self.fps is None
+
 
 class ModelSummary(_Message):
     """What produces the numbers; shown on screen and kept with each of them."""

@@ -19,16 +19,24 @@ REASONS: dict[str, str] = {
     "length_implausible": "The marked length is no kidney's ({detail}): mark the kidney from pole to pole.",
     "crop_impossible": "The picture cannot be cropped between the markers: {detail}.",
     "quality_*": "The picture is not good enough: {detail}.",  # quality_<rule>, hard faults only
+    "no_model": "No model is loaded, so there are no numbers: choose a bundle that opens.",
     "synthetic_model": "The model is a synthetic stand-in, which reads only the phantom's pictures: load a trained "
     "bundle to read patients.",
     "phantom_picture": "This is the phantom's synthetic picture, which a trained model does not read: connect a "
     "scanner, or load the synthetic stand-in.",
-    "no_model": "No model is loaded, so there are no numbers: choose a bundle that opens.",
     "busy": "The model is still reading an earlier frame: hold still.",
     "model_failed": "The model could not read this frame: {detail}.",
     "out_of_domain": "This picture is unlike those that the model was made for (distance {detail}): optimise the "
     "view of the kidney and measure again.",
 }
+
+
+class Refused(Exception):
+    """Ends the judging of a frame; never leaves the pipeline."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
 
 
 def refuse(code: str, detail: str = "") -> Refusal:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from math import isfinite
 
+from edge_app.capture.base import FrameSource
 from edge_app.imaging.scene import CaliperPair, Quality, Sector
+from edge_app.live.messages import SourceSummary
 from edge_app.live.report import QualityReport, ReadingReport, SectorReport
 from engines.reading import Reading
+
+
+def summary_of(source: FrameSource) -> SourceSummary:
+    """Return what an entered source says of itself."""
+    info = source.info
+    return SourceSummary(uri=info.uri, title=info.title, live=info.live, fps=info.fps, size=info.size)
 
 
 def sector(found: Sector | None) -> SectorReport | None:

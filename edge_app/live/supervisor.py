@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from edge_app.live.link import FrameView, LinkError, Ring
@@ -19,6 +20,7 @@ from edge_app.live.messages import (
     Recovered,
     Report,
     SetPoles,
+    SourceSummary,
     Started,
     Stop,
     UpMessage,
@@ -162,8 +164,7 @@ class Supervisor:
             return [] if message.report.generation < self._generation else [message]
         if isinstance(message, Started):
             self._phase = "running"
-            slowest_s = SLOW_SOURCE_FRAMES / message.source.fps if message.source.fps else 0.0
-            self._frames_limit_s = max(NO_FRAMES_S, slowest_s)
+            self._frames_limit_s = _patience_s(message.source)
             self._frames_s = now_s
         elif isinstance(message, Ended):
             self._ended = True
@@ -232,3 +233,10 @@ class Supervisor:
             return [*lost, Failed(scope="worker", sentence=sentence)]
         self._restart_at_s = now_s + RESTARTS_S[self._deaths - 1]
         return [] if lost_already else lost
+
+
+def _patience_s(source: SourceSummary) -> float:
+    """How long a source may be without a new frame before its picture counts as lost."""
+    if source.stills:
+        return inf
+    return max(NO_FRAMES_S, SLOW_SOURCE_FRAMES / source.fps) if source.fps else NO_FRAMES_S

@@ -24,7 +24,6 @@ from edge_app.live.messages import (
     Ended,
     Failed,
     Heartbeat,
-    NeedRing,
     Report,
     SetPoles,
     SourceSummary,
@@ -37,11 +36,11 @@ from edge_app.live.messages import (
     encode,
 )
 from edge_app.live.newest import Newest
+from edge_app.live.preview import Preview
 from engines.errors import EchoGFRError
 
 if TYPE_CHECKING:
     from edge_app.capture.base import Frame, FrameSource
-    from edge_app.live.link import RingWriter
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
 
@@ -50,7 +49,6 @@ HELD_S = 0.1  # a source that has ended shows its last picture this often: handl
 NICENESS = 5  # the window goes first: it paints, and it must stay smooth on two cores
 END_S = 1.5  # for the threads to finish their frame; then the process ends without them
 SLOW_MODEL_S = 0.1  # a slower model rests after each run as long as it ran, so that the overlay keeps up
-RING_AGAIN_S = 1.0  # an unanswered call for a ring is repeated
 EXIT_CRASHED = 70  # EX_SOFTWARE
 EXIT_ORPHANED = 71
 
@@ -74,7 +72,7 @@ class _Worker:
         self._frames: Newest[Frame] = Newest()
         self._source: Newest[SourceSummary] = Newest()
         self._handles: Newest[SetPoles | ClearPoles] = Newest()
-        self._preview = _Preview(self._say)
+        self._preview = Preview(self._say)
         self._captured = 0
 
     def run(self) -> None:
@@ -120,10 +118,11 @@ class _Worker:
 
     def _capture(self) -> None:
         from edge_app.capture.open import open_source
+        from edge_app.live.reports import summary_of
 
         try:
             with open_source(self._plan.source, realtime=True) as source:
-                self._source.put(_summary(source))
+                self._source.put(summary_of(source))
                 last = self._pump(source)
         except EchoGFRError as error:
             self._say(Failed(scope="source", sentence=error.sentence))
@@ -158,7 +157,6 @@ class _Worker:
         from edge_app.live.pipeline import Pipeline, PipelineSettings
 
         cv2.setNumThreads(1)  # frames are small: threads would only take the cores from the model and the window
-        settings = PipelineSettings(self._plan.allow_out_of_domain, self._plan.generation)
         with ExitStack() as stack:
             opened = self._open_model(stack)
             source = self._wait_for_source()
@@ -166,6 +164,7 @@ class _Worker:
                 return
             summary = None if opened is None else opened.summary
             self._say(Started(pid=os.getpid(), source=source, model=summary))
+            settings = PipelineSettings(self._plan.allow_out_of_domain, self._plan.generation, source.stills)
             self._read_frames(Pipeline(None if opened is None else opened.reader, settings))
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
@@ -202,54 +201,6 @@ class _Worker:
         command = self._handles.take(0.0)
         if command is not None:
             pipeline.set_poles(command.poles if isinstance(command, SetPoles) else None, command.generation)
-
-
-class _Preview:
-    """Writes every frame to the ring that the window gave, and asks for one that is large enough."""
-
-    def __init__(self, say: Callable[[UpMessage], None]) -> None:
-        self._say = say
-        self._names: Newest[str] = Newest()
-        self._ring: RingWriter | None = None
-        self._asked_bytes = 0
-        self._asked_s = 0.0
-
-    def use(self, name: str) -> None:
-        """Take this ring from the next frame on; called on the main thread."""
-        self._names.put(name)
-
-    def show(self, frame: Frame) -> None:
-        """Write a frame, or ask for a ring; called on the capture thread alone."""
-        self._attach()
-        size = frame.pixels.nbytes
-        if self._ring is not None and self._ring.holds(size):
-            self._ring.write(frame.index, frame.t_ms, frame.pixels)
-        elif size != self._asked_bytes or time.monotonic() - self._asked_s > RING_AGAIN_S:
-            self._asked_bytes, self._asked_s = size, time.monotonic()
-            self._say(NeedRing(frame_bytes=size))
-
-    def close(self) -> None:
-        """Let go of the ring; the window unlinks it."""
-        if self._ring is not None:
-            self._ring.close()
-        self._ring = None
-
-    def _attach(self) -> None:
-        name = self._names.take(0.0)
-        if name is None:
-            return
-        from edge_app.live.link import RingWriter
-
-        self.close()
-        try:
-            self._ring = RingWriter(name)
-        except FileNotFoundError:
-            self._asked_bytes = 0  # the window has replaced it meanwhile: ask again
-
-
-def _summary(source: FrameSource) -> SourceSummary:
-    info = source.info
-    return SourceSummary(uri=info.uri, title=info.title, live=info.live, fps=info.fps, size=info.size)
 
 
 def _report(outcome: Outcome) -> Report:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from edge_app.live.link import FrameView
 from edge_app.live.report import FrameReport
 from edge_app.ui import overlays, theme
@@ -27,6 +29,8 @@ from edge_app.ui.wording import PLACE_HINT
 OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
 OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
 NUDGE_PX, NUDGE_FAR_PX = 1.0, 10.0  # frame pixels an arrow key; with Shift
+
+VEILED: Final = ("LOST", "FAILED")  # nobody vouches for the picture that is still there
 
 _ARROWS = {
     Qt.Key.Key_Left: (-1.0, 0.0),
@@ -64,9 +68,11 @@ class LiveView(QWidget):
     # -- what the window tells it ---------------------------------------------------------------------
 
     def show_report(self, report: FrameReport | None) -> None:
-        """Overlay this report as long as it belongs to the picture on screen."""
+        """Overlay this report, from the next picture on, as long as it belongs to what is on screen."""
+        gone = report is None and self._report is not None
         self._report = report
-        self.update()
+        if gone:
+            self.update()
 
     def show_frame(self, size: tuple[int, int]) -> None:
         """Paint the newest picture soon; handles of a picture of another (width, height) are taken away."""
@@ -203,7 +209,7 @@ class LiveView(QWidget):
         painter.fillRect(self.rect(), theme.colour(theme.GROUND))
         if taken is not None:
             self._paint_picture(painter, taken)
-        if self._badge == "LOST" or taken is None:
+        if self._badge in VEILED or taken is None:
             self._paint_veil(painter)
         self._paint_strip(painter)
         painter.end()
@@ -223,7 +229,8 @@ class LiveView(QWidget):
         if view is None:
             return None
         self._size = (view.pixels.shape[1], view.pixels.shape[0])
-        picture = Picture(view.index, view.t_ms, scaled(view.pixels, self.letterbox().shown_size))
+        size = self.letterbox().shown_size(self.devicePixelRatioF())
+        picture = Picture(view.index, view.t_ms, scaled(view.pixels, size))
         if not view.intact:
             self.update()
             return None if self.masked else self._picture
@@ -236,7 +243,9 @@ class LiveView(QWidget):
         if self.masked:
             self._mask(painter, box)
         target = QRectF(*box.to_widget((-0.5, -0.5)), box.width * box.scale, box.height * box.scale)
-        painter.drawImage(target.topLeft(), image_over(picture.pixels))
+        image = image_over(picture.pixels)
+        image.setDevicePixelRatio(self.devicePixelRatioF())
+        painter.drawImage(target.topLeft(), image)
         painter.restore()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(target)
@@ -258,7 +267,7 @@ class LiveView(QWidget):
         strip = self.strip_px()
         area = QRectF(0, strip, self.width(), self.height() - strip)
         painter.fillRect(area, theme.colour(theme.GROUND, 190))
-        painter.setPen(theme.colour(theme.LOST if self._badge == "LOST" else theme.QUIET))
+        painter.setPen(theme.colour(theme.LOST if self._badge in VEILED else theme.QUIET))
         painter.setFont(theme.font(strip, bold=True))
         text = {"LOST": "PICTURE LOST", "FAILED": "STOPPED"}.get(self._badge, "No picture yet")
         painter.drawText(area, Qt.AlignmentFlag.AlignCenter, text)

@@ -16,6 +16,7 @@ from edge_app.ui._qt import (
     QPushButton,
     QResizeEvent,
     QShortcut,
+    Qt,
     QVBoxLayout,
     QWidget,
 )
@@ -98,6 +99,7 @@ class MainWindow(QMainWindow):
         ):
             button = QPushButton(text)
             button.clicked.connect(act)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a tap leaves the arrow keys with the handles
             self._buttons.append(button)
             row.addWidget(button, 3 if "andles" in text else 2)
         self._buttons[2].setCheckable(True)

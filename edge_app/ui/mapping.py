@@ -29,10 +29,10 @@ class Letterbox:
         left, top = round(x + (width - frame[0] * scale) / 2), round(y + (height - frame[1] * scale) / 2)
         return cls(scale, left, top, frame[0], frame[1])  # on whole pixels: the picture is drawn without filtering
 
-    @property
-    def shown_size(self) -> tuple[int, int]:
-        """Width and height of the picture in the widget, whole pixels, at least one."""
-        return max(1, round(self.width * self.scale)), max(1, round(self.height * self.scale))
+    def shown_size(self, pixel_ratio: float) -> tuple[int, int]:
+        """Width and height of the picture on screen in whole device pixels, ``pixel_ratio`` of them a widget pixel."""
+        factor = self.scale * pixel_ratio
+        return max(1, round(self.width * factor)), max(1, round(self.height * factor))
 
     def to_widget(self, point: Point) -> Point:
         """Widget position of a frame position."""

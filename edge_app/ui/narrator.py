@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_app.live.messages import Ended, Failed, Message, Recovered, Report, Started
+from edge_app.live.messages import Ended, Message, Recovered, Report, Started
 from edge_app.ui import wording
 from edge_app.ui._qt import QObject, QPixmap, QTimer
 from edge_app.ui.main_window import MainWindow
@@ -87,4 +87,4 @@ def _event(message: Message) -> str:
         return "recovered pictures come again"
     if isinstance(message, Ended):
         return f"ended     the source has no more frames after {message.frames}"
-    return f"failed    {message.sentence}" if isinstance(message, Failed) else ""
+    return ""  # everything else changes what the panel says

@@ -29,6 +29,8 @@ class CategoryRamp(QWidget):
 
     def show_range(self, category_range: str, greyed: bool) -> None:
         """Frame the categories of ``G3a-G4``; greyed for a stale number."""
+        if (members(category_range), greyed) == (self._members, self._greyed):
+            return
         self._members, self._greyed = members(category_range), greyed
         self.setAccessibleName(f"Category range {category_range}")
         self.update()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_app.ui import theme, wording
-from edge_app.ui._qt import QFrame, QHBoxLayout, QSizePolicy, QStackedWidget, Qt, QVBoxLayout, QWidget
+from edge_app.ui._qt import QFrame, QHBoxLayout, QSizePolicy, Qt, QVBoxLayout, QWidget
 from edge_app.ui.panel import Number, Panel
 from edge_app.ui.ramp import CategoryRamp
 from edge_app.ui.synthetic_strip import SyntheticStrip
@@ -85,9 +85,11 @@ class NoticePage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        for line in (self.title, self.text, self.last):
-            column.addWidget(line)
+        column.addWidget(self.title)
+        column.addWidget(self.text)
+        column.addWidget(self.last)
         column.addStretch(1)
+        self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
 
     def scale(self, unit_px: float) -> None:
         """Fit the sizes to the window."""
@@ -115,9 +117,7 @@ class ReadoutPanel(QFrame):
         self.purpose = Line(0.72, theme.TEXT, wrap=True)
         self.limits = Fitting(0.64, "All limits: F1.")
         self.purpose.setText(f"{wording.PURPOSE} {wording.CAUTION}")
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self.number)
-        self._pages.addWidget(self.notice)
+        self.number.hide()
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -126,7 +126,9 @@ class ReadoutPanel(QFrame):
         column.setContentsMargins(14, 10, 14, 10)
         column.setSpacing(6)
         column.addWidget(self.synthetic)
-        column.addWidget(self._pages)
+        # no QStackedWidget: it gives wrapped text the height of one line
+        column.addWidget(self.number)
+        column.addWidget(self.notice)
         column.addWidget(self.cautions)
         column.addWidget(self.limits, 1)
         column.addWidget(self.purpose)
@@ -144,7 +146,8 @@ class ReadoutPanel(QFrame):
             self.number.show_number(panel.number)
         else:
             self.notice.show_notice(panel)
-        self._pages.setCurrentWidget(self.number if panel.number is not None else self.notice)
+        self.notice.setVisible(panel.number is None)
+        self.number.setVisible(panel.number is not None)
         self.cautions.say("\n".join(f"! {text}" for text in panel.cautions))
 
     def show_limits(self, limits: tuple[str, ...]) -> None:
@@ -154,4 +157,4 @@ class ReadoutPanel(QFrame):
     @property
     def number_is_shown(self) -> bool:
         """Whether a number is on screen."""
-        return self._pages.currentWidget() is self.number
+        return not self.number.isHidden()

@@ -78,13 +78,16 @@ class TrendPlot(QWidget):
         super().__init__(parent)
         self.history = TrendHistory()
         self._synthetic = False
+        self._painted_ms = -STEP_MS
         self.setAccessibleName("Trend of the last three minutes")
 
     def add(self, report: FrameReport, synthetic: bool) -> None:
-        """Take in a report and repaint."""
+        """Take in a report; repaint no more often than points are added."""
         self.history.add(report)
         self._synthetic = synthetic
-        self.update()
+        if not 0 <= self.history.now_ms - self._painted_ms < STEP_MS:
+            self._painted_ms = self.history.now_ms
+            self.update()
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Paint axes, bands and lines."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.capture.base import SourceError
@@ -61,12 +61,14 @@ def test_a_folder_without_stills_and_no_folder_are_said(tmp_path: Path) -> None:
         pass
 
 
+@settings(deadline=None)  # a busy computer is no fault
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_any_names_can_be_ordered(names: list[str]) -> None:
     forth, back = (sorted(map(natural_order, listing)) for listing in (names, names[::-1]))
     assert forth == back, "all names can be compared, in whatever order the disk gives them"
 
 
+@settings(deadline=None)  # a busy computer is no fault
 @given(st.integers(0, 10**12), st.integers(0, 10**12))
 def test_numbers_in_names_count_as_numbers(one: int, other: int) -> None:
     assert (natural_order(f"a{one}.png") < natural_order(f"a{other}.png")) == (one < other)

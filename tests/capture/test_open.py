@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_app.capture.base import FrameSource, SourceError
@@ -55,11 +55,15 @@ def test_a_name_that_is_none_is_said(uri: str, because: str) -> None:
         open_source(uri)
 
 
+@example("\0")
+@example("~nobody-of-this-name/clip.mp4")
+@example("phantom:size=1x1")
+@settings(deadline=None)  # a busy computer is no fault
 @given(st.text(max_size=30))
 def test_any_text_opens_or_is_one_of_our_errors(text: str) -> None:
     try:
         source = open_source(text)
     except EchoGFRError as error:
-        assert error.sentence.count("\n") == text.count("\n") or "\n" not in error.sentence
+        assert len(error.sentence) > 20
     else:
         assert isinstance(source, FrameSource)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_app.live.fusion import DROP_MS, STALE_MS, WINDOW_MS, Ends, Fusion, Moment, fuse, same_poles
@@ -135,6 +135,7 @@ values = st.floats(0, 150, allow_nan=False)
 widths = st.floats(0, 60, allow_nan=False)
 
 
+@settings(deadline=None)  # a busy computer is no fault
 @given(st.lists(st.tuples(values, widths, widths), min_size=1, max_size=12))
 def test_the_fused_value_lies_in_its_interval_and_among_its_readings(parts: list[tuple[float, float, float]]) -> None:
     readings = [reading(value, max(0.0, value - below), value + above) for value, below, above in parts]
@@ -144,6 +145,7 @@ def test_the_fused_value_lies_in_its_interval_and_among_its_readings(parts: list
     assert fused.readings == len(readings)
 
 
+@settings(deadline=None)  # a busy computer is no fault
 @given(st.lists(st.tuples(values, widths), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_readings_does_not_matter(parts: list[tuple[float, float]], random: object) -> None:
     readings = [reading(value, max(0.0, value - width), value + width) for value, width in parts]
@@ -152,6 +154,7 @@ def test_the_order_of_readings_does_not_matter(parts: list[tuple[float, float]],
     assert fuse(readings, moment(0), 0.0, False) == fuse(turned, moment(0), 0.0, False)
 
 
+@settings(deadline=None)  # a busy computer is no fault
 @given(st.lists(values, min_size=3, max_size=9), values)
 def test_replacing_one_of_many_never_leaves_the_range_of_the_others(many: list[float], odd: float) -> None:
     fused = fuse([reading(value) for value in [*many, odd]], moment(0), 0.0, False)
@@ -168,6 +171,7 @@ events = st.lists(
 )
 
 
+@settings(deadline=None)  # a busy computer is no fault
 @given(events)
 def test_whatever_happens_a_number_is_of_a_frame_that_was_read(happenings: list[tuple[float, str, float]]) -> None:
     fusion = Fusion()

@@ -27,9 +27,9 @@ SHARED_MEMORY = Path("/dev/shm")
 START_S = 15.0  # for a worker on a busy computer
 
 
-def rings() -> set[str]:
-    """Names of our kind of shared memory."""
-    return {path.name for path in SHARED_MEMORY.glob("psm_*")} if SHARED_MEMORY.is_dir() else set()
+def left_of(names: set[str]) -> list[str]:
+    """Those of the shared memory's names that are still there."""
+    return [name for name in sorted(names) if (SHARED_MEMORY / name).exists()]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,7 @@ class Watch:
         self.supervisor = Supervisor(plan)
         self.heard: list[tuple[float, Message]] = []
         self.slowest_poll_s = 0.0
+        self.rings: set[str] = set()
         self.supervisor.start()
 
     def poll(self) -> None:
@@ -58,6 +59,8 @@ class Watch:
         now_s = time.monotonic()
         self.slowest_poll_s = max(self.slowest_poll_s, now_s - start_s)
         self.heard += [(now_s, message) for message in messages]
+        if self.supervisor._ring is not None:
+            self.rings.add(self.supervisor._ring.name)
 
     def until(self, happened: Callable[[], object], timeout_s: float = START_S) -> None:
         end_s = time.monotonic() + timeout_s
@@ -85,7 +88,6 @@ class Watch:
 
 @pytest.fixture
 def watch(clip: str) -> Iterator[Watch]:
-    before = rings()
     made = Watch(WorkerPlan(source=clip))
     yield made
     pid = made.supervisor.status.pid
@@ -93,7 +95,7 @@ def watch(clip: str) -> Iterator[Watch]:
     gc.collect()
     assert pid is None or not psutil.pid_exists(pid)
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("echogfr")] == []
-    assert rings() - before == set()
+    assert left_of(made.rings) == []
 
 
 def test_pictures_and_reports_come_and_fit_together(watch: Watch) -> None:
@@ -283,7 +285,7 @@ def main():
         assert time.monotonic() < end_s
         seen |= {message.kind for message in supervisor.poll()}
         time.sleep(0.01)
-    print(supervisor.status.pid, flush=True)
+    print(supervisor.status.pid, supervisor._ring.name, flush=True)
     if sys.argv[2] == "wait":
         time.sleep(60)
     supervisor.close()
@@ -307,24 +309,32 @@ def start_parent(tmp_path: Path, clip: str, end: str) -> subprocess.Popen[str]:
 
 
 def test_an_orderly_end_says_nothing_and_leaves_nothing(tmp_path: Path, clip: str) -> None:
-    before = rings()
     parent = start_parent(tmp_path, clip, "close")
     out, err = parent.communicate(timeout=30)
     assert parent.returncode == 0, err
     assert err == ""
-    assert not psutil.pid_exists(int(out))
-    assert rings() - before == set()
+    pid, ring = out.split()
+    assert not psutil.pid_exists(int(pid))
+    assert left_of({ring}) == []
 
 
 def test_when_the_window_dies_the_worker_goes_and_the_memory_is_freed(tmp_path: Path, clip: str) -> None:
-    before = rings()
     parent = start_parent(tmp_path, clip, "wait")
     assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
+    pid, ring = parent.stdout.readline().split()
+    assert left_of({ring}) == [ring]
     parent.kill()
     parent.communicate(timeout=10)
     end_s = time.monotonic() + 3.0
-    while time.monotonic() < end_s and (psutil.pid_exists(pid) or rings() - before):
+    while time.monotonic() < end_s and (runs(int(pid)) or left_of({ring})):
         time.sleep(0.05)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    assert rings() - before == set()
+    assert not runs(int(pid))
+    assert left_of({ring}) == []
+
+
+def runs(pid: int) -> bool:
+    """True while the process does anything; one that nobody has reaped does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -190,7 +190,8 @@ class Bench:
         """Let the window take in messages and the newest frame, and paint."""
         self.worker.inbox += [Report(report=m) if isinstance(m, FrameReport) else m for m in messages]
         self.window.bridge.turn()
-        QApplication.processEvents()
+        for _ in range(2):  # the height of wrapped text is settled one round after its width
+            QApplication.processEvents()
 
     def shown(self, *messages: Message | FrameReport) -> str:
         """Take a turn and return all text that the readout then shows."""

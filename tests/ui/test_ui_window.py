@@ -11,6 +11,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetPoles
+from edge_app.live.refusals import REASONS
 from edge_app.live.report import FrameReport
 from edge_app.ui import wording
 from edge_app.ui._qt import QColor, QImage, QPointF, Qt
@@ -20,6 +21,8 @@ conftest = sys.modules[next(name for name in sys.modules if name.endswith("ui.co
 Bench = conftest.Bench
 report, refused, readout, reading = conftest.report, conftest.refused, conftest.readout, conftest.reading
 FORBIDDEN = ("Stage 3", "stage 3", "CKD detected", "CKD stage", "normal kidney", "rules out", "rule out", "GFR = ")
+
+OUTLINE_OF_RIGHT_HALF = ((580.0, 299.5), (680.0, 299.5), (680.0, 399.5), (580.0, 399.5))
 
 NUMERIC = {
     "live": {},
@@ -167,6 +170,7 @@ def test_a_model_that_does_not_open_leaves_the_picture_and_says_what_to_do(bench
 def test_a_source_that_fails_stops_with_its_sentence(bench: Any) -> None:
     text = bench.shown(Failed(scope="source", sentence="The file cannot be read, because it is empty: choose another."))
     assert "Stopped" in text and "choose another." in text
+    assert _at(bench, (480.0, 600.0)).value() < 40  # the picture that is left is veiled
 
 
 def test_the_last_number_of_an_ended_recording_stays(bench: Any) -> None:
@@ -219,6 +223,14 @@ def test_a_placed_handle_is_dragged_from_within_a_large_radius_only(bench: Any, 
     assert bench.worker.sent[-1].poles.x1 == pytest.approx(400, abs=1 / scale)
     _drag(bench, qtbot, (480.0, 600.0), (500.0, 600.0))
     assert len(bench.worker.sent) == 2
+
+
+def test_a_handle_cannot_be_dragged_out_of_the_picture(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    _drag(bench, qtbot, (627.0, 431.0), (1500.0, -300.0))
+    assert (bench.worker.sent[-1].poles.x2, bench.worker.sent[-1].poles.y2) == (959.0, 0.0)
 
 
 def test_arrow_keys_nudge_by_one_pixel_and_with_shift_by_ten(bench: Any, qtbot: QtBot) -> None:
@@ -282,6 +294,9 @@ def test_the_overlay_is_gone_when_it_lags_behind_a_moving_picture(bench: Any) ->
     assert _brightest_at(bench, crop_edge) < 90
     bench.turn(report(state="FROZEN"))  # it stands still: the overlay is still true
     assert _brightest_at(bench, crop_edge) > 150
+    bench.worker.put_frame(60, 1500.0)
+    bench.turn()
+    assert _brightest_at(bench, crop_edge) < 90  # but not for ever
 
 
 def test_a_saved_picture_shows_nothing_outside_the_sector(bench: Any, make: Callable[..., FrameReport]) -> None:
@@ -302,6 +317,34 @@ def test_a_saved_picture_shows_nothing_outside_the_sector(bench: Any, make: Call
     assert max(saved(at).value() for at in name) < 20
     assert saved((480.0, 600.0)) == QColor(72, 72, 72)
     assert not bench.window.live.masked
+
+
+def test_a_saved_crop_shows_nothing_outside_the_sector(bench: Any) -> None:
+    square = OUTLINE_OF_RIGHT_HALF
+    sector = conftest.SectorReport(bbox=(580, 300, 680, 400), kind="convex", confidence=0.9, outline=square)
+    crop = conftest.CropReport(
+        x0=480.0,
+        y0=300.0,
+        x1=680.0,
+        y1=400.0,
+        mode="legacy_tight",
+        poles=(480, 350, 680, 350),
+        basis="calipers",
+        length_cm=None,
+    )
+    white = conftest.Report(
+        report=report(sector=sector, crop=crop), crop_rgb=b"\xff" * 3 * 224 * 224, crop_size=(224, 224)
+    )
+    bench.turn(white)
+    inset = bench.window.inset
+    inset.masked = True
+    masked = inset.grab().toImage()
+    inset.masked = False
+    middle, side = masked.width() / 2, min(inset.width(), inset.height())
+    y = side // 3
+    left, right = (masked.pixelColor(round(middle + part * side), y).value() for part in (-0.1, 0.1))
+    assert (left < 40, right > 240) == (True, True)
+    assert inset.grab().toImage().pixelColor(round(middle - 0.1 * side), y).value() > 240
 
 
 def test_without_a_sector_a_saved_picture_is_black(bench: Any) -> None:
@@ -341,6 +384,19 @@ def test_targets_are_large_and_nothing_is_cut_off(bench: Any, size: tuple[int, i
             assert label.width() >= (0 if label.wordWrap() else label.sizeHint().width()), label.text()
     headline = bench.window.readout.number.headline
     assert headline.fontMetrics().tightBoundingRect(headline.text()).width() <= headline.width()
+
+
+@pytest.mark.parametrize("size", [(960, 560), (1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("code", REASONS)
+def test_every_refusal_can_be_read_to_its_end(bench: Any, size: tuple[int, int], code: str) -> None:
+    bench.window.resize(*size)
+    reason = REASONS[code].replace("{detail}", "the picture is too dark in the lower half: raise gain")
+    for before in (None, readout(stale=True, age_ms=4100.0) if code != "busy" else None):
+        bench.turn(refused(code, reason, readout=before))
+        notice = bench.window.readout.notice
+        for label in filter(lambda label: label.isVisible(), (notice.title, notice.text, notice.last)):
+            assert label.height() >= label.heightForWidth(label.width())
+            assert notice.rect().contains(label.geometry())
 
 
 def test_help_lists_the_keys_and_says_what_made_the_numbers(bench: Any, qtbot: QtBot) -> None:

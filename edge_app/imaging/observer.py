@@ -1,0 +1,192 @@
+"""Observer: watches a stream and says of each frame what is seen in it; the only part of imaging with a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app import synthetic_mark
+from edge_app.capture.base import Frame
+from edge_app.imaging.calipers import find_calipers
+from edge_app.imaging.evidence import EvidenceMemory
+from edge_app.imaging.freeze import FreezeWatch, Motion
+from edge_app.imaging.ruler import find_scale
+from edge_app.imaging.scene import CaliperPair, Scale, Scene, Sector
+from edge_app.imaging.sector import find_sector_in
+from edge_app.imaging.signal import has_signal
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverRules:
+    """How often what is looked for; milliseconds of the stream's own time."""
+
+    sector_every_ms: float = 1500.0  # while the image moves; sooner where the screen around it changes
+    settle_pictures: tuple[int, ...] = (1, 3, 8)  # look again when this many pictures have been gathered
+    search_pause_ms: float = 60.0  # between two searches in a frozen picture that is being drawn on
+    live_search_ms: float = 260.0  # between two searches in a moving picture
+    same_place: float = 0.93  # overlap of two sectors that are one
+    misses: int = 3  # searches without a sector before the known one is given up
+    layout_share: float = 0.01  # of the screen around the image: more changes than a clock
+
+
+class SceneObserver:
+    """Observes one stream, frame by frame.
+
+    Parameters
+    ----------
+    still : bool
+        Every frame is a still of its own (a folder, a DICOM image): nothing is carried over, all are frozen.
+    rules : ObserverRules or None
+        How often to look.
+    """
+
+    def __init__(self, still: bool = False, rules: ObserverRules | None = None) -> None:
+        self._still = still
+        self._rules = rules or ObserverRules()
+        self.timings_ms: dict[str, float] = {}
+        """Milliseconds of the last call by stage: signal, sector, freeze, calipers, ruler."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._memory = EvidenceMemory()
+        self._watch = FreezeWatch()
+        self._size: tuple[int, int] | None = None
+        self._sector: Sector | None = None
+        self._sector_ms = -np.inf
+        self._misses = 0
+        self._doubted = False
+        self._scale: Scale | None = None
+        self._scale_due = True
+        self._pairs: tuple[CaliperPair, ...] = ()
+        self._search_ms = -np.inf
+        self._search_due = True
+        self._frozen = False
+
+    def observe(self, frame: Frame) -> Scene:
+        """Return what is seen in the next frame of the stream."""
+        self.timings_ms = {}
+        height, width = frame.pixels.shape[:2]
+        with self._timed("signal"):
+            signal = has_signal(frame.pixels)
+        if self._still or not signal or self._size != (width, height):
+            self._reset()
+            self._size = (width, height)
+        if not signal:
+            return self._scene(frame, signal=False)
+        with self._timed("sector"):
+            self._look_for_sector(frame)
+        with self._timed("freeze"):
+            self._follow(frame)
+        with self._timed("calipers"):
+            self._look_for_calipers(frame)
+        with self._timed("ruler"):
+            self._look_for_scale(frame)
+        return self._scene(frame, signal=True)
+
+    def _scene(self, frame: Frame, *, signal: bool) -> Scene:
+        height, width = frame.pixels.shape[:2]
+        return Scene(
+            frame_index=frame.index,
+            t_ms=frame.t_ms,
+            size=(width, height),
+            signal=signal,
+            frozen=signal and self._frozen,
+            synthetic=synthetic_mark.present(frame.pixels),
+            sector=self._sector,
+            calipers=self._pairs,
+            scale=self._scale,
+        )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = perf_counter()
+        yield
+        self.timings_ms[stage] = (perf_counter() - start) * 1e3
+
+    def _look_for_sector(self, frame: Frame) -> None:
+        taken = self._memory.add(frame.pixels, frame.t_ms)
+        if not taken:
+            return
+        changed = self._memory.changed_around(self._sector) > self._rules.layout_share
+        if changed and len(self._memory) > 1:
+            self._memory.keep_newest()
+            self._doubted = True
+        due = self._sector is None or changed or self._doubted
+        due = due or (not self._frozen and frame.t_ms - self._sector_ms >= self._rules.sector_every_ms)
+        if due or (not self._frozen and len(self._memory) in self._rules.settle_pictures and not self._memory.full):
+            self._sector_ms = frame.t_ms
+            height, width = frame.pixels.shape[:2]
+            self._weigh(find_sector_in(self._memory.evidence(), (width, height), frame.regions))
+
+    def _weigh(self, found: Sector | None) -> None:
+        """Adopt a found sector, keep the known one, or wait for a second opinion."""
+        known = self._sector
+        if found is None:
+            self._misses += 1
+            if self._misses >= self._rules.misses:
+                self._adopt(None)
+            return
+        self._misses = 0
+        if known is None:
+            self._adopt(found)
+        elif overlap(known.mask, found.mask) >= self._rules.same_place:
+            if not self._doubted and found.confidence > known.confidence + 0.03:
+                self._adopt(found)
+            self._doubted = False
+        elif self._doubted:
+            self._adopt(found)
+        else:
+            self._memory.keep_newest()
+            self._doubted = True
+
+    def _adopt(self, sector: Sector | None) -> None:
+        self._sector = sector
+        self._doubted = False
+        self._scale_due = self._search_due = True
+        if sector is None:
+            self._scale = None
+
+    def _follow(self, frame: Frame) -> None:
+        motion = self._watch.observe(frame.pixels, frame.t_ms, self._sector)
+        frozen = self._still or motion.frozen
+        if frozen and not self._frozen:
+            self._search_due = self._scale_due = True
+        elif self._frozen and not frozen:
+            self._pairs = ()
+            self._search_ms = frame.t_ms
+        self._frozen = frozen
+        self._note_drawing(motion)
+
+    def _note_drawing(self, motion: Motion) -> None:
+        if self._frozen and motion.drawn:
+            self._search_due = True
+
+    def _look_for_calipers(self, frame: Frame) -> None:
+        since = frame.t_ms - self._search_ms
+        if self._frozen:
+            due = self._search_due and (self._still or since >= self._rules.search_pause_ms)
+        else:
+            due = since >= self._rules.live_search_ms
+        if not due:
+            return
+        self._search_ms, self._search_due = frame.t_ms, False
+        self._pairs = () if self._sector is None else find_calipers(frame.pixels, self._sector)
+
+    def _look_for_scale(self, frame: Frame) -> None:
+        if not self._scale_due:
+            return
+        self._scale_due = False
+        found = find_scale(frame.pixels, self._sector, frame.regions)
+        self._scale = found
+
+
+def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Return intersection over union of two bool masks of one shape, from every fourth pixel."""
+    a, b = one[::4, ::4], other[::4, ::4]
+    union = int((a | b).sum())
+    return float((a & b).sum()) / union if union else 1.0

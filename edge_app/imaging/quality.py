@@ -1,0 +1,152 @@
+"""Quality: whether the crop is fit to be read, as measures with explicit rules and reasons (clinic-and-paper 7.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.scene import Quality, QualityFault, Sector
+from edge_app.imaging.shadow import shadow_share
+from edge_app.imaging.strokes import chroma, stroke_map
+from engines.preprocess import CropBox
+
+Grey = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+FEWEST_PIXELS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRules:
+    """Limits of the measures: beyond ``soft`` a number has low confidence, beyond ``hard`` there is none."""
+
+    dark_mean: tuple[float, float] = (40.0, 14.0)  # (soft, hard), grey levels
+    bright_mean: tuple[float, float] = (180.0, 225.0)
+    contrast: tuple[float, float] = (12.0, 5.0)  # standard deviation, grey levels
+    saturated: tuple[float, float] = (0.05, 0.25)
+    dark: tuple[float, float] = (0.35, 0.70)
+    sharpness: tuple[float, float] = (0.80, 0.55)  # 1 - VarLap(blurred again) / VarLap
+    entropy: tuple[float, float] = (5.0, 3.0)  # bits
+    shadow: tuple[float, float] = (0.25, 0.50)
+    coverage: tuple[float, float] = (0.75, 0.50)
+    colour: tuple[float, float] = (0.02, 0.06)
+    length_cm: tuple[float, float] = (5.0, 16.0)
+
+
+RULES = QualityRules()
+
+LIMITS: tuple[tuple[str, str, Literal["low", "high"], str], ...] = (
+    ("dark_mean", "mean", "low", "too dark: raise gain"),
+    ("bright_mean", "mean", "high", "too bright: lower gain"),
+    ("contrast", "contrast", "low", "washed out or empty: check contact and gain"),
+    ("saturated", "saturated", "high", "overexposed: lower gain"),
+    ("dark", "dark", "high", "large black areas: raise gain or improve contact"),
+    ("sharpness", "sharpness", "low", "blurred: hold still or set the focus to the kidney"),
+    ("entropy", "entropy", "low", "too few grey levels: raise dynamic range or gain"),
+    ("shadow", "shadow", "high", "shadow over the kidney: move the probe off the rib"),
+    ("coverage", "coverage", "low", "the kidney reaches out of the image: move the handles or the probe"),
+    ("colour", "colour", "high", "colour Doppler over the kidney: switch to B-mode"),
+)
+"""(field of ``QualityRules`` and code, measure, the side on which it fails, what the operator can do)."""
+
+
+def assess(
+    pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation: Mask | None = None, rules: QualityRules = RULES
+) -> Quality:
+    """Measure the part of ``box`` that lies in ``sector`` of RGB uint8 (H, W, 3) ``pixels`` and judge it.
+
+    ``annotation`` (bool, H, W) marks drawn pixels to leave out; None: they are looked for. Measures: ``mean`` and
+    ``contrast`` in grey levels, ``saturated``, ``dark``, ``shadow``, ``coverage`` and ``colour`` as shares 0..1,
+    ``sharpness`` 0..1, ``entropy`` in bits.
+    """
+    measures = measure(pixels, sector, box, annotation)
+    faults = list(judge(measures, rules))
+    hard = any(fault.hard for fault in faults)
+    grade: Literal["diagnostic", "limited", "non-diagnostic"] = (
+        "non-diagnostic" if hard else "limited" if faults else "diagnostic"
+    )
+    return Quality(measures, tuple(sorted(faults, key=lambda fault: not fault.hard)), grade)
+
+
+def judge(measures: dict[str, float], rules: QualityRules = RULES) -> tuple[QualityFault, ...]:
+    """Return a fault for every measure beyond its limit; a missing measure is not judged."""
+    faults: list[QualityFault] = []
+    for field, name, side, reason in LIMITS:
+        if name not in measures:
+            continue
+        soft, hard = getattr(rules, field)
+        sign = 1.0 if side == "high" else -1.0
+        value = sign * measures[name]
+        if value > sign * soft:
+            faults.append(QualityFault(field, reason, value > sign * hard))
+    return tuple(faults)
+
+
+def length_fault(length_cm: float | None, rules: QualityRules = RULES) -> QualityFault | None:
+    """Return a hard fault where a marked length (cm; None: no scale known) is no kidney's, 5..16 cm."""
+    low, high = rules.length_cm
+    if length_cm is None or low <= length_cm <= high:
+        return None
+    reason = f"length {length_cm:.1f} cm is not a kidney length: measure pole to pole"
+    return QualityFault("length", reason, hard=True)
+
+
+def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation: Mask | None) -> dict[str, float]:
+    """Return the measures of ``assess``; with too few pixels in the sector only ``coverage``."""
+    height, width = pixels.shape[:2]
+    x0, y0 = max(0, round(box.x0)), max(0, round(box.y0))
+    x1, y1 = min(width, round(box.x1)), min(height, round(box.y1))
+    if x1 <= x0 or y1 <= y0:
+        return {"coverage": 0.0}
+    window = (slice(y0, y1), slice(x0, x1))
+    part, inside = pixels[window], sector.mask[window]
+    covered = float(inside.sum()) / max(1.0, box.width * box.height)
+    grey = brightest_channel(np.ascontiguousarray(part))
+    colour = chroma(part)
+    drawn = annotations(grey, colour) if annotation is None else annotation[window]
+    seen = inside & ~drawn
+    if int(seen.sum()) < FEWEST_PIXELS:
+        return {"coverage": covered}
+    return {
+        **_grey_measures(grey, seen),
+        "sharpness": _sharpness(grey, seen),
+        "shadow": shadow_share(pixels, sector, (x0, y0, x1, y1)),
+        "coverage": covered,
+        "colour": float((colour[seen] > 48).mean()),
+    }
+
+
+def annotations(grey: Grey, colour: Grey) -> Mask:
+    """Return where thin strokes were drawn, 2 px wider: bright or coloured far over their surroundings."""
+    drawn = cv2.max(cv2.compare(stroke_map(grey, 7), 90, cv2.CMP_GT), cv2.compare(stroke_map(colour, 7), 40, cv2.CMP_GT))
+    return np.asarray(cv2.dilate(drawn, np.ones((5, 5), np.uint8)) > 0, dtype=np.bool_)
+
+
+def _grey_measures(grey: Grey, seen: Mask) -> dict[str, float]:
+    counts = np.bincount(grey[seen], minlength=256).astype(np.float64)
+    shares = counts / counts.sum()
+    levels = np.arange(256)
+    mean = float((shares * levels).sum())
+    held = shares[shares > 0]
+    return {
+        "mean": mean,
+        "contrast": float(np.sqrt((shares * (levels - mean) ** 2).sum())),
+        "saturated": float(shares[250:].sum()),
+        "dark": float(shares[:6].sum()),
+        "entropy": float(-(held * np.log2(held)).sum()),
+    }
+
+
+def _sharpness(grey: Grey, seen: Mask) -> float:
+    """Return 1 - VarLap(blurred again) / VarLap, inside the eroded mask: high for sharp, low for blurred pictures."""
+    core = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if int(core.sum()) < FEWEST_PIXELS:
+        core = seen
+    source = grey.astype(np.float32)
+    again = cv2.GaussianBlur(source, (0, 0), 2.0)
+    before, after = (float(np.var(cv2.Laplacian(g, cv2.CV_32F)[core])) for g in (source, again))
+    return float(np.clip(1.0 - after / before, 0.0, 1.0)) if before > 1e-6 else 0.0

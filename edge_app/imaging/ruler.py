@@ -1,0 +1,222 @@
+"""Ruler: pixels per centimetre from the depth ruler beside the image, or None where it can be read in two ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.capture.base import ScreenRegion
+from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.scene import Scale, Sector
+from edge_app.imaging.sector import declared_region
+from edge_app.imaging.shadow import fan_apex
+from edge_app.imaging.strokes import chroma, stroke_map
+
+Values = NDArray[np.float64]
+BRIGHT = 50  # grey levels over the surroundings
+FEWEST_TICKS = 6
+LONGER = 1.3  # a long tick's length or area over a common one's
+FAN_DEPTH_CM = (6.5, 32.0)
+FLAT_DEPTH_CM = (1.2, 10.0)
+CURVATURE_CM = (3.2, 8.0)  # radius of a curved abdominal probe
+
+STEPS_CM: dict[int, tuple[float, ...]] = {
+    0: (1.0, 0.5, 0.2, 0.1),
+    2: (0.5,),
+    5: (1.0, 0.2, 0.1),
+    10: (0.1, 0.5),
+}
+"""By the period of long ticks (0: all alike): what one step may be. 5 means 1 cm with 5, or 2 mm with 1 cm, or 1 mm."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticks:
+    """A column of regular ticks: spacing in pixels, number of each tick, their sizes, and how regular they are."""
+
+    spacing_px: float
+    numbers: NDArray[np.int64]
+    sizes: Values  # (n, 2): length along x and area, pixels
+    coloured: NDArray[np.bool_]
+    regularity: float  # 0..1
+    span_px: float
+
+
+def find_scale(
+    pixels: NDArray[np.uint8], sector: Sector | None, regions: tuple[ScreenRegion, ...] = ()
+) -> Scale | None:
+    """Return the scale of RGB uint8 (H, W, 3) ``pixels``; what the file declares wins over the ruler.
+
+    None without a sector, without a regular ruler, or where long ticks, depth and probe leave more than one reading.
+    """
+    declared = _declared(regions, (pixels.shape[1], pixels.shape[0]))
+    if declared is not None:
+        return Scale(declared, "dicom", 1.0)
+    if sector is None:
+        return None
+    columns = sorted(find_ticks(pixels, sector), key=lambda t: -t.regularity * len(t.numbers))
+    for ticks in columns[:3]:
+        steps = [step for step in STEPS_CM[long_period(ticks)] if _plausible(step, ticks, sector)]
+        if len(steps) == 1:
+            return Scale(ticks.spacing_px / steps[0], "ruler", round(ticks.regularity, 3))
+    return None
+
+
+def _declared(regions: tuple[ScreenRegion, ...], size: tuple[int, int]) -> float | None:
+    box = declared_region(regions, size)
+    for region in regions:
+        if box is not None and region.px_per_cm and region.bbox[:2] == box[:2]:
+            return region.px_per_cm
+    return None
+
+
+def _plausible(step_cm: float, ticks: Ticks, sector: Sector) -> bool:
+    """Whether a step gives a depth, and for a curved probe a radius, that exists."""
+    px_per_cm = ticks.spacing_px / step_cm
+    depth_cm = (sector.bbox[3] - sector.bbox[1]) / px_per_cm
+    low, high = FAN_DEPTH_CM if sector.kind in ("convex", "phased") else FLAT_DEPTH_CM
+    if sector.kind == "unknown":
+        low, high = FLAT_DEPTH_CM[0], FAN_DEPTH_CM[1]
+    if not low <= depth_cm <= high:
+        return False
+    apex = fan_apex(sector) if sector.kind == "convex" else None
+    if apex is None or long_period(ticks):
+        return True
+    x, y = sector.outline[0]
+    return CURVATURE_CM[0] <= float(np.hypot(x - apex[0], y - apex[1])) / px_per_cm <= CURVATURE_CM[1]
+
+
+def long_period(ticks: Ticks) -> int:
+    """Return 2, 5 or 10 where every second, fifth or tenth tick differs from the others, else 0.
+
+    Ticks of three lengths (1, 5, 10) are a millimetre ruler: 10.
+    """
+    if ticks.coloured.any() and not ticks.coloured.all():
+        odd = ticks.coloured if ticks.coloured.mean() < 0.5 else ~ticks.coloured
+        period = _period(ticks.numbers, odd)
+        if period:
+            return period
+    for sizes in ticks.sizes.T:
+        common = float(np.median(sizes)) if np.mean(sizes > LONGER * np.median(sizes)) > 0.05 else float(sizes.min())
+        longer = sizes > LONGER * common
+        period = _period(ticks.numbers, longer)
+        if period == 5 and _period(ticks.numbers, sizes > 1.2 * float(np.median(sizes[longer]))) == 10:
+            return 10
+        if period:
+            return period
+    return 0
+
+
+def _period(numbers: NDArray[np.int64], longer: NDArray[np.bool_]) -> int:
+    """Return the period of the long ticks: all of one residue are long and no other is."""
+    if int(longer.sum()) < 2:
+        return 0
+    for period in (2, 5, 10):
+        for phase in range(period):
+            expected = (numbers - phase) % period == 0
+            if int(expected.sum()) >= 2 and int((expected != longer).sum()) <= len(numbers) // 16:
+                return period
+    return 0
+
+
+def find_ticks(pixels: NDArray[np.uint8], sector: Sector) -> list[Ticks]:
+    """Return the columns of regularly spaced small marks beside ``sector``."""
+    height = pixels.shape[0]
+    marks = _small_marks(pixels, _core(sector, height))
+    if len(marks) < FEWEST_TICKS:
+        return []
+    found: list[Ticks] = []
+    reach = max(1.5, height / 480)
+    for anchor in (marks[:, 0], marks[:, 0] + marks[:, 2] - 1, marks[:, 0] + (marks[:, 2] - 1) / 2):
+        for chosen in _columns(anchor, reach):
+            ticks = fit_ticks(marks[chosen], height)
+            if ticks is not None and ticks.span_px > 0.5 * (sector.bbox[3] - sector.bbox[1]):
+                found.append(ticks)
+    return found
+
+
+def _core(sector: Sector, height: int) -> NDArray[np.bool_]:
+    """Return the sector's inner part, where marks are markers and not the ruler."""
+    side = 2 * round(0.06 * height / 4) + 1
+    small = cv2.resize(sector.mask.astype(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+    eroded = cv2.erode(small, np.ones((side, side), np.uint8), borderValue=(0,))
+    return np.asarray(cv2.resize(eroded, sector.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
+
+
+def _small_marks(pixels: NDArray[np.uint8], core: NDArray[np.bool_]) -> Values:
+    """Return (n, 6) of small bright marks: x, y centre, width, height, area, coloured (0 or 1)."""
+    height = pixels.shape[0]
+    scale = max(1.0, height / 720)
+    bright = stroke_map(brightest_channel(pixels), round(13 * scale)) > BRIGHT
+    bright &= ~core
+    count, _, stats, centres = cv2.connectedComponentsWithStats(bright.astype(np.uint8), connectivity=8)
+    w, h = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
+    small = np.flatnonzero((w <= 0.035 * height) & (h <= 0.012 * height + 2)) + 1
+    if count < 2 or len(small) == 0:
+        return np.zeros((0, 6))
+    colour = chroma(pixels)
+    x, y = centres[small].round().astype(int).T
+    coloured = colour[y, x] > 60
+    left, area = stats[small, cv2.CC_STAT_LEFT], stats[small, cv2.CC_STAT_AREA]
+    rows = (left, centres[small, 1], stats[small, cv2.CC_STAT_WIDTH], stats[small, cv2.CC_STAT_HEIGHT], area, coloured)
+    return np.stack([np.asarray(row, dtype=np.float64) for row in rows], axis=1)
+
+
+def _columns(anchor: Values, reach: float) -> list[NDArray[np.int64]]:
+    """Return groups of marks whose anchors lie within ``reach`` pixels of each other."""
+    order = np.argsort(anchor, kind="stable")
+    ends = np.searchsorted(anchor[order], anchor[order] + reach, side="right")
+    groups, last = [], -1
+    for start, end in enumerate(ends):
+        if end - start >= FEWEST_TICKS and end != last:
+            groups.append(order[start:end])
+            last = int(end)
+    return groups
+
+
+def fit_ticks(marks: Values, height: int) -> Ticks | None:
+    """Return the regular ticks among marks of one column, or None: most marks fit, few ticks are missing."""
+    marks = marks[np.argsort(marks[:, 1])]
+    y = marks[:, 1]
+    best: tuple[float, NDArray[np.int64], NDArray[np.bool_]] | None = None
+    for start in range(min(4, len(y) - 1)):
+        for spacing in np.unique(np.round(np.diff(y[start:])[:6], 1)):
+            if spacing < max(4.0, 0.006 * height):
+                continue
+            numbers, fit = _numbered(y, float(y[start]), float(spacing))
+            score = int(fit.sum()) - 0.7 * _missing(numbers[fit]) - 0.5 * int((~fit).sum())
+            if best is None or score > best[0]:
+                best = (score, numbers, fit)
+    if best is None:
+        return None
+    _, numbers, fit = best
+    numbers, chosen = numbers[fit], marks[fit]
+    lost = _missing(numbers)
+    if len(numbers) < FEWEST_TICKS or lost > 0.2 * len(numbers) or int((~fit).sum()) > 0.25 * len(y):
+        return None
+    spacing = float(np.polyfit(numbers, chosen[:, 1], 1)[0])
+    regularity = len(numbers) / (len(numbers) + lost + int((~fit).sum()))
+    span = float(np.ptp(chosen[:, 1]))
+    return Ticks(spacing, numbers, chosen[:, [2, 4]], chosen[:, 5] > 0, regularity, span)
+
+
+def _numbered(y: Values, origin: float, spacing: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return each mark's tick number and whether it lies on a tick; the spacing is refined along the way."""
+    for _ in range(3):
+        numbers = np.round((y - origin) / spacing).astype(np.int64)
+        away = np.abs(y - origin - numbers * spacing)
+        fit = away <= max(1.0, 0.04 * spacing)
+        if int(fit.sum()) < 3 or np.ptp(numbers[fit]) < 2:
+            break
+        spacing, origin = (float(v) for v in np.polyfit(numbers[fit], y[fit], 1))
+    return numbers, fit
+
+
+def _missing(numbers: NDArray[np.int64]) -> int:
+    """Return how many ticks between the first and the last were not seen, plus those seen twice."""
+    if len(numbers) == 0:
+        return 0
+    unique = len(np.unique(numbers))
+    return int(np.ptp(numbers)) + 1 - unique + (len(numbers) - unique)

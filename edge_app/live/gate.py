@@ -1,0 +1,109 @@
+"""The gate: whether a frame may be read, and where; in the order of the table of refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot
+
+from edge_app.imaging.quality import RULES
+from edge_app.imaging.scene import Point, Quality, Scene, Sector
+from edge_app.live.messages import Poles
+from edge_app.live.refusals import Refused, refuse, refuse_quality
+from edge_app.live.report import CropReport
+from engines.errors import UsageError
+from engines.manifest import InputSpec
+from engines.preprocess import CropBox, crop_box
+
+OUTSIDE = 0.03  # of the sector's larger side: markers may stand on the very edge of the fan
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the model is to read: the box, and what is reported of it."""
+
+    box: CropBox
+    report: CropReport
+
+    @property
+    def ends(self) -> tuple[float, float, float, float]:
+        """x1, y1, x2, y2 of the two poles, pixels."""
+        return self.report.poles
+
+
+def require_sector(scene: Scene) -> Sector:
+    """Return the sector; raises ``Refused`` (no_signal, no_sector)."""
+    if not scene.signal:
+        raise Refused(refuse("no_signal"))
+    if scene.sector is None:
+        raise Refused(refuse("no_sector"))
+    return scene.sector
+
+
+def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
+    """Place the crop on the operator's poles, or else on the longest calipers.
+
+    Raises
+    ------
+    Refused
+        no_calipers, calipers_outside, poles_outside, crop_impossible.
+    """
+    sector = require_sector(scene)
+    first, second = _ends(scene, poles)
+    if not (_inside(sector, first) and _inside(sector, second)):
+        raise Refused(refuse("calipers_outside" if poles is None else "poles_outside"))
+    try:
+        box = crop_box(first, second, spec.crop_mode, spec.crop_factor)
+    except UsageError as error:
+        raise Refused(refuse("crop_impossible", f"{error.because}; {error.cure}")) from error
+    length_px = hypot(second[0] - first[0], second[1] - first[1])
+    report = CropReport(
+        x0=box.x0,
+        y0=box.y0,
+        x1=box.x1,
+        y1=box.y1,
+        mode=box.mode,
+        poles=(*first, *second),
+        basis="calipers" if poles is None else "poles",
+        length_cm=None if scene.scale is None else length_px / scene.scale.px_per_cm,
+    )
+    return Placed(box, report)
+
+
+def require_kidney_length(length_cm: float | None) -> None:
+    """Raise ``Refused`` (length_implausible) for a known length that is no kidney's."""
+    shortest_cm, longest_cm = RULES.length_cm
+    if length_cm is not None and not shortest_cm <= length_cm <= longest_cm:
+        raise Refused(refuse("length_implausible", f"{length_cm:.1f} cm"))
+
+
+def require_quality(quality: Quality) -> None:
+    """Raise ``Refused`` (quality_*) for the first hard fault."""
+    for fault in quality.faults:
+        if fault.hard:
+            raise Refused(refuse_quality(fault))
+
+
+def require_match(scene: Scene, synthetic_model: bool) -> None:
+    """Raise ``Refused`` where a synthetic model meets a patient, or a trained one the phantom."""
+    if scene.synthetic and not synthetic_model:
+        raise Refused(refuse("phantom_picture"))
+    if synthetic_model and not scene.synthetic:
+        raise Refused(refuse("synthetic_model"))
+
+
+def _ends(scene: Scene, poles: Poles | None) -> tuple[Point, Point]:
+    if poles is not None:
+        return (poles.x1, poles.y1), (poles.x2, poles.y2)
+    if not scene.calipers:
+        raise Refused(refuse("no_calipers"))
+    return scene.calipers[0].first, scene.calipers[0].second
+
+
+def _inside(sector: Sector, point: Point) -> bool:
+    """Tell whether a point lies on the sector, or next to its edge."""
+    height, width = sector.mask.shape
+    x0, y0, x1, y1 = sector.bbox
+    slack = OUTSIDE * max(x1 - x0, y1 - y0)
+    left, top = max(0, int(point[0] - slack)), max(0, int(point[1] - slack))
+    right, bottom = min(width, int(point[0] + slack) + 2), min(height, int(point[1] + slack) + 2)
+    return right > left and bottom > top and bool(sector.mask[top:bottom, left:right].any())

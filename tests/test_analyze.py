@@ -1,0 +1,241 @@
+"""``analyze``: a recording becomes one object a frame and a summary, complete or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_app import analyze as analyze_module
+from edge_app.analyze import AnalyzePlan, Summary, analyze
+from edge_app.capture.base import SourceError
+from edge_app.live.messages import ModelSummary, Poles
+from edge_app.live.report import FrameReport
+from engines.errors import UsageError
+from engines.kdigo import category_range
+from engines.manifest import InputSpec
+from engines.reading import Reading
+
+PHANTOM = "phantom:seed=2,egfr=45,size=960x720,fps=10,cycle=0.5/0.5/3"
+KEYS = {"frame", "t_ms", "state", "sector", "calipers", "px_per_cm", "crop", "quality", "refusal", "reading"}
+SUMMARY_KEYS = {
+    "summary", "frames", "states", "refusals", "readings", "median_reading", "latency_ms", "runtime", "precision",
+    "selection", "bundle", "source",
+}  # fmt: skip
+
+
+class MeanGreyReader:
+    """Reads a crop as its mean grey: a number that depends on the picture, and on nothing else."""
+
+    def __init__(self, synthetic: bool = True) -> None:
+        spec = InputSpec(name="crop", height=224, width=224, crop_mode="square")
+        self.manifest: Any = SimpleNamespace(input=spec, synthetic=synthetic, domain=SimpleNamespace(limit=1.0))
+
+    def read(self, crop: np.ndarray) -> Reading:
+        egfr = float(crop.mean())
+        return Reading(
+            egfr=egfr,
+            low=max(0.0, egfr - 10),
+            high=egfr + 10,
+            level=0.9,
+            spread=1.0,
+            category_range=category_range(max(0.0, egfr - 10), egfr + 10),
+            p_egfr_below_60=0.5,
+            heads_agree=True,
+            members=(egfr,),
+            p_members=(0.5,),
+            domain_distance=0.1,
+            in_domain=True,
+            synthetic=self.manifest.synthetic,
+            runtime="mean",
+            provider="here",
+            precision="fp32",
+            bundle="mean 1",
+            bundle_sha256="0" * 64,
+            artifact_sha256="1" * 64,
+            cam=None,
+        )
+
+
+@pytest.fixture(autouse=True)
+def mean_grey_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = ModelSummary(
+        bundle_id="mean",
+        version="1",
+        title="Mean grey",
+        sha256="0" * 64,
+        synthetic=True,
+        members=1,
+        runtime="mean",
+        provider="here",
+        precision="fp32",
+        selection=("mean fp32: the only one",),
+        limits=(),
+    )
+
+    @contextmanager
+    def open_model(plan: object) -> Iterator[Any]:
+        yield SimpleNamespace(reader=MeanGreyReader(), summary=summary)
+
+    monkeypatch.setattr(analyze_module, "open_model", open_model)
+
+
+def lines(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    *frames, summary = [json.loads(line) for line in path.read_text().splitlines()]
+    return frames, summary
+
+
+def test_every_frame_is_one_object_and_the_summary_comes_last(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    result = analyze(AnalyzePlan(PHANTOM, jsonl=out, max_frames=30))
+    frames, summary = lines(out)
+    assert [frame["frame"] for frame in frames] == list(range(30))
+    for frame in frames:
+        assert set(frame) >= KEYS
+        FrameReport.model_validate_json(json.dumps(frame))
+    assert set(summary) >= SUMMARY_KEYS
+    assert summary["summary"] is True
+    assert Summary.model_validate(summary) == result
+    assert sum(summary["states"].values()) == summary["frames"] == 30
+    refused = sum(frame["refusal"] is not None for frame in frames)
+    read = sum(frame["reading"] is not None for frame in frames)
+    assert sum(summary["refusals"].values()) == refused
+    assert summary["readings"] == read
+    assert refused + read == 30, "each frame has a number or a reason"
+    assert set(summary["latency_ms"]["total"]) == {"p50", "p95", "p99"}
+    assert summary["bundle"] == {"id": "mean", "version": "1", "sha256": "0" * 64, "synthetic": True}
+
+
+def test_the_phantom_is_measured_where_its_truth_says(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    result = analyze(AnalyzePlan(PHANTOM, jsonl=out, max_frames=35))
+    frames, _ = lines(out)
+    read = [frame for frame in frames if frame["reading"] is not None]
+    assert len(read) > 10, result.refusals
+    assert all(frame["crop"]["basis"] == "calipers" for frame in read)
+    assert all(5 < frame["crop"]["length_cm"] < 16 for frame in read if frame["crop"]["length_cm"])
+    assert frames[0]["refusal"]["code"] == "no_calipers"
+    assert read[-1]["state"] == "FROZEN"
+    assert result.median_reading is not None
+
+
+def test_what_is_refused_says_so_and_the_run_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "black.png"
+    cv2.imwrite(str(path), np.zeros((480, 640, 3), np.uint8))
+    result = analyze(AnalyzePlan(str(path)))
+    assert (result.frames, result.readings, result.median_reading) == (1, 0, None)
+    assert list(result.refusals) == ["no_signal"]
+    assert result.states == {"LOST": 1}
+
+
+def test_an_endless_source_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analyze_module, "ENDLESS_FRAMES", 4)
+    assert analyze(AnalyzePlan(PHANTOM)).frames == 4
+    assert analyze(AnalyzePlan(PHANTOM, seconds=0.55)).frames == 6
+    assert analyze(AnalyzePlan("phantom:frames=7,fps=10,size=640x480")).frames == 7
+
+
+def test_ctrl_c_leaves_a_complete_file_that_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+
+    def press(frames: int) -> None:
+        if frames == 3:
+            raise KeyboardInterrupt
+
+    result = analyze(AnalyzePlan(PHANTOM, jsonl=out, max_frames=20), press)
+    frames, summary = lines(out)
+    assert (len(frames), summary["frames"], summary["interrupted"]) == (3, 3, True)
+    assert result.interrupted
+
+
+def test_a_source_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        cv2.imwrite(str(tmp_path / name), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:50])
+    out = tmp_path / "out" / "a.jsonl"
+    out.parent.mkdir()
+    out.write_text("an older result\n")
+    with pytest.raises(SourceError):
+        analyze(AnalyzePlan(str(tmp_path), jsonl=out))
+    assert [path.name for path in out.parent.iterdir()] == ["a.jsonl"]
+    assert out.read_text() == "an older result\n"
+
+
+@pytest.mark.parametrize("field", ["jsonl", "snapshot"])
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, field: str) -> None:
+    plan = AnalyzePlan("phantom:size=640x480", max_frames=1, **{field: tmp_path / "none" / "out"})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no such file or directory"):
+        analyze(plan)
+
+
+def test_standard_output_can_be_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    analyze(AnalyzePlan("phantom:size=640x480", max_frames=2, jsonl=Path("-")))
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(printed) == 3
+    assert printed[-1]["summary"] is True
+
+
+def snapshot_of(tmp_path: Path, plan: Callable[[Path], AnalyzePlan]) -> np.ndarray:
+    path = tmp_path / "shot.png"
+    analyze(plan(path))
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    return picture
+
+
+def test_the_snapshot_shows_no_identity(tmp_path: Path) -> None:
+    from edge_app.capture.open import open_source
+
+    picture = snapshot_of(tmp_path, lambda path: AnalyzePlan(PHANTOM, snapshot=path, max_frames=20))
+    with open_source(PHANTOM) as source:
+        frame = source.read()
+    assert frame is not None
+    assert picture.shape[0] > 720, "a caption below"
+    boxes = frame.truth.identity_boxes  # type: ignore[union-attr, attr-defined]
+    assert boxes
+    for x0, y0, x1, y1 in (tuple(round(edge) for edge in box) for box in boxes):
+        assert frame.pixels[y0:y1, x0:x1].max() > 60, "there was something to hide"
+        assert picture[y0:y1, x0:x1].max() == 0
+
+
+def test_a_snapshot_without_sector_shows_nothing_of_the_screen(tmp_path: Path) -> None:
+    source = tmp_path / "screen.png"
+    noise = np.zeros((480, 640, 3), np.uint8)
+    cv2.putText(noise, "DOE JANE", (20, 60), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 3)
+    cv2.imwrite(str(source), noise)
+    picture = snapshot_of(tmp_path, lambda path: AnalyzePlan(str(source), snapshot=path))
+    assert picture[:480].max() == 0
+
+
+def test_handles_are_taken_from_the_command(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    poles = Poles(x1=380, y1=380, x2=620, y2=400)
+    analyze(AnalyzePlan("phantom:size=960x720,cycle=live", poles=poles, jsonl=out, max_frames=3))
+    frames, _ = lines(out)
+    assert {frame["crop"]["basis"] for frame in frames} == {"poles"}
+    assert {tuple(frame["crop"]["poles"]) for frame in frames} == {(380, 380, 620, 400)}
+
+
+REAL = [
+    ("clips/sonosite_frozen_calipers.mp4", None),
+    ("clips/philips_ruq_convex_gallbladder.mp4", Poles(x1=300, y1=200, x2=480, y2=260)),
+    ("dicom/philips_cx50_calipers.dcm", None),
+    ("dicom/siemens_s2000_6c1_renal.dcm", Poles(x1=400, y1=350, x2=700, y2=380)),
+    ("dicom/philips_epiq5g_linear.dcm", None),
+    ("dicom/sonosite_turbo_cine30.dcm", None),
+]
+
+
+@pytest.mark.parametrize(("name", "poles"), REAL)
+def test_on_real_recordings_the_stand_in_says_nothing(shared_data: Path, name: str, poles: Poles | None) -> None:
+    result = analyze(AnalyzePlan(str(shared_data / name), poles=poles, max_frames=20))
+    assert result.frames in (1, 20)
+    assert result.readings == 0
+    assert sum(result.refusals.values()) == result.frames

@@ -1,0 +1,29 @@
+"""What the documents promise is true of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engines.consistency import contradictions
+from engines.manifest import BundleManifest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def test_the_example_manifest_is_one() -> None:
+    block = re.search(r"```json\n(.*?)```", (DOCS / "bundle-format.md").read_text(), re.DOTALL)
+    assert block
+    assert list(contradictions(BundleManifest.model_validate_json(block.group(1)))) == []
+
+
+def test_every_refusal_code_is_documented() -> None:
+    from edge_app.live.refusals import TABLE
+
+    page = (DOCS / "refusals.md").read_text()
+    assert [code for code in TABLE if f"`{code}`" not in page] == []
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    numbers = [int(page.name[:4]) for page in sorted((DOCS / "decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))

@@ -19,7 +19,7 @@ class TrainingPlan:
     """Kuo's recipe, scaled down until two CPU cores train it in minutes (Kuo 2019; clinic-and-paper 1.1, 1.5)."""
 
     members: int = 3
-    epochs: int = 16
+    epochs: int = 10
     seed: int = 2019
     batch: int = 32
     learning_rate: float = 4e-3  # peak of the one-cycle schedule

@@ -98,10 +98,7 @@ def _window(options: RunOptions) -> MainWindow:
 
 def _show(app: QApplication, window: MainWindow, options: RunOptions) -> int:
     window.start()
-    if options.fullscreen:
-        window.showFullScreen()
-    else:
-        window.show()
+    window.open(fullscreen=options.fullscreen)
     return app.exec()
 
 

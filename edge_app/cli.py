@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -153,6 +154,7 @@ def analyze(
         seconds=seconds,
         allow_out_of_domain=settings.allow_out_of_domain,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was analysed so far is kept
     with frame_progress() as progress:
         summary = analyze(plan, progress)
     if as_json and str(jsonl) != "-":

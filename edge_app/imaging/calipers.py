@@ -14,6 +14,7 @@ from edge_app.imaging.evidence import brightest_channel
 from edge_app.imaging.glyph import Glyph, look_closely
 from edge_app.imaging.scene import CaliperPair, Sector
 from edge_app.imaging.strokes import chroma, find_candidates, stroke_map, thickest
+from edge_app.imaging.twin import find_twin
 
 OUTSIDE_SHARE = 0.035  # of the picture's height: how far outside the image a marker may stand
 NEAREST_SPANS = 1.5  # glyph spans between two markers that do not belong to one letter
@@ -46,8 +47,19 @@ def find_calipers(pixels: NDArray[np.uint8], sector: Sector | None) -> tuple[Cal
     links: list[_Link] = []
     for group in _alike(glyphs):
         links.extend(_matched(group, pixels))
+    if not links:
+        links = _with_twin(pixels, glyphs, sector)
     pairs = [_pair(link) for link in links]
     return tuple(sorted(pairs, key=lambda pair: -pair.length_px))
+
+
+def _with_twin(pixels: NDArray[np.uint8], glyphs: list[Glyph], sector: Sector | None) -> list[_Link]:
+    """Return the pair of the one grey glyph inside the image and its twin, lost in tissue as bright as itself."""
+    lone = [g for g in glyphs if g.hue == "grey" and sector is not None and _well_inside(g, sector)]
+    if len(lone) != 1 or sector is None:
+        return []
+    other = find_twin(pixels, lone[0], sector.mask)
+    return [] if other is None else [_Link(lone[0], other, line_between(pixels, lone[0], other))]
 
 
 def find_glyphs(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Glyph]:
@@ -58,22 +70,29 @@ def find_glyphs(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Glyph]
         if any(hypot(candidate.x - o.x, candidate.y - o.y) <= 1.1 * o.reach for o in kept):
             continue
         glyph = look_closely(pixels, candidate)
-        if glyph is None or not (glyph.whole or sector is None or _inside(glyph, sector)):
+        if glyph is None or not (glyph.whole or (sector is not None and _well_inside(glyph, sector))):
             continue
         if all(hypot(glyph.x - o.x, glyph.y - o.y) > 0.8 * o.reach for o in kept):
             kept.append(glyph)
     return [glyph for glyph in kept if not in_text(pixels, glyph)]
 
 
-def _inside(glyph: Glyph, sector: Sector) -> bool:
-    x, y = round(glyph.x), round(glyph.y)
+def _well_inside(glyph: Glyph, sector: Sector) -> bool:
+    """Whether the image goes on around the glyph; at its own corners tissue can look like three arms."""
     height, width = sector.mask.shape
-    return 0 <= x < width and 0 <= y < height and bool(sector.mask[y, x])
+    far = 2.2 * glyph.reach
+    for dx, dy in ((far, 0.0), (-far, 0.0), (0.0, far), (0.0, -far)):
+        x, y = round(glyph.x + dx), round(glyph.y + dy)
+        if not (0 <= x < width and 0 <= y < height and sector.mask[y, x]):
+            return False
+    return True
 
 
 def widened(mask: NDArray[np.bool_], by_px: float) -> NDArray[np.bool_]:
     """Return the bool mask grown by about ``by_px`` pixels, computed at a quarter of the size."""
-    small = cv2.resize(np.ascontiguousarray(mask).view(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(
+        np.ascontiguousarray(mask).view(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST
+    )
     side = 2 * max(1, round(by_px / 4)) + 1
     grown = cv2.dilate(small, np.ones((side, side), np.uint8))
     return cv2.resize(grown, mask.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(np.bool_)

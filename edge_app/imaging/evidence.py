@@ -1,4 +1,4 @@
-"""Evidence: a small grey picture of the last frames, in which the moving ultrasound image stands out from the screen."""
+"""Evidence: a small grey picture of the last frames, in which the moving image stands out from the screen."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return max(R, G, B), uint8 (H, W), of RGB ``pixels`` (H, W, 3): grey stays grey, a pure colour becomes white."""
     red, green, blue = cv2.split(pixels)
     return np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
+
+
+def over(grey: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
+    """Return 255 where ``grey`` is over ``level``, else 0."""
+    return np.asarray(cv2.threshold(grey, level, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
 
 
 class EvidenceMemory:

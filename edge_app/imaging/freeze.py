@@ -17,7 +17,7 @@ DRAWN = 40  # grey steps at once: a marker, not speckle or compression noise
 
 @dataclass(frozen=True, slots=True)
 class FreezeRules:
-    """When an image stands still. Differences are mean absolute grey levels between two frames (clinic-and-paper 7.1)."""
+    """When an image stands still; differences are mean absolute grey levels of two frames (clinic-and-paper 7.1)."""
 
     hold_ms: float = 240.0  # longer than the pauses of a slow scanner in a fast stream, shorter than 350 ms
     still: float = 0.5  # where nothing is known of the stream
@@ -62,7 +62,7 @@ class FreezeWatch:
         difference = self._difference(np.asarray(cv2.extractChannel(change, 1), dtype=np.uint8), green)
         self._note(difference, t_ms)
         # all three channels: a marker that turns from green to yellow changes in red alone
-        drawn = cv2.countNonZero(cv2.compare(change.reshape(change.shape[0], -1), DRAWN, cv2.CMP_GT)) > 0
+        drawn = float(cv2.norm(change, cv2.NORM_INF)) > DRAWN
         return Motion(self._frozen(t_ms), difference, drawn)
 
     def _begin(self, bbox: tuple[int, int, int, int], sector: Sector | None) -> None:

@@ -1,4 +1,4 @@
-"""Glyph: one candidate looked at closely: its exact centre, its four arms, its colour, and whether it is a glyph at all.
+"""Glyph: one candidate looked at closely: its exact centre, its four arms, its colour, and whether it is one.
 
 An 'x' is turned by 45 degrees first, so that one set of measures serves both shapes.
 """
@@ -75,9 +75,7 @@ def _grown(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules) -
     return None
 
 
-def _look(
-    pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules
-) -> tuple[Glyph | None, Candidate | None]:
+def _look(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules) -> tuple[Glyph | None, Candidate | None]:
     """Return the glyph, or a larger candidate where the arms outgrow the patch that this one's size asked for."""
     oblique = candidate.shape == "cross"
     half = int(SPAN * candidate.reach * (sqrt(2) if oblique else 1.0)) + 4
@@ -96,7 +94,9 @@ def _look(
     if confidence <= 0:
         return None, None
     hue = _hue(colours, strokes, arms.level)
-    return Glyph(place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence, not any(arms.hidden(rules))), None
+    return Glyph(
+        place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence, not any(arms.hidden(rules))
+    ), None
 
 
 def _settle(
@@ -223,7 +223,7 @@ class _Arms:
         return list(np.asarray(mapped, dtype=np.float32).reshape(4, 5, -1).max(axis=1))
 
     def ink(self, grey: Patch) -> Patch:
-        """Return what of the grey patch is as bright as the arms, cut at both ends: shadows and tissue count nothing."""
+        """Return what of the grey patch is as bright as the arms, cut at both ends: tissue counts nothing."""
         half = 0.5 * max(10.0, min(self.levels))
         return np.asarray(np.clip(grey - (_middle(self.inks) - half), 0, half), dtype=np.float32)
 

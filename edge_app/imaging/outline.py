@@ -184,7 +184,7 @@ def _with_ends(lit: NDArray[np.bool_], left: Side, right: Side, apex: Point | No
         near, far = _radii(inside, apex, left, right)
         arc_top, arc_bottom = _edge(near, True), _edge(-far, True)
         half = (atan(right.slope) - atan(left.slope)) / 2
-        if _bent(arc_top.position, half) and arc_top.support > 0.8 * top.support or arc_top.position < 8:
+        if arc_top.position < 8 or (_bent(arc_top.position, half) and arc_top.support > 0.8 * top.support):
             top = Edge(max(0.0, arc_top.position), arc_top.support, True)
         if _bent(-arc_bottom.position, half) and arc_bottom.support > 0.8 * bottom.support:
             bottom = Edge(-arc_bottom.position, arc_bottom.support, True)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.evidence import brightest_channel, over
 from edge_app.imaging.scene import Quality, QualityFault, Sector
 from edge_app.imaging.shadow import shadow_share
 from edge_app.imaging.strokes import chroma, stroke_map
@@ -107,7 +107,7 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
     covered = float(inside.sum()) / max(1.0, box.width * box.height)
     grey = brightest_channel(np.ascontiguousarray(part))
     colour = chroma(part)
-    drawn = annotations(grey, colour) if annotation is None else annotation[window]
+    drawn = drawn_pixels(grey, colour) if annotation is None else annotation[window]
     seen = inside & ~drawn
     if int(seen.sum()) < FEWEST_PIXELS:
         return {"coverage": covered}
@@ -120,9 +120,9 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
     }
 
 
-def annotations(grey: Grey, colour: Grey) -> Mask:
+def drawn_pixels(grey: Grey, colour: Grey) -> Mask:
     """Return where thin strokes were drawn, 2 px wider: bright or coloured far over their surroundings."""
-    drawn = cv2.max(cv2.compare(stroke_map(grey, 7), 90, cv2.CMP_GT), cv2.compare(stroke_map(colour, 7), 40, cv2.CMP_GT))
+    drawn = cv2.max(over(stroke_map(grey, 7), 90), over(stroke_map(colour, 7), 40))
     return np.asarray(cv2.dilate(drawn, np.ones((5, 5), np.uint8)) > 0, dtype=np.bool_)
 
 

@@ -75,9 +75,7 @@ def reaching(outline: Outline, bottom: float) -> Outline:
     return replace(outline, bottom=Edge(radius, outline.bottom.support, arc=True))
 
 
-def declared_region(
-    regions: tuple[ScreenRegion, ...], size: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
+def declared_region(regions: tuple[ScreenRegion, ...], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """Return the largest declared image region that lies inside the picture, or None.
 
     A file whose regions reach far beyond its own pixels was resized after they were written: they are not believed.
@@ -126,7 +124,8 @@ def image_pixels(evidence: Evidence, lit: Mask) -> Mask:
     solid = without_bars(opened(lit.astype(np.uint8)))
     joined = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
-    weights = _weights(evidence, solid.astype(np.bool_), labels, count)
+    stats = np.asarray(stats, dtype=np.int32)
+    weights = _weights(evidence, solid.astype(np.bool_), np.asarray(labels, dtype=np.int32), count)
     if count < 2 or weights[1:].max() <= 0:
         return np.zeros_like(lit)
     main = 1 + int(np.argmax(weights[1:]))
@@ -158,10 +157,10 @@ def without_bars(lit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     lit = lit.copy()
     for turned in (lit, lit[::-1], lit.T, lit.T[::-1]):
         turned[: _full_run(turned.mean(axis=1))] = 0
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
-    keep = ~_bars(stats, lit.shape)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
+    keep = ~_bars(np.asarray(stats, dtype=np.int32), lit.shape)
     keep[0] = False
-    return keep[labels].astype(np.uint8)
+    return np.asarray(keep[labels], dtype=np.uint8)
 
 
 def _full_run(share: NDArray[np.float64]) -> int:
@@ -185,25 +184,17 @@ def _bars(stats: NDArray[np.int32], shape: tuple[int, ...]) -> Mask:
     return np.asarray(level | upright, dtype=np.bool_)
 
 
-def _below(main: NDArray[np.int32], other: NDArray[np.int32]) -> bool:
-    """Whether ``other`` lies under or over ``main`` with most of its width: the deep half of a fan with a dark middle."""
-    x0, x1 = main[cv2.CC_STAT_LEFT], main[cv2.CC_STAT_LEFT] + main[cv2.CC_STAT_WIDTH]
-    a0, a1 = other[cv2.CC_STAT_LEFT], other[cv2.CC_STAT_LEFT] + other[cv2.CC_STAT_WIDTH]
-    common = min(x1, a1) - max(x0, a0)
-    return bool(common > 0.6 * min(x1 - x0, a1 - a0))
-
-
 def _weights(evidence: Evidence, solid: Mask, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
     """Return for each component its count of textured pixels, times its share of moving ones where time is known."""
     grey = evidence.brightest.astype(np.float32)
     mean = cv2.blur(grey, (5, 5))
     spread = cv2.sqrt(np.maximum(cv2.blur(grey * grey, (5, 5)) - mean * mean, 0))
     textured = solid & (spread > 1.0) & (spread < STROKES) & (evidence.brightest < 250)
-    weights = np.bincount(labels.ravel(), textured.ravel().astype(np.float64), count)
+    weights = np.asarray(np.bincount(labels.ravel(), textured.ravel(), count), dtype=np.float64)
     if evidence.pictures > 2:
         moving = np.bincount(labels.ravel(), (solid & (evidence.movement > 5)).ravel().astype(np.float64), count)
         if moving[1:].sum() > 0.01 * labels.size:
-            weights = 0.1 * weights + moving
+            weights = np.asarray(0.1 * weights + moving, dtype=np.float64)
     weights[0] = 0
     return weights
 

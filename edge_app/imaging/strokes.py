@@ -6,14 +6,14 @@ the picture holds colour, on chroma. The centre is not looked at, so hollow glyp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.evidence import brightest_channel, over
 
 Grey = NDArray[np.uint8]
 Shape = Literal["plus", "cross"]
@@ -23,11 +23,11 @@ LARGE_ROWS = 900
 
 REACHES = (4.2, 6.0)
 LEVELS = 3
-"""Half spans looked for at each level, pixels; each level is half as large. One finds glyphs of 0.85 to 1.6 times it."""
+"""Half spans looked for at each level, pixels; each level is half as large; one finds glyphs of 0.85..1.6 times it."""
 
 THICKEST = 9  # pixels at 720 rows: what is wider is not a stroke
 MARGIN = 9  # pixels around the window, so that every arm of REACHES has pixels to look at
-LEAST_CONTRAST = 30  # grey levels between the second dimmest arm (one may be hidden in bright tissue) and the second brightest space between arms
+LEAST_CONTRAST = 30  # grey levels of the second dimmest arm (one may be hidden) over the second brightest space
 COLOURED = 40  # chroma, 0..255, that counts as colour
 FEW_COLOURED = 4  # of every fourth pixel: fewer make no glyph
 MOST_CANDIDATES = 32
@@ -60,16 +60,19 @@ def stroke_map(grey: Grey, thickest: int) -> Grey:
     return np.asarray(cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, kernel), dtype=np.uint8)
 
 
-def find_candidates(pixels: NDArray[np.uint8], allowed: NDArray[np.bool_] | None = None) -> list[Candidate]:
+def find_candidates(
+    pixels: NDArray[np.uint8], allowed: NDArray[np.bool_] | None = None, *, dark: bool = False
+) -> list[Candidate]:
     """Return the places of RGB uint8 ``pixels`` (H, W, 3) where four arms meet, those that stand out most first.
 
-    Only strokes in ``allowed`` (bool, H, W; None: everywhere) are looked at.
+    Only strokes in ``allowed`` (bool, H, W; None: everywhere) are looked at; ``dark``: dark strokes, such as shadows.
     """
     x0, y0, x1, y1 = (0, 0, pixels.shape[1], pixels.shape[0]) if allowed is None else _box(allowed)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return []
     part = pixels[y0:y1, x0:x1]
-    strokes, colour = _stroke_maps(part, thickest(pixels.shape[0]))
+    thick = thickest(pixels.shape[0])
+    strokes, colour = (_dark_map(part, thick), None) if dark else _stroke_maps(part, thick)
     if allowed is not None:
         strokes = np.asarray(cv2.multiply(strokes, _bytes(allowed[y0:y1, x0:x1])), dtype=np.uint8)
     small = pixels.shape[0] < LARGE_ROWS
@@ -93,7 +96,7 @@ def thickest(rows: int) -> int:
 def _stroke_maps(part: NDArray[np.uint8], thick: int) -> tuple[Grey, Grey | None]:
     """Return the stroke map, of brightness or of chroma whichever is clearer, and the chroma where there is colour."""
     strokes = stroke_map(np.asarray(cv2.extractChannel(part, 1), dtype=np.uint8), thick)  # what green lacks, chroma has
-    coarse = cv2.compare(chroma(np.ascontiguousarray(part[::2, ::2])), COLOURED, cv2.CMP_GT)
+    coarse = over(chroma(np.ascontiguousarray(part[::2, ::2])), COLOURED)
     if cv2.countNonZero(coarse) < FEW_COLOURED:
         return strokes, None
     x, y, width, height = cv2.boundingRect(coarse)
@@ -105,6 +108,11 @@ def _stroke_maps(part: NDArray[np.uint8], thick: int) -> tuple[Grey, Grey | None
     colour[cut] = chroma(part[cut])
     strokes[cut] = cv2.max(strokes[cut], stroke_map(colour[cut], thick))
     return strokes, colour
+
+
+def _dark_map(part: NDArray[np.uint8], thick: int) -> Grey:
+    side = np.ones((thick | 1, thick | 1), np.uint8)
+    return np.asarray(cv2.morphologyEx(cv2.extractChannel(part, 1), cv2.MORPH_BLACKHAT, side), dtype=np.uint8)
 
 
 def _tinted(colour: Grey | None, place: tuple[float, float], reach: float) -> bool:
@@ -137,8 +145,8 @@ def _apart(found: list[Candidate]) -> list[Candidate]:
     """Keep of candidates that lie on each other the one that stands out most (a larger one before a smaller)."""
     kept: list[Candidate] = []
     for one in sorted(found, key=lambda c: -c.contrast * (1 + 0.02 * c.reach)):
-        near = (abs(one.x - o.x) < 0.5 * o.reach and abs(one.y - o.y) < 0.5 * o.reach for o in kept if o.shape == one.shape)
-        if not any(near):
+        alike = [o for o in kept if o.shape == one.shape]
+        if not any(max(abs(one.x - o.x), abs(one.y - o.y)) < 0.5 * o.reach for o in alike):
             kept.append(one)
         if len(kept) == MOST_CANDIDATES:
             break
@@ -164,7 +172,7 @@ def _peaks(strokes: Grey, reaches: tuple[float, ...]) -> list[tuple[float, float
 
 def _maxima(response: Grey, reach: float) -> list[tuple[float, float, float]]:
     """Return (x, y, value) of the highest local maxima over the threshold."""
-    high = cv2.compare(response, LEAST_CONTRAST, cv2.CMP_GE)
+    high = over(response, LEAST_CONTRAST)
     rows = np.flatnonzero(high.max(axis=1))
     if len(rows) == 0:
         return []

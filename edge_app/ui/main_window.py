@@ -132,6 +132,18 @@ class MainWindow(QMainWindow):
         """Start the worker and begin to ask it."""
         self.bridge.start()
 
+    def open(self, *, fullscreen: bool) -> None:
+        """Show the window: on the whole screen, or no larger than the screen has room for."""
+        screen = self.screen()
+        if screen is not None and fullscreen:
+            self.setGeometry(screen.geometry())  # a bedside box may run without a window manager
+        elif screen is not None:
+            self.resize(self.size().boundedTo(screen.availableSize()))
+        if fullscreen:
+            self.showFullScreen()
+        else:
+            self.show()
+
     def toggle_map(self) -> None:
         """Show or hide where the network looked."""
         self.inset.set_show_map(not self.inset.show_map)

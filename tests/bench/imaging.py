@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from itertools import product
 from math import hypot
-from time import perf_counter
+from time import thread_time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -59,9 +59,9 @@ def watch(tally: Tally, plan: PhantomPlan) -> None:
     phase_since, last_phase, seen_frozen = 0.0, "", False
     with PhantomSource(plan) as source:
         while (frame := source.read()) is not None:
-            start = perf_counter()
+            start = thread_time()
             scene = observer.observe(frame)
-            tally.stages["all"].append((perf_counter() - start) * 1e3)
+            tally.stages["all"].append((thread_time() - start) * 1e3)
             for stage, took in observer.timings_ms.items():
                 tally.stages[stage].append(took)
             truth = frame.truth
@@ -105,10 +105,12 @@ def _error(pair: object, truth: tuple[tuple[float, float], tuple[float, float]])
 def report(look: str, size: tuple[int, int], tally: Tally) -> None:
     """Print one line, and the first misses."""
     times = " ".join(
-        f"{stage} {np.median(took):.1f}/{np.percentile(took, 95):.1f}/{max(took):.0f}" for stage, took in tally.stages.items()
+        f"{stage} {np.median(took):.1f}/{np.percentile(took, 95):.1f}/{max(took):.0f}"
+        for stage, took in tally.stages.items()
     )
     print(
-        f"{look} {size[0]}x{size[1]}: poles {tally.poles[0]}/{tally.poles[1]}, false pairs {tally.false_pairs}/{tally.live}, "
+        f"{look} {size[0]}x{size[1]}: poles {tally.poles[0]}/{tally.poles[1]}, "
+        f"false pairs {tally.false_pairs}/{tally.live}, "
         f"freeze {max(tally.latency_ms, default=-1):.0f} ms, thaw {max(tally.thaw_ms, default=-1):.0f} ms, "
         f"scale max {max(tally.scale_error, default=-1):.2f} % none {tally.no_scale}, "
         f"overlap min {min(tally.overlap):.3f}\n    ms median/p95/max: {times}"

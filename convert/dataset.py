@@ -53,11 +53,11 @@ class Table:
         """Return the rows of one split."""
         return self.rows(self.splits == name)
 
-    def one_a_patient(self, seed: int) -> Table:
-        """Return one randomly drawn crop of every patient: the unit of all statistics is the patient."""
+    def single(self, seed: int) -> NDArray[np.intp]:
+        """Return the position of one randomly drawn crop of every patient: the unit of all statistics."""
         order = np.random.default_rng(seed).permutation(len(self))
         _, first = np.unique(self.patients[order], return_index=True)
-        return self.rows(np.sort(order[first]))
+        return np.sort(order[first])
 
     def pixels(self) -> NDArray[np.uint8]:
         """Read the crops: uint8 (K, H, W, 3) RGB.

@@ -34,7 +34,7 @@ def recheck(bundle: Bundle, table: Table, seed: int, progress: Progress = silent
     }
     reference = answers["fp32", "any"]
     rows = tuple(compare(key, reference, found, table.egfr) for key, found in answers.items())
-    single = table.one_a_patient(seed)
+    single = table.rows(table.single(seed))
     evaluation, in_domain = read_all(bundle, single, progress)
     return Recheck(rows, evaluation, in_domain)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.assemble import Material, assemble
+from convert.assemble import assemble
 from convert.dataset import Table, fingerprint, read_table
 from convert.graph.ensemble import write_graph
 from convert.graph.parts import Convolution, Member
+from convert.manifests import Material
 from convert.plan import CALIBRATION_MINIMUM, BuildPlan
 from convert.progress import Progress, silent
 from convert.reference.standin import RECIPE, train_ensemble

@@ -75,6 +75,7 @@ class Summary(_Model):
     states: dict[State, int]
     refusals: dict[str, int]  # frames by code
     readings: int  # frames with a reading
+    readings_out_of_domain: int  # of these: shown because it was asked for, not to be relied on
     median_reading: MedianReading | None
     latency_ms: dict[str, dict[str, float]]  # by stage: p50, p95, p99
     runtime: str
@@ -168,6 +169,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
         states=dict(tally.states),
         refusals=dict(tally.refusals.most_common()),
         readings=len(tally.readings),
+        readings_out_of_domain=sum(not reading.in_domain for reading in tally.readings),
         median_reading=_median(tally.readings),
         latency_ms={stage: _percentiles(took) for stage, took in tally.timings_ms.items()},
         runtime=model.runtime,

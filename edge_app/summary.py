@@ -32,6 +32,9 @@ def print_summary(summary: Summary) -> None:
             f"interval {found.low:.0f} to {found.high:.0f}, {found.category_range}, "
             f"P(eGFR<60) {found.p_egfr_below_60:.2f}; medians over the recording, one time point"
         )
+    if summary.readings_out_of_domain:
+        count = summary.readings_out_of_domain
+        console.print(f"[bold yellow]{count} readings are OUT OF DOMAIN[/]: shown because it was asked for")
     for code, count in summary.refusals.items():
         console.print(f"{count} refused, [bold]{code}[/]: {explain_code(code)}")
     if summary.latency_ms:

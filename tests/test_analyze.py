@@ -16,7 +16,9 @@ import pytest
 from edge_app import analyze as analyze_module
 from edge_app.analyze import AnalyzePlan, Summary, analyze
 from edge_app.capture.base import SourceError
+from edge_app.capture.open import open_source
 from edge_app.live.messages import ModelSummary, Poles
+from edge_app.live.pipeline import Pipeline, PipelineSettings
 from edge_app.live.report import FrameReport
 from engines.errors import UsageError
 from engines.kdigo import category_range
@@ -113,17 +115,28 @@ def test_every_frame_is_one_object_and_the_summary_comes_last(tmp_path: Path) ->
     assert summary["bundle"] == {"id": "mean", "version": "1", "sha256": "0" * 64, "synthetic": True}
 
 
-def test_the_phantom_is_measured_where_its_truth_says(tmp_path: Path) -> None:
-    out = tmp_path / "out.jsonl"
-    result = analyze(AnalyzePlan(PHANTOM, jsonl=out, max_frames=35))
-    frames, _ = lines(out)
-    read = [frame for frame in frames if frame["reading"] is not None]
-    assert len(read) > 10, result.refusals
-    assert all(frame["crop"]["basis"] == "calipers" for frame in read)
-    assert all(5 < frame["crop"]["length_cm"] < 16 for frame in read if frame["crop"]["length_cm"])
-    assert frames[0]["refusal"]["code"] == "no_calipers"
-    assert read[-1]["state"] == "FROZEN"
-    assert result.median_reading is not None
+@pytest.mark.parametrize("look", ["ge", "philips", "canon"])
+def test_the_phantom_is_read_between_its_final_markers_alone(look: str) -> None:
+    """Half-drawn markers are seen on some screens; no number comes of them."""
+    reader: Any = MeanGreyReader()
+    line = Pipeline(reader, PipelineSettings())
+    read: list[tuple[float, ...]] = []
+    final: set[tuple[float, ...]] = set()
+    with open_source(f"phantom:look={look},seed=2,egfr=45,size=960x720,fps=10,cycle=0.5/1/2") as source:
+        for _ in range(33):
+            frame = source.read()
+            assert frame is not None
+            truth: Any = frame.truth
+            if truth.calipers is not None:
+                final.add((*truth.calipers[0], *truth.calipers[1]))
+            report = line.process(frame).report
+            if report.reading is not None and report.crop is not None:
+                read.append(report.crop.poles)
+    assert len(read) > 10
+    (ends,) = final
+    swapped = (*ends[2:], *ends[:2])
+    for poles in read:
+        assert min(np.abs(np.subtract(poles, other)).max() for other in (ends, swapped)) < 2.0
 
 
 def test_what_is_refused_says_so_and_the_run_is_good(tmp_path: Path) -> None:
@@ -191,8 +204,6 @@ def snapshot_of(tmp_path: Path, plan: Callable[[Path], AnalyzePlan]) -> np.ndarr
 
 
 def test_the_snapshot_shows_no_identity(tmp_path: Path) -> None:
-    from edge_app.capture.open import open_source
-
     picture = snapshot_of(tmp_path, lambda path: AnalyzePlan(PHANTOM, snapshot=path, max_frames=20))
     with open_source(PHANTOM) as source:
         frame = source.read()

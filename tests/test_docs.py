@@ -18,10 +18,10 @@ def test_the_example_manifest_is_one() -> None:
 
 
 def test_every_refusal_code_is_documented() -> None:
-    from edge_app.live.refusals import TABLE
+    from edge_app.live.refusals import REASONS
 
     page = (DOCS / "refusals.md").read_text()
-    assert [code for code in TABLE if f"`{code}`" not in page] == []
+    assert [code for code in REASONS if f"`{code}`" not in page] == []
 
 
 def test_decisions_are_numbered_without_gaps() -> None:

@@ -56,15 +56,6 @@ def path_matrix(depth: int) -> tuple[Floats, Floats]:
     return paths, lefts
 
 
-def predict(trees: Trees, features: NDArray[np.float32]) -> Floats:
-    """Probabilities (N,) of feature rows (N, F), by walking the tensors as the graph does."""
-    paths, lefts = path_matrix(trees.depth)
-    goes_left = (features[:, trees.features] < trees.thresholds).astype(np.float32)
-    reached = (goes_left @ paths) == lefts
-    margin = (reached * trees.values).sum(axis=(1, 2), dtype=np.float32) + np.float32(trees.base_margin)
-    return np.asarray(1.0 / (1.0 + np.exp(-margin)), np.float32)
-
-
 def _check(learner: Mapping[str, Any], trees: Sequence[Mapping[str, Any]]) -> None:
     objective = learner["objective"]["name"]
     if objective != "binary:logistic":

@@ -62,7 +62,7 @@ class EvidenceMemory:
         self._factor = 1.0
         self._taken = 0
         self._inside_of: Sector | None = None
-        self._around = np.zeros((0, 0), dtype=np.bool_)
+        self._mask = np.zeros((0, 0), dtype=np.bool_)
 
     def add(self, pixels: NDArray[np.uint8], t_ms: float) -> bool:
         """Take a picture in where the last is old enough; a change of size clears the memory. True: taken."""
@@ -93,12 +93,24 @@ class EvidenceMemory:
         if sector is None or len(self._pictures) < 2:
             return 0.0
         before, now = self._pictures[-2], self._pictures[-1]
+        changed = over(np.asarray(cv2.absdiff(before, now), dtype=np.uint8), 30) > 0
+        return float((changed & ~self._inside(sector)).sum()) / changed.size
+
+    def vanished(self, sector: Sector | None) -> float:
+        """Return which share of ``sector`` was lit and is black in the last picture, as after a change of depth."""
+        if sector is None or len(self._pictures) < 2:
+            return 0.0
+        before, now, inside = self._pictures[-2], self._pictures[-1], self._inside(sector)
+        return float(((before > 20) & (now < 5) & inside).sum()) / max(1, int(inside.sum()))
+
+    def _inside(self, sector: Sector) -> NDArray[np.bool_]:
+        """Return the sector's mask, a little wider, at the size of the small pictures."""
         if self._inside_of is not sector:
-            inside = cv2.resize(sector.mask.astype(np.uint8), now.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            self._around = np.asarray(cv2.dilate(inside, np.ones((7, 7), np.uint8)) == 0, dtype=np.bool_)
+            small = self._pictures[-1]
+            mask = cv2.resize(sector.mask.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            self._mask = np.asarray(cv2.dilate(mask, np.ones((7, 7), np.uint8)) > 0, dtype=np.bool_)
             self._inside_of = sector
-        changed = (cv2.absdiff(before, now) > 30) & self._around
-        return float(changed.sum()) / changed.size
+        return self._mask
 
     def __len__(self) -> int:
         return len(self._pictures)

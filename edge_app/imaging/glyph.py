@@ -136,9 +136,13 @@ def _settle(
 def _cut(pixels: NDArray[np.uint8], x0: int, y0: int, side: int) -> NDArray[np.uint8]:
     """Return the square patch at (x0, y0), its pixels repeated outwards where the picture ends."""
     height, width = pixels.shape[:2]
-    rows = np.clip(np.arange(y0, y0 + side), 0, height - 1)
-    columns = np.clip(np.arange(x0, x0 + side), 0, width - 1)
-    return np.ascontiguousarray(pixels[rows[:, None], columns])
+    before = max(0, -y0), max(0, -x0)
+    after = max(0, y0 + side - height), max(0, x0 + side - width)
+    part = pixels[max(0, y0) : y0 + side, max(0, x0) : x0 + side]
+    if any(before) or any(after):
+        grown = cv2.copyMakeBorder(part, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
+        return np.asarray(grown, dtype=np.uint8)
+    return np.ascontiguousarray(part)
 
 
 def _turned(strokes: Patch, place: tuple[float, float]) -> Patch:

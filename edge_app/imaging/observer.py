@@ -25,13 +25,14 @@ from edge_app.imaging.signal import has_signal
 class ObserverRules:
     """How often what is looked for; milliseconds of the stream's own time."""
 
-    sector_every_ms: float = 1500.0  # while the image moves; sooner where the screen around it changes
+    sector_every_ms: float = 2000.0  # while the image moves; sooner where the screen around it changes
     settle_pictures: tuple[int, ...] = (1, 3, 8)  # look again when this many pictures have been gathered
     search_pause_ms: float = 60.0  # between two searches in a frozen picture that is being drawn on
-    live_search_ms: float = 260.0  # between two searches in a moving picture
+    live_search_ms: float = 1000.0  # between two searches in a moving picture
     same_place: float = 0.93  # overlap of two sectors that are one
     misses: int = 3  # searches without a sector before the known one is given up
     layout_share: float = 0.01  # of the screen around the image: more changes than a clock
+    vanished_share: float = 0.05  # of the image that turns black at once
 
 
 class SceneObserver:
@@ -113,6 +114,7 @@ class SceneObserver:
         if not taken:
             return
         changed = self._memory.changed_around(self._sector) > self._rules.layout_share
+        changed = changed or self._memory.vanished(self._sector) > self._rules.vanished_share
         if changed and len(self._memory) > 1:
             self._memory.keep_newest()
             self._doubted = True
@@ -181,8 +183,7 @@ class SceneObserver:
         if not self._scale_due:
             return
         self._scale_due = False
-        found = find_scale(frame.pixels, self._sector, frame.regions)
-        self._scale = found
+        self._scale = find_scale(frame.pixels, self._sector, frame.regions)
 
 
 def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

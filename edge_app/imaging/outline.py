@@ -19,6 +19,7 @@ Values = NDArray[np.float64]
 STEEPEST = 1.9  # dx/dy of a side: a half angle of 62 degrees
 PARALLEL = 0.035  # sides whose slopes differ by less never meet on any screen
 TOLERANCE = 0.9  # small pixels between a boundary pixel and the edge it supports
+POINTED = 0.22  # of the depth from the apex: a top so near to it is no linear array's
 ARC_STEPS = 48
 
 
@@ -176,19 +177,30 @@ def _with_ends(lit: NDArray[np.bool_], left: Side, right: Side, apex: Point | No
     columns = np.flatnonzero(inside.any(axis=0))
     if len(columns) < 8:
         return None
-    top_y = np.argmax(inside[:, columns], axis=0).astype(np.float64)
-    bottom_y = lit.shape[0] - 1.0 - np.argmax(inside[::-1, columns], axis=0)
-    flat = (_edge(top_y, False), _edge(-bottom_y, False))
-    top, bottom = flat[0], Edge(-flat[1].position, flat[1].support, False)
-    if apex is not None:
-        near, far = _radii(inside, apex, left, right)
-        arc_top, arc_bottom = _edge(near, True), _edge(-far, True)
+    if apex is None:
+        top_y = np.argmax(inside[:, columns], axis=0).astype(np.float64)
+        bottom_y = lit.shape[0] - 1.0 - np.argmax(inside[::-1, columns], axis=0)
+        top, bottom = _edge(top_y, False), _turned(_edge(-bottom_y, False))
+    else:
+        cosine, near, far = _radii(inside, apex, left, right)
         half = (atan(right.slope) - atan(left.slope)) / 2
-        if arc_top.position < 8 or (_bent(arc_top.position, half) and arc_top.support > 0.8 * top.support):
-            top = Edge(max(0.0, arc_top.position), arc_top.support, True)
-        if _bent(-arc_bottom.position, half) and arc_bottom.support > 0.8 * bottom.support:
-            bottom = Edge(-arc_bottom.position, arc_bottom.support, True)
+        arc, level = _edge(near, True), _edge(apex[1] + near * cosine, False)
+        pointed = level.position - apex[1] < POINTED * float(far.max())
+        top = _grown(arc, 0.0) if pointed else _arc_or_level(arc, level, half)
+        ends = _turned(_edge(-far, True)), _turned(_edge(-apex[1] - far * cosine, False))
+        bottom = _arc_or_level(*ends, half)
     return Outline(left, right, _grown(top, -0.5), _grown(bottom, 0.5), apex)
+
+
+def _turned(edge: Edge) -> Edge:
+    return Edge(-edge.position, edge.support, edge.arc)
+
+
+def _arc_or_level(arc: Edge, level: Edge, half_angle: float) -> Edge:
+    """Return the better supported; where the arc cannot be told from its chord it is a level line, a point an arc."""
+    if arc.position < 8:
+        return Edge(max(0.0, arc.position), arc.support, True)
+    return arc if _bent(arc.position, half_angle) and arc.support >= 0.9 * level.support else level
 
 
 def _bent(radius: float, half_angle: float) -> bool:
@@ -213,8 +225,8 @@ def wedge(shape: tuple[int, ...], left: Side, right: Side) -> NDArray[np.bool_]:
     return np.asarray(between, dtype=np.bool_)
 
 
-def _radii(inside: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> tuple[Values, Values]:
-    """Return the first and the last lit radius of rays from the apex, over the rays that meet a lit pixel."""
+def _radii(inside: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> tuple[Values, Values, Values]:
+    """Return (cosine, first, last lit radius) of rays from the apex, of those that meet a lit pixel."""
     y, x = np.nonzero(inside)
     dx, dy = x - apex[0], y - apex[1]
     forward = dy > 0.5
@@ -226,4 +238,5 @@ def _radii(inside: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> t
     np.minimum.at(near, ray, radius)
     np.maximum.at(far, ray, radius)
     met = np.isfinite(near)
-    return near[met], far[met]
+    middle = low + (np.arange(rays) + 0.5) * (high - low) / rays
+    return np.cos(middle)[met], near[met], far[met]

@@ -29,7 +29,7 @@ class QualityRules:
     contrast: tuple[float, float] = (12.0, 5.0)  # standard deviation, grey levels
     saturated: tuple[float, float] = (0.05, 0.25)
     dark: tuple[float, float] = (0.35, 0.70)
-    sharpness: tuple[float, float] = (0.80, 0.55)  # 1 - VarLap(blurred again) / VarLap
+    sharpness: tuple[float, float] = (0.66, 0.45)  # 1 - VarLap(blurred again) / VarLap
     entropy: tuple[float, float] = (5.0, 3.0)  # bits
     shadow: tuple[float, float] = (0.25, 0.50)
     coverage: tuple[float, float] = (0.75, 0.50)
@@ -142,11 +142,14 @@ def _grey_measures(grey: Grey, seen: Mask) -> dict[str, float]:
 
 
 def _sharpness(grey: Grey, seen: Mask) -> float:
-    """Return 1 - VarLap(blurred again) / VarLap, inside the eroded mask: high for sharp, low for blurred pictures."""
+    """Return 1 - VarLap(blurred again) / VarLap, inside the eroded mask: high for sharp, low for blurred pictures.
+
+    A first light blur takes the rounding to whole grey levels away, which else is all that a blurred picture has.
+    """
     core = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if int(core.sum()) < FEWEST_PIXELS:
         core = seen
-    source = grey.astype(np.float32)
+    source = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.2)
     again = cv2.GaussianBlur(source, (0, 0), 2.0)
     before, after = (float(np.var(cv2.Laplacian(g, cv2.CV_32F)[core])) for g in (source, again))
     return float(np.clip(1.0 - after / before, 0.0, 1.0)) if before > 1e-6 else 0.0

@@ -18,6 +18,7 @@ from edge_app.imaging.strokes import chroma, stroke_map
 Values = NDArray[np.float64]
 BRIGHT = 50  # grey levels over the surroundings
 FEWEST_TICKS = 6
+MOST_BESET = 0.75  # share of ticks that stand close to other strokes
 LONGER = 1.3  # a long tick's length or area over a common one's
 FAN_DEPTH_CM = (6.5, 32.0)
 FLAT_DEPTH_CM = (1.2, 10.0)
@@ -124,7 +125,9 @@ def _period(numbers: NDArray[np.int64], longer: NDArray[np.bool_]) -> int:
 def find_ticks(pixels: NDArray[np.uint8], sector: Sector) -> list[Ticks]:
     """Return the columns of regularly spaced small marks beside ``sector``."""
     height = pixels.shape[0]
-    marks = _small_marks(pixels, _core(sector, height))
+    bright = stroke_map(brightest_channel(pixels), round(13 * max(1.0, height / 720))) > BRIGHT
+    bright &= ~_core(sector, height)
+    marks = _small_marks(pixels, bright)
     if len(marks) < FEWEST_TICKS:
         return []
     found: list[Ticks] = []
@@ -132,7 +135,9 @@ def find_ticks(pixels: NDArray[np.uint8], sector: Sector) -> list[Ticks]:
     for anchor in (marks[:, 0], marks[:, 0] + marks[:, 2] - 1, marks[:, 0] + (marks[:, 2] - 1) / 2):
         for chosen in _columns(anchor, reach):
             ticks = fit_ticks(marks[chosen], height)
-            if ticks is not None and ticks.span_px > 0.5 * (sector.bbox[3] - sector.bbox[1]):
+            if ticks is None or ticks.span_px <= 0.5 * (sector.bbox[3] - sector.bbox[1]):
+                continue
+            if _beset(marks[chosen], bright) <= MOST_BESET:
                 found.append(ticks)
     return found
 
@@ -145,12 +150,21 @@ def _core(sector: Sector, height: int) -> NDArray[np.bool_]:
     return np.asarray(cv2.resize(eroded, sector.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
 
 
-def _small_marks(pixels: NDArray[np.uint8], core: NDArray[np.bool_]) -> Values:
+def _beset(marks: Values, bright: NDArray[np.bool_]) -> float:
+    """Return the share of marks with other strokes close beside them: letters of words, not ticks with few numbers."""
+    near = round(0.02 * bright.shape[0])
+    beset = 0
+    for x, y, width, height in marks[:, :4]:
+        rows = slice(max(0, int(y - height / 2)), int(y + height / 2) + 1)
+        left = bright[rows, max(0, int(x) - near) : max(0, int(x) - 1)]
+        right = bright[rows, int(x + width) + 1 : int(x + width) + 1 + near]
+        beset += bool(left.any() or right.any())
+    return beset / len(marks)
+
+
+def _small_marks(pixels: NDArray[np.uint8], bright: NDArray[np.bool_]) -> Values:
     """Return (n, 6) of small bright marks: x, y centre, width, height, area, coloured (0 or 1)."""
     height = pixels.shape[0]
-    scale = max(1.0, height / 720)
-    bright = stroke_map(brightest_channel(pixels), round(13 * scale)) > BRIGHT
-    bright &= ~core
     count, _, stats, centres = cv2.connectedComponentsWithStats(bright.astype(np.uint8), connectivity=8)
     w, h = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
     small = np.flatnonzero((w <= 0.035 * height) & (h <= 0.012 * height + 2)) + 1

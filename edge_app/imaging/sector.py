@@ -21,8 +21,9 @@ SMALLEST_SHARE = 0.006  # of the picture: less lit texture is no ultrasound imag
 STROKES = 45.0  # local standard deviation above which small pixels belong to letters, not to tissue
 LOSSLESS_BLACK = 0.4  # share of pure black above which one grey level over black is a signal
 SMALLEST_PART = 0.25  # of a declared region: a shape smaller than this is a lit corner of a dark image
+MOST_GAPS = 5  # dark stretches between lit rows: more than tissue has, fewer than a page of text
 GOOD = 0.93  # merit above which no fainter threshold is tried
-ENOUGH = 0.4  # confidence below which nothing is claimed
+ENOUGH = 0.45  # confidence below which nothing is claimed
 
 
 def find_sector(pixels: NDArray[np.uint8], regions: tuple[ScreenRegion, ...] = ()) -> Sector | None:
@@ -208,9 +209,19 @@ def _confidence(outline: Outline, lit: Mask) -> tuple[float, float]:
         return 0.0, 0.0
     inside = float(lit[shape > 0].sum())
     kept = inside / max(1, int(lit.sum()))
+    if _dark_gaps(lit, shape > 0) >= MOST_GAPS:
+        return 0.0, 0.0
     filled = inside / area
     edges = min(1.0, 0.4 + outline.support)
     return float(kept**2 * min(1.0, 0.45 + 0.55 * filled) * edges), area / lit.size
+
+
+def _dark_gaps(lit: Mask, shape: Mask) -> int:
+    """Return how many times the lit rows of a shape are parted by dark ones: once or twice in tissue, often in text."""
+    share = (lit & shape).sum(axis=1) / np.maximum(shape.sum(axis=1), 1)
+    rows = np.flatnonzero(shape.any(axis=1))
+    dark = share[rows[0] : rows[-1] + 1] < 0.02
+    return int(np.count_nonzero(dark[1:] & ~dark[:-1]))
 
 
 def _sector(

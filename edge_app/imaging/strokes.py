@@ -30,7 +30,7 @@ MARGIN = 9  # pixels around the window, so that every arm of REACHES has pixels 
 LEAST_CONTRAST = 30  # grey levels of the second dimmest arm (one may be hidden) over the second brightest space
 COLOURED = 40  # chroma, 0..255, that counts as colour
 FEW_COLOURED = 4  # of every fourth pixel: fewer make no glyph
-MOST_CANDIDATES = 32
+MOST_CANDIDATES = 24
 MOST_OF_ONE_SIZE = 16
 
 

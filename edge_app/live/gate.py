@@ -8,12 +8,14 @@ from math import hypot
 from edge_app.imaging.quality import RULES
 from edge_app.imaging.scene import Point, Quality, Scene, Sector
 from edge_app.live.messages import Poles
-from edge_app.live.refusals import Refused, refuse, refuse_quality
+from edge_app.live.refusals import STAND_IN, Refused, refuse, refuse_quality
 from edge_app.live.report import CropReport
 from engines.errors import UsageError
 from engines.manifest import InputSpec
 from engines.preprocess import CropBox, crop_box
 
+SETTLE_MS = 250.0  # a hand that draws a marker rests no longer than that; a result is due within 1 s
+REST_PX = 2.0  # where a marker is found differs by so much in a noisy picture
 OUTSIDE = 0.03  # of the sector's larger side: markers may stand on the very edge of the fan
 
 
@@ -69,6 +71,25 @@ def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
     return Placed(box, report)
 
 
+class Settling:
+    """Watches whether the scanner's markers still move: a number of a half-drawn length would be wrong."""
+
+    def __init__(self) -> None:
+        self._ends: tuple[float, float, float, float] | None = None
+        self._since_ms = 0.0
+
+    def require_rest(self, placed: Placed, t_ms: float) -> None:
+        """Raise ``Refused`` (calipers_moving) until the markers have been where they are for a moment."""
+        if self._ends is None or not self._near(placed.ends, self._ends):
+            self._ends, self._since_ms = placed.ends, t_ms
+        if t_ms - self._since_ms < SETTLE_MS:
+            raise Refused(refuse("calipers_moving"))
+
+    @staticmethod
+    def _near(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+        return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= REST_PX
+
+
 def require_kidney_length(length_cm: float | None) -> None:
     """Raise ``Refused`` (length_implausible) for a known length that is no kidney's."""
     shortest_cm, longest_cm = RULES.length_cm
@@ -83,12 +104,21 @@ def require_quality(quality: Quality) -> None:
             raise Refused(refuse_quality(fault))
 
 
-def require_match(scene: Scene, synthetic_model: bool) -> None:
-    """Raise ``Refused`` where a synthetic model meets a patient, or a trained one the phantom."""
+def require_match(scene: Scene, synthetic_model: bool, allow_out_of_domain: bool) -> bool:
+    """Return whether picture and model are of one kind, both synthetic or neither (docs/decisions/0004).
+
+    Raises
+    ------
+    Refused
+        phantom_picture: a trained model never reads the phantom. out_of_domain: the synthetic stand-in
+        meets a patient's picture, and that was not allowed.
+    """
     if scene.synthetic and not synthetic_model:
         raise Refused(refuse("phantom_picture"))
-    if synthetic_model and not scene.synthetic:
-        raise Refused(refuse("synthetic_model"))
+    matches = scene.synthetic == synthetic_model
+    if not matches and not allow_out_of_domain:
+        raise Refused(refuse("out_of_domain", STAND_IN))
+    return matches
 
 
 def _ends(scene: Scene, poles: Poles | None) -> tuple[Point, Point]:

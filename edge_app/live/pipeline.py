@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from edge_app.live import gate, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
 from edge_app.live.messages import Poles
-from edge_app.live.refusals import Refused, refuse
+from edge_app.live.refusals import STRANGE, Refused, refuse
 from edge_app.live.report import FrameReport, Readout, Refusal, State
 from engines.errors import InferenceError, TensorMismatchError
 from engines.manifest import BundleManifest, InputSpec
@@ -62,7 +62,8 @@ class Observer(Protocol):
 class PipelineSettings:
     """``allow_out_of_domain``: show such numbers, marked, instead of refusing them.
 
-    It does not lift ``synthetic_model``: the stand-in never reads a patient.
+    That holds for a picture far from the development data, and for a patient's picture before the
+    synthetic stand-in, whatever its distance.
     """
 
     allow_out_of_domain: bool = False
@@ -89,6 +90,7 @@ class _Work:
     placed: Placed | None = None
     quality: Quality | None = None
     reading: Reading | None = None
+    matches: bool = True  # picture and model are of one kind
     same: bool = False  # the crop of the newest reading once more
     crop_rgb: NDArray[np.uint8] | None = None
     refusal: Refusal | None = None
@@ -124,6 +126,7 @@ class Pipeline:
         self._settings = settings or PipelineSettings()
         self._input = reader.manifest.input if reader else WITHOUT_MODEL
         self._observer: Observer = observer or SceneObserver(still=self._settings.stills)
+        self._settling = gate.Settling()
         self._fusion = Fusion()
         self._generation = self._settings.generation
         self._poles: Poles | None = None
@@ -162,10 +165,13 @@ class Pipeline:
         scene = work.scene
         with _timed(work, "gate"):
             placed = work.placed = gate.place(scene, self._poles, self._input)
+            if self._poles is None and not self._settings.stills:
+                self._settling.require_rest(placed, work.frame.t_ms)
             gate.require_kidney_length(placed.report.length_cm)
             work.quality = assess(work.frame.pixels, gate.require_sector(scene), placed.box)
             gate.require_quality(work.quality)
-            gate.require_match(scene, self._require_reader().manifest.synthetic)
+            synthetic = self._require_reader().manifest.synthetic
+            work.matches = gate.require_match(scene, synthetic, self._settings.allow_out_of_domain)
         return placed
 
     def _require_reader(self) -> CropReader:
@@ -186,6 +192,8 @@ class Pipeline:
             raise Refused(refuse("busy"))
         with _timed(work, "infer"):
             reading = self._infer(crop)
+        if not work.matches:
+            reading = replace(reading, in_domain=False)
         self._last = _Read(crop, placed.ends, known.count + 1 if known else 1, reading)
         self._require_domain(reading)
         work.reading, work.crop_rgb = reading, crop
@@ -207,7 +215,7 @@ class Pipeline:
         if reading.in_domain or self._settings.allow_out_of_domain:
             return
         limit = self._require_reader().manifest.domain.limit
-        raise Refused(refuse("out_of_domain", f"{reading.domain_distance:.2f}, limit {limit:.2f}"))
+        raise Refused(refuse("out_of_domain", STRANGE.format(distance=reading.domain_distance, limit=limit)))
 
     def _moment(self, work: _Work) -> Moment:
         return Moment(

@@ -16,19 +16,19 @@ REASONS: dict[str, str] = {
     "handles.",
     "calipers_outside": "The length markers are not on the ultrasound image: measure the kidney inside the image.",
     "poles_outside": "A handle is not on the ultrasound image: place both on the ends of the kidney.",
+    "calipers_moving": "The length markers are still moving: set both ends and leave them.",
     "length_implausible": "The marked length is no kidney's ({detail}): mark the kidney from pole to pole.",
     "crop_impossible": "The picture cannot be cropped between the markers: {detail}.",
     "quality_*": "The picture is not good enough: {detail}.",  # quality_<rule>, hard faults only
     "no_model": "No model is loaded, so there are no numbers: choose a bundle that opens.",
-    "synthetic_model": "The model is a synthetic stand-in, which reads only the phantom's pictures: load a trained "
-    "bundle to read patients.",
     "phantom_picture": "This is the phantom's synthetic picture, which a trained model does not read: connect a "
     "scanner, or load the synthetic stand-in.",
     "busy": "The model is still reading an earlier frame: hold still.",
     "model_failed": "The model could not read this frame: {detail}.",
-    "out_of_domain": "This picture is unlike those that the model was made for (distance {detail}): optimise the "
-    "view of the kidney and measure again.",
+    "out_of_domain": "This picture is not of the kind that the model was made for: {detail}.",
 }
+STAND_IN = "it is a synthetic stand-in that reads only the phantom; load a trained bundle to read patients"
+STRANGE = "its distance is {distance:.2f}, limit {limit:.2f}; optimise the view of the kidney and measure again"
 
 
 class Refused(Exception):
@@ -52,5 +52,5 @@ def refuse_quality(fault: QualityFault) -> Refusal:
 def explain_code(code: str) -> str:
     """Return the reason of a code without the details of one frame."""
     known = code if code in REASONS else "quality_*"
-    text = REASONS[known].split(" (distance")[0].replace(" ({detail})", "").replace(": {detail}", "")
+    text = REASONS[known].replace(" ({detail})", "").replace(": {detail}", "")
     return text if text.endswith(".") else text + "."

@@ -45,10 +45,11 @@ def test_pixels_are_rgb(fake_dataset: Path) -> None:
 
 
 def test_one_crop_a_patient(fake_dataset: Path) -> None:
-    single = read_table(fake_dataset).one_a_patient(seed=5)
+    table = read_table(fake_dataset)
+    single = table.rows(table.single(seed=5))
     assert len(single) == single.patient_count == 88
     assert 20 < int(single.has_calipers.sum()) < 68
-    assert np.array_equal(single.crops, read_table(fake_dataset).one_a_patient(seed=5).crops)
+    assert np.array_equal(single.crops, table.crops[table.single(seed=5)])
 
 
 def test_no_labels(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import hypot
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_a_phantom_examination_is_seen_as_it_is(look: LookName) -> None:
 def test_freeze_is_seen_within_350_ms_and_thaw_at_once() -> None:
     seen = watched("ge", 3)
     since = None
-    for (_, before, _), (frame, truth, scene) in zip(seen, seen[1:], strict=False):
+    for (_, before, _), (frame, truth, scene) in itertools.pairwise(seen):
         if before.phase == "live" and truth.phase != "live":
             since = frame.t_ms
         if truth.phase == "live":

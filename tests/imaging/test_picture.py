@@ -53,7 +53,7 @@ def test_a_scan_and_a_dark_screen_with_words_are_a_signal(studio: Studio) -> Non
 
 
 def test_no_letter_outside_the_image_survives(studio: Studio) -> None:
-    pixels, mask = studio.fan(1)
+    pixels, _mask = studio.fan(1)
     studio.text(pixels, "MOCKWELL, JUN 5100123", (10, 30), 0.8)
     sector = find_sector(pixels)
     masked = mask_identity(pixels, sector)
@@ -64,7 +64,7 @@ def test_no_letter_outside_the_image_survives(studio: Studio) -> None:
 
 
 def test_without_a_sector_everything_goes(studio: Studio) -> None:
-    pixels, mask = studio.fan(1)
+    pixels, _mask = studio.fan(1)
     assert not mask_identity(pixels, None).any()
     other = Sector("convex", (0, 0, 4, 4), (), np.ones((4, 4), dtype=np.bool_), 1.0)
     assert not mask_identity(pixels, other).any()

@@ -16,7 +16,7 @@ from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair
 from edge_app.imaging.sector import find_sector
 
-from .conftest import Picture
+from .conftest import Picture, Point
 
 STILLS = {
     "itkpocus_butterfly_axial-lateral-resolution-2020.png": ("trapezoid", (594, 27, 1326, 1068)),
@@ -47,9 +47,10 @@ def clip(path: Path, count: int, start: int = 0) -> list[Frame]:
 
 
 def near(pair: CaliperPair, x1: float, y1: float, x2: float, y2: float) -> bool:
-    found = sorted((pair.first, pair.second))
-    ends = sorted(((x1, y1), (x2, y2)))
-    return all(hypot(a[0] - b[0], a[1] - b[1]) <= 1.5 for a, b in zip(found, ends, strict=True))
+    def both(a: Point, b: Point) -> bool:
+        return hypot(a[0] - x1, a[1] - y1) <= 1.5 and hypot(b[0] - x2, b[1] - y2) <= 1.5
+
+    return both(pair.first, pair.second) or both(pair.second, pair.first)
 
 
 @pytest.mark.parametrize("name", STILLS)

@@ -26,7 +26,7 @@ def speckled(mask: NDArray[np.bool_], seed: int = 1, mean: float = 80.0) -> Pict
 
 def dress(studio: Studio, pixels: Picture) -> None:
     """A title bar, names, settings, a grey bar and a ruler."""
-    height, width = pixels.shape[:2]
+    _height, width = pixels.shape[:2]
     cv2.rectangle(pixels, (0, 0), (width, 40), (40, 60, 110), -1)
     studio.text(pixels, "MOCKWELL, JUN  5100123", (10, 28), 0.7)
     for row in range(6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,16 +88,18 @@ def test_handles_on_a_moving_picture_give_numbers_and_clearing_them_takes_them_a
         supervisor.close()
 
 
-@pytest.mark.parametrize(
-    ("name", "poles"),
-    [
-        ("clips/philips_ruq_convex_gallbladder.mp4", Poles(x1=300, y1=200, x2=480, y2=260)),
-        ("dicom/siemens_s2000_6c1_renal.dcm", Poles(x1=400, y1=350, x2=700, y2=380)),
-    ],
-)
-def test_the_shipped_stand_in_reads_no_patient(shared_data: Path, name: str, poles: Poles) -> None:
-    result = analyze(AnalyzePlan(str(shared_data / name), poles=poles, max_frames=12, allow_out_of_domain=True))
-    assert result.readings == 0
-    assert set(result.refusals) <= {"synthetic_model", "no_sector"} | {
-        code for code in result.refusals if code.startswith("quality_")
-    }
+def test_the_stand_in_abstains_on_a_patient_and_its_numbers_are_marked_if_allowed(shared_data: Path) -> None:
+    clip = str(shared_data / "clips" / "philips_ruq_convex_gallbladder.mp4")
+    plan = AnalyzePlan(clip, poles=Poles(x1=300, y1=200, x2=480, y2=260), max_frames=12)
+    refused = analyze(plan)
+    assert refused.readings == 0
+    assert refused.refusals["out_of_domain"] > 0
+    shown = analyze(replace(plan, allow_out_of_domain=True))
+    assert shown.readings_out_of_domain == shown.readings > 0
+
+
+def test_a_probe_in_air_is_refused_before_the_model_is_asked(shared_data: Path) -> None:
+    still = str(shared_data / "dicom" / "siemens_s2000_6c1_renal.dcm")
+    result = analyze(AnalyzePlan(still, poles=Poles(x1=400, y1=350, x2=700, y2=380), allow_out_of_domain=True))
+    assert (result.frames, result.readings) == (1, 0)
+    assert next(iter(result.refusals)).startswith("quality_")

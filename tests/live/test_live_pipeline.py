@@ -62,8 +62,9 @@ def run(seen: Scene | list[Scene], reader: FakeReader | None, settings: Pipeline
 
 
 def made(seen: Scene | list[Scene], reader: FakeReader | None, settings: PipelineSettings | None = None) -> Pipeline:
+    """A pipeline that does not wait for calipers to rest, unless told to."""
     scenes = seen if isinstance(seen, list) else [seen]
-    return Pipeline(reader, settings, ScriptedObserver(scenes))
+    return Pipeline(reader, settings or PipelineSettings(stills=True), ScriptedObserver(scenes))
 
 
 def refusal(outcome: Outcome) -> str:
@@ -125,7 +126,7 @@ BESIDE = (CaliperPair((2.0, 2.0), SECOND, "plus", 0.9),)
         (scene(calipers=NEAR), "length_implausible"),
         (scene(scale=Scale(10.0, "ruler", 0.9)), "length_implausible"),
         (scene(calipers=TOUCHING, scale=None), "crop_impossible"),
-        (scene(synthetic=False), "synthetic_model"),
+        (scene(synthetic=False), "out_of_domain"),
     ],
 )
 def test_each_refusal_has_its_code(seen: Scene, code: str) -> None:
@@ -174,16 +175,26 @@ def test_a_strange_picture_is_refused_unless_allowed_and_then_marked() -> None:
     assert refusal(outcome) == "out_of_domain"
     assert outcome.report.refusal is not None
     assert "2.50" in outcome.report.refusal.reason
-    report = run(scene(), FakeReader(strange), PipelineSettings(allow_out_of_domain=True)).report
+    report = run(scene(), FakeReader(strange), PipelineSettings(allow_out_of_domain=True, stills=True)).report
     assert report.reading is not None
     assert report.readout is not None
     assert not report.reading.in_domain
     assert not report.readout.in_domain
 
 
-def test_allowing_strange_pictures_never_lets_the_stand_in_read_a_patient() -> None:
-    outcome = run(scene(synthetic=False), FakeReader(), PipelineSettings(allow_out_of_domain=True))
-    assert refusal(outcome) == "synthetic_model"
+def test_the_stand_in_reads_a_patient_only_when_allowed_and_then_marked() -> None:
+    outcome = run(scene(synthetic=False), FakeReader())
+    assert outcome.report.refusal is not None
+    assert "synthetic stand-in" in outcome.report.refusal.reason
+    allowed = PipelineSettings(allow_out_of_domain=True, stills=True)
+    report = run(scene(synthetic=False), FakeReader(), allowed).report
+    assert report.reading is not None
+    assert not report.reading.in_domain, "however near the picture may seem"
+
+
+def test_a_trained_model_never_reads_the_phantom_even_when_allowed() -> None:
+    allowed = PipelineSettings(allow_out_of_domain=True, stills=True)
+    assert refusal(run(scene(synthetic=True), FakeReader(synthetic=False), allowed)) == "phantom_picture"
 
 
 def test_a_model_that_fails_is_a_refusal_and_the_next_frame_is_read() -> None:
@@ -203,6 +214,35 @@ def test_a_busy_model_is_said_and_the_number_stands() -> None:
     assert report.refusal.code == "busy"
     assert report.readout is not None
     assert report.readout.frame == 0
+
+
+def at(x: float) -> Scene:
+    return scene(calipers=(CaliperPair(FIRST, (x, 150.0), "plus", 0.9),))
+
+
+def test_markers_that_still_move_are_not_read() -> None:
+    dragged = [at(200.0 + 10 * step) for step in range(10)]
+    line = made([*dragged, scene()], FakeReader(), PipelineSettings())
+    codes = []
+    for index in range(30):
+        report = line.process(frame(index)).report
+        codes.append("read" if report.refusal is None else report.refusal.code)
+    rest = codes.index("read")
+    assert set(codes[:rest]) == {"calipers_moving"}
+    assert 10 <= rest <= 10 + 9, "250 ms after they came to rest"
+    assert set(codes[rest:]) == {"read"}
+
+
+def test_markers_that_tremble_by_a_pixel_are_at_rest() -> None:
+    line = made([at(300.0 + index % 2) for index in range(40)], FakeReader(), PipelineSettings())
+    assert line.process(frame(0)).report.refusal is not None
+    assert all(line.process(frame(index)).report.refusal is None for index in range(8, 40))
+
+
+def test_handles_are_read_at_once() -> None:
+    line = made(scene(calipers=()), FakeReader(), PipelineSettings())
+    line.set_poles(Poles(x1=100, y1=150, x2=300, y2=150))
+    assert line.process(frame(0)).report.reading is not None
 
 
 def test_an_unchanged_picture_is_read_once() -> None:

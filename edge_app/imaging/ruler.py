@@ -18,6 +18,7 @@ from edge_app.imaging.strokes import chroma, stroke_map
 Values = NDArray[np.float64]
 BRIGHT = 50  # grey levels over the surroundings
 FEWEST_TICKS = 6
+MOST_COLUMNS = 6  # looked at by each anchor, those of most marks first
 MOST_BESET = 0.75  # share of ticks that stand close to other strokes
 LONGER = 1.3  # a long tick's length or area over a common one's
 FAN_DEPTH_CM = (6.5, 32.0)
@@ -179,15 +180,18 @@ def _small_marks(pixels: NDArray[np.uint8], bright: NDArray[np.bool_]) -> Values
 
 
 def _columns(anchor: Values, reach: float) -> list[NDArray[np.int64]]:
-    """Return groups of marks whose anchors lie within ``reach`` pixels of each other."""
+    """Return the largest groups of marks whose anchors lie within ``reach`` pixels of each other."""
     order = np.argsort(anchor, kind="stable")
     ends = np.searchsorted(anchor[order], anchor[order] + reach, side="right")
-    groups, last = [], -1
-    for start, end in enumerate(ends):
-        if end - start >= FEWEST_TICKS and end != last:
-            groups.append(order[start:end])
-            last = int(end)
-    return groups
+    counts = ends - np.arange(len(ends))
+    groups: list[tuple[float, NDArray[np.int64]]] = []
+    for start in np.argsort(-counts, kind="stable"):
+        if counts[start] < FEWEST_TICKS or len(groups) == MOST_COLUMNS:
+            break
+        at = float(anchor[order[start]])
+        if all(abs(at - other) > reach for other, _ in groups):
+            groups.append((at, order[start : ends[start]]))
+    return [group for _, group in groups]
 
 
 def fit_ticks(marks: Values, height: int) -> Ticks | None:
@@ -197,7 +201,9 @@ def fit_ticks(marks: Values, height: int) -> Ticks | None:
     best: tuple[float, NDArray[np.int64], NDArray[np.bool_]] | None = None
     for start in range(min(4, len(y) - 1)):
         for spacing in np.unique(np.round(np.diff(y[start:])[:6], 1)):
-            if spacing < max(4.0, 0.006 * height):
+            turns = (y - y[start]) / spacing
+            rough = int((np.abs(turns - np.round(turns)) < 0.2).sum())
+            if spacing < max(4.0, 0.006 * height) or rough < FEWEST_TICKS:
                 continue
             numbers, fit = _numbered(y, float(y[start]), float(spacing))
             score = int(fit.sum()) - 0.7 * _missing(numbers[fit]) - 0.5 * int((~fit).sum())
@@ -210,7 +216,7 @@ def fit_ticks(marks: Values, height: int) -> Ticks | None:
     lost = _missing(numbers)
     if len(numbers) < FEWEST_TICKS or lost > 0.2 * len(numbers) or int((~fit).sum()) > 0.25 * len(y):
         return None
-    spacing = float(np.polyfit(numbers, chosen[:, 1], 1)[0])
+    spacing = _line(numbers, chosen[:, 1])[0]
     regularity = len(numbers) / (len(numbers) + lost + int((~fit).sum()))
     span = float(np.ptp(chosen[:, 1]))
     return Ticks(spacing, numbers, chosen[:, [2, 4]], chosen[:, 5] > 0, regularity, span)
@@ -224,8 +230,16 @@ def _numbered(y: Values, origin: float, spacing: float) -> tuple[NDArray[np.int6
         fit = away <= max(1.0, 0.04 * spacing)
         if int(fit.sum()) < 3 or np.ptp(numbers[fit]) < 2:
             break
-        spacing, origin = (float(v) for v in np.polyfit(numbers[fit], y[fit], 1))
+        spacing, origin = _line(numbers[fit], y[fit])
     return numbers, fit
+
+
+def _line(numbers: NDArray[np.int64], y: Values) -> tuple[float, float]:
+    """Return (slope, offset) of the least-squares line y over numbers."""
+    middle, level = numbers.mean(), y.mean()
+    away = numbers - middle
+    slope = float(away @ (y - level) / (away @ away))
+    return slope, float(level - slope * middle)
 
 
 def _missing(numbers: NDArray[np.int64]) -> int:

@@ -17,13 +17,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 
+from edge_app.capture.phantom.layout import LOOKS
 from edge_app.capture.phantom.plan import Cycle, PhantomPlan
 from edge_app.capture.phantom.source import PhantomSource
+from edge_app.capture.phantom.truth import PhantomTruth
 from edge_app.imaging.observer import SceneObserver
-from edge_app.imaging.scene import Scene
+from edge_app.imaging.scene import CaliperPair, Scene
 
 SIZES = ((960, 720), (1280, 960), (1920, 1080))
-LOOKS = ("ge", "philips", "canon")
 NEAR_PX = 1.5
 
 
@@ -65,6 +66,8 @@ def watch(tally: Tally, plan: PhantomPlan) -> None:
             for stage, took in observer.timings_ms.items():
                 tally.stages[stage].append(took)
             truth = frame.truth
+            if not isinstance(truth, PhantomTruth):
+                raise TypeError("the phantom gave no truth")
             still = "live" if truth.phase == "live" else "frozen"
             if still != last_phase:
                 phase_since, last_phase, seen_frozen = frame.t_ms, still, False
@@ -74,7 +77,7 @@ def watch(tally: Tally, plan: PhantomPlan) -> None:
             judge(tally, scene, truth, f"{plan.look} {plan.size[0]} seed {plan.seed} frame {frame.index} {truth.phase}")
 
 
-def judge(tally: Tally, scene: Scene, truth: object, where: str) -> None:
+def judge(tally: Tally, scene: Scene, truth: PhantomTruth, where: str) -> None:
     """Count one frame."""
     if truth.phase == "live":
         tally.live += 1
@@ -96,7 +99,7 @@ def judge(tally: Tally, scene: Scene, truth: object, where: str) -> None:
         tally.overlap.append(0.0)
 
 
-def _error(pair: object, truth: tuple[tuple[float, float], tuple[float, float]]) -> float:
+def _error(pair: CaliperPair, truth: tuple[tuple[float, float], tuple[float, float]]) -> float:
     ends = sorted(truth)
     found = sorted((pair.first, pair.second))
     return max(hypot(a[0] - b[0], a[1] - b[1]) for a, b in zip(found, ends, strict=True))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from edge_app.analyze import AnalyzePlan, analyze
 from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetPoles, Started, WorkerPlan

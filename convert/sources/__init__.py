@@ -1,1 +1,0 @@
-"""One file a model family: trained weights to one ONNX graph."""

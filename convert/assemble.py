@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
-
 from convert.calibration import to_int8
 from convert.manifests import Material, provisional
 from convert.plan import ArtifactKey, BuildPlan
@@ -42,13 +40,7 @@ def _write_artifact(folder: Path, material: Material, key: ArtifactKey, progress
     if precision == "int8":
         to_int8(material.model, family, material.calibration, folder / name)
     else:
-        model = to_fp16(_copy(material.model)) if precision == "fp16" else material.model
+        model = to_fp16(material.model) if precision == "fp16" else material.model
         (folder / name).write_bytes(model.SerializeToString(deterministic=True))
     progress(f"writing {name}", 1, 1)
     return Artifact(**refer(folder, name).model_dump(), precision=precision, family=family)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,7 +25,6 @@ DEFAULTS = TrainingPlan()
 app = typer.Typer(
     name="echogfr-convert",
     help="Turn trained models into bundles, and prove in clinical units that nothing was lost.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -34,9 +35,33 @@ Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds ma
 DataSet = Annotated[Path, typer.Argument(help="A data set: the folder that holds labels.csv and crops/.")]
 
 
+# What typer raises for a command line that it cannot read; it shows the class only through its children.
+Misuse: Any = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; a mistake of the user's is one sentence and exit code 2."""
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it is said here
+    except Misuse as error:
+        code = _refuse(_misuse(error.ctx.command_path if error.ctx else "echogfr-convert", error.format_message()))
+    except OSError as error:  # a disk that is full, a folder that is read-only
+        code = _refuse(UsageError("The command cannot go on", str(error), "check the disk and the permissions"))
+    except (KeyboardInterrupt, typer.Abort):
+        code = CANCELLED
+    sys.exit(code)
+
+
+def _refuse(error: EchoGFRError) -> int:
+    print(error.sentence, file=sys.stderr)
+    return USER_ERROR
+
+
+def _misuse(command: str, said: str) -> UsageError:
+    """Say in one sentence what typer says in a box."""
+    because = " ".join(said.split()).rstrip(".")
+    return UsageError(f"'{command}' cannot be run so", because[:1].lower() + because[1:], f"see {command} --help")
 
 
 @app.command()
@@ -45,7 +70,7 @@ def standin(
     target: Annotated[Path, typer.Option("--out", help="Where the bundle will lie.")],
     members: Annotated[int, typer.Option(help="Networks in the ensemble.")] = DEFAULTS.members,
     epochs: Annotated[int, typer.Option(help="Epochs of each member.")] = DEFAULTS.epochs,
-    seed: Annotated[int, typer.Option(help="Same seed, same data: same weights.")] = DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same data: same weights.")] = DEFAULTS.seed,
     work: Annotated[Path | None, typer.Option(help="Keeps finished members; default: beside the bundle.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
@@ -55,6 +80,7 @@ def standin(
         from convert.standin import build_standin
 
         target = target.absolute()
+        _require_room(target.parent)
         plan = BuildPlan(
             dataset=dataset,
             bundle=target,
@@ -87,7 +113,7 @@ def inspect(bundle: Bundle) -> None:
 def parity(
     bundle: Bundle,
     dataset: DataSet,
-    seed: Annotated[int, typer.Option(help="Draws the one crop a patient.")] = DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the one crop a patient.")] = DEFAULTS.seed,
 ) -> None:
     """Compare a bundle's artifacts with fp32 again, on the test split of a data set."""
     with _boundary(), convert_libraries("The parity cannot be measured"):
@@ -117,6 +143,12 @@ def _artifacts(without: list[str]) -> tuple[ArtifactKey, ...]:
     if unknown:
         raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
     return tuple(key for name, key in names.items() if name not in without)
+
+
+def _require_room(folder: Path) -> None:
+    """Refuse before hours of training a folder that the bundle could not be written to."""
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise UsageError("The bundle cannot be written", f"the folder {folder} is read-only", "choose another place")
 
 
 @contextmanager

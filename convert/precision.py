@@ -31,6 +31,7 @@ def to_fp16(model: onnx.ModelProto, in_half: Chooser = in_trunk) -> onnx.ModelPr
     UsageError
         A weight is beyond the range of float16.
     """
+    model = _copy(model)  # nodes are pointed at other inputs
     half = {str(node.name) for node in model.graph.node if in_half(node)}
     casts = _Casts(model)
     nodes: list[onnx.NodeProto] = []
@@ -46,6 +47,12 @@ def to_fp16(model: onnx.ModelProto, in_half: Chooser = in_trunk) -> onnx.ModelPr
     typed.ir_version = model.ir_version
     onnx.checker.check_model(typed, full_check=True)
     return onnx.shape_inference.infer_shapes(typed, strict_mode=True)
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
 
 
 class _Casts:

@@ -20,8 +20,8 @@ from edge_app.live.messages import ModelSummary, Poles, SourceSummary
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
 from edge_app.live.report import ReadingReport, State
-from edge_app.live.reports import summary_of
-from edge_app.snapshot import Shot, write_snapshot
+from edge_app.live.reports import line, summary_of
+from edge_app.snapshot import Shot, check_snapshot, write_snapshot
 from engines.errors import UsageError
 from engines.kdigo import category_range
 
@@ -96,8 +96,10 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
     EchoGFRError
         Source, bundle or an output file cannot be used.
     """
+    if plan.snapshot is not None:
+        check_snapshot(plan.snapshot)
     tally = _Tally()
-    with open_model(plan.model) as model, open_source(plan.source) as source, _lines(plan.jsonl) as write:
+    with _lines(plan.jsonl) as write, open_model(plan.model) as model, open_source(plan.source) as source:
         told = summary_of(source)
         pipeline = Pipeline(model.reader, PipelineSettings(plan.allow_out_of_domain, stills=told.stills))
         if plan.poles is not None:
@@ -105,14 +107,14 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         try:
             for frame in _frames(source, plan):
                 outcome = pipeline.process(frame)
-                write(outcome.report.model_dump_json())
+                write(line(outcome.report))
                 tally.add(frame, outcome)
                 if progress is not None:
                     progress(tally.frames)
         except KeyboardInterrupt:
             tally.interrupted = True
         summary = _summary(tally, model.summary, told)
-        write(summary.model_dump_json())
+        write(line(summary))
     if plan.snapshot is not None:
         write_snapshot(tally.shot(plan), plan.snapshot)
     return summary
@@ -184,14 +186,9 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
 def _median(readings: list[ReadingReport]) -> MedianReading | None:
     if not readings:
         return None
-    low, high = (median(getattr(reading, end) for reading in readings) for end in ("low", "high"))
-    return MedianReading(
-        egfr=median(reading.egfr for reading in readings),
-        low=low,
-        high=high,
-        category_range=category_range(low, high),
-        p_egfr_below_60=median(reading.p_egfr_below_60 for reading in readings),
-    )
+    names = ("egfr", "low", "high", "p_egfr_below_60")
+    found = {name: round(median(getattr(reading, name) for reading in readings), 3) for name in names}
+    return MedianReading(category_range=category_range(found["low"], found["high"]), **found)
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:
@@ -211,8 +208,11 @@ def _lines(path: Path | None) -> Iterator[Callable[[str], None]]:
     with replacing(path) as unfinished:
         with explained(path):
             file = unfinished.open("w", encoding="utf-8")
-        with file:
+        try:
             yield lambda line: _write(file, line, path)
+        finally:
+            with explained(path):  # closing writes what was still held back
+                file.close()
 
 
 def _write(file: IO[str], line: str, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -158,7 +158,9 @@ def analyze(
     with frame_progress() as progress:
         summary = analyze(plan, progress)
     if as_json and str(jsonl) != "-":
-        typer.echo(summary.model_dump_json())
+        from edge_app.live.reports import line
+
+        typer.echo(line(summary))
     elif str(jsonl) != "-":
         from edge_app.summary import print_summary
 
@@ -186,14 +188,16 @@ def parse_poles(text: str) -> Poles:
 def phantom(
     patients: Annotated[int, typer.Option(min=1, help="How many synthetic patients.")],
     out: Annotated[Path, typer.Option(help="Folder of the data set; must not exist yet.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same data set.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data set.")] = 1,
+    frames: Annotated[int, typer.Option(min=0, max=2, help="Whole screens to keep of each patient.")] = 0,
 ) -> None:
     """Write a data set of synthetic patients with known truth."""
+    from edge_app.atomic import explained
     from edge_app.capture.phantom import DatasetPlan, write_dataset
     from edge_app.progress import dataset_progress
 
-    with dataset_progress() as progress:
-        done = write_dataset(DatasetPlan(patients=patients, out=out, seed=seed), progress)
+    with explained(out), dataset_progress() as progress:
+        done = write_dataset(DatasetPlan(patients=patients, out=out, seed=seed, frames=frames), progress)
     typer.echo(f"{done.patients} patients, {done.frames} frames and {done.crops} crops in {done.out}")
 
 
@@ -218,18 +222,37 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+# What typer raises for a command line that it cannot read; it shows the class only through its children.
+Misuse: Any = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
     """Run the command line; a mistake of the user's is one sentence and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it is said here
+    except Misuse as error:
+        code = _refuse(_misuse(error.ctx.command_path if error.ctx else "echogfr", error.format_message()))
     except EchoGFRError as error:
-        print(error.sentence, file=sys.stderr)
-        sys.exit(EXIT_USAGE)
+        code = _refuse(error)
     except ModuleNotFoundError as error:
-        print(_missing(error).sentence, file=sys.stderr)
-        sys.exit(EXIT_USAGE)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        code = _refuse(_missing(error))
+    except OSError as error:  # a device, a folder or the output itself that the system refuses
+        code = _refuse(UsageError("EchoGFR cannot go on", str(error), "check the disk and the permissions"))
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_INTERRUPTED
+    sys.exit(code)
+
+
+def _refuse(error: EchoGFRError) -> int:
+    print(error.sentence, file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _misuse(command: str, said: str) -> UsageError:
+    """Say in one sentence what typer says in a box."""
+    because = " ".join(said.split()).rstrip(".")
+    return UsageError(f"'{command}' cannot be run so", because[:1].lower() + because[1:], f"see {command} --help")
 
 
 def _missing(error: ModuleNotFoundError) -> UsageError:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.atomic import explained, replacing
+from edge_app.atomic import check_writable, explained, replacing
 from edge_app.imaging.redact import mask_identity
 from edge_app.imaging.scene import Sector
 from edge_app.live.report import FrameReport
@@ -34,6 +34,13 @@ class Shot:
     pixels: NDArray[np.uint8]
     sector: Sector | None
     report: FrameReport
+
+
+def check_snapshot(path: Path) -> None:
+    """Refuse early a name that no snapshot can be written to; raises ``UsageError``."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"'{path}' cannot be the snapshot", "it is written as PNG", "give a name that ends in .png")
+    check_writable(path)
 
 
 def write_snapshot(shot: Shot, path: Path) -> None:

@@ -90,7 +90,7 @@ class OnnxSession:
     """
 
     def __init__(self, bundle: Bundle, artifact: Artifact, threads: int | None = None) -> None:
-        self._path = bundle.file(artifact.file)
+        self._bundle = bundle
         self._artifact = artifact
         self._input = input_spec(bundle.manifest)
         self._outputs = output_specs(bundle.manifest)
@@ -121,7 +121,7 @@ class OnnxSession:
         library = _library_or_sentence()
         self._version = str(library.__version__)
         errors = _library_errors(library)
-        native = self._load(library, errors)
+        native = self._load(library, errors, self._bundle.read(self._artifact.file))
         self._check_graph(native)
         self._open = _Open(native, threading.get_ident(), errors)
         try:
@@ -171,17 +171,17 @@ class OnnxSession:
     def _blank(self) -> NDArray[np.uint8]:
         return np.zeros([1 if length is None else length for length in self._input.shape], np.uint8)
 
-    def _load(self, library: ModuleType, errors: tuple[type[Exception], ...]) -> _Native:
+    def _load(self, library: ModuleType, errors: tuple[type[Exception], ...], graph: bytes) -> _Native:
         options = library.SessionOptions()
         options.log_severity_level = _QUIET
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1  # the graph is a chain: nothing runs side by side
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the screen
         try:
-            native = library.InferenceSession(str(self._path), options, providers=[PROVIDER])
+            native = library.InferenceSession(graph, options, providers=[PROVIDER])
         except errors as error:
             raise BundleError(
-                f"The artifact {self._path.name} cannot be loaded",
+                f"The artifact {self._artifact.file} cannot be loaded",
                 f"ONNX Runtime {self._version} says: {_first_line(error)}",
                 "convert the model again or choose another precision",
             ) from error
@@ -198,7 +198,7 @@ class OnnxSession:
                 defects.append(f"the output '{spec.name}' is {_shown(node)} instead of {spec}")
         if defects:
             raise BundleError(
-                f"The artifact {self._path.name} is not what its manifest says", "; ".join(defects), "convert again"
+                f"The artifact {self._artifact.file} is not what its manifest says", "; ".join(defects), "convert again"
             )
 
 

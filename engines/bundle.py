@@ -7,12 +7,10 @@ in the directory. No file of a bundle is ever unpickled.
 from __future__ import annotations
 
 import hashlib
-import io
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +19,11 @@ from pydantic import ValidationError
 from engines.consistency import MANIFEST_NAME, contradictions, listed_files
 from engines.errors import BundleError
 from engines.manifest import Artifact, BundleManifest, Family, FileRef, Precision
+from engines.npz import parse_npz
 
 MANIFEST_LIMIT_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
+_COPY_AGAIN = "copy the bundle again from where it came from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,35 @@ class Bundle:
         BundleError
             The manifest does not list it.
         """
-        listed = sorted(ref.file for ref in listed_files(self.manifest))
-        if name not in listed:
+        return self.path / self._listed(name).file
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a listed file, verified once more: what was checked is what is used.
+
+        Raises
+        ------
+        BundleError
+            The manifest does not list it, or it was changed since the bundle was opened.
+        """
+        ref = self._listed(name)
+        try:
+            with (self.path / name).open("rb") as stream:
+                raw = stream.read(ref.size_bytes + 1)
+        except OSError as error:
+            raise _cannot_open(self.path, f"{name} cannot be read ({error.strerror})", _COPY_AGAIN) from error
+        if len(raw) != ref.size_bytes or hashlib.sha256(raw).hexdigest() != ref.sha256:
+            raise _cannot_open(self.path, f"{name} was changed after the bundle was checked", _COPY_AGAIN)
+        return raw
+
+    def _listed(self, name: str) -> FileRef:
+        refs = {ref.file: ref for ref in listed_files(self.manifest)}
+        if name not in refs:
             raise BundleError(
                 f"'{name}' cannot be taken from the bundle {self.manifest.bundle_id}",
-                f"it lists only {', '.join(listed)}",
+                f"it lists only {', '.join(sorted(refs))}",
                 "ask for one of these",
             )
-        return self.path / name
+        return refs[name]
 
     def artifact(self, precision: Precision, family: Family) -> Artifact:
         """Return the artifact for a precision and a family; one of family ``any`` serves every family.
@@ -93,7 +114,7 @@ def open_bundle(path: Path | str) -> Bundle:
     defects = [*contradictions(manifest), *_stranger_defects(root, manifest)]
     defects += [defect for ref in listed_files(manifest) if (defect := _file_defect(root, ref))]
     if defects:
-        raise _cannot_open(root, "; ".join(defects), "copy the bundle again from where it came from")
+        raise _cannot_open(root, "; ".join(defects), _COPY_AGAIN)
     return Bundle(root, manifest, hashlib.sha256(raw).hexdigest())
 
 
@@ -105,7 +126,8 @@ def load_golden(bundle: Bundle) -> Golden:
     BundleError
         The file is not the npz that the manifest promises.
     """
-    arrays = load_npz(bundle.file(bundle.manifest.golden.file))
+    name = bundle.manifest.golden.file
+    arrays = parse_npz(bundle.read(name), name)
     crops = arrays.get("crops")
     names = [output.name for output in bundle.manifest.outputs]
     size = (bundle.manifest.input.height, bundle.manifest.input.width, 3)
@@ -126,24 +148,6 @@ def _golden_fault(array: NDArray[np.generic] | None, shape: tuple[int, ...]) -> 
     return None if np.all(np.isfinite(array.astype(np.float32))) else "holds values that are not finite"
 
 
-def load_npz(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Load all arrays of an npz file; pickled ones are refused.
-
-    Raises
-    ------
-    BundleError
-        The file cannot be read, is no npz or holds anything but plain arrays.
-    """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, BadZipFile, AttributeError, TypeError) as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(
-            f"The file {path.name} cannot be read", f"it is not an npz of plain arrays ({cause})", "convert again"
-        ) from error
-
-
 def _manifest_bytes(root: Path) -> bytes:
     cure = f"name a directory that holds {MANIFEST_NAME}"
     if not root.is_dir():
@@ -155,12 +159,14 @@ def _manifest_bytes(root: Path) -> bytes:
         raise _cannot_open(root, f"it has no readable {MANIFEST_NAME}", cure) from error
     if not stat.S_ISREG(status.st_mode):
         raise _cannot_open(root, f"{MANIFEST_NAME} is not a regular file", "copy the bundle with its real files")
-    if status.st_size > MANIFEST_LIMIT_BYTES:
-        raise _cannot_open(root, f"{MANIFEST_NAME} is larger than 1 MiB", "convert the model again")
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            raw = stream.read(MANIFEST_LIMIT_BYTES + 1)
     except OSError as error:
         raise _cannot_open(root, f"{MANIFEST_NAME} cannot be read ({error.strerror})", "check its rights") from error
+    if len(raw) > MANIFEST_LIMIT_BYTES:
+        raise _cannot_open(root, f"{MANIFEST_NAME} is larger than 1 MiB", "convert the model again")
+    return raw
 
 
 def _parse(root: Path, raw: bytes) -> BundleManifest:
@@ -181,9 +187,14 @@ def _explain(error: ValidationError) -> str:
 
 def _stranger_defects(root: Path, manifest: BundleManifest) -> Iterator[str]:
     known = {MANIFEST_NAME, *(ref.file for ref in listed_files(manifest))}
-    for entry in sorted(root.iterdir()):
-        if entry.name not in known:
-            yield f"{entry.name} is not listed in the manifest"
+    try:
+        names = sorted(entry.name for entry in root.iterdir())
+    except OSError as error:
+        yield f"the directory cannot be listed ({error.strerror})"
+        return
+    for name in names:
+        if name not in known:
+            yield f"{name} is not listed in the manifest"
 
 
 def _file_defect(root: Path, ref: FileRef) -> str | None:

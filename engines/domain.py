@@ -20,8 +20,8 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle import load_npz
 from engines.errors import BundleError, TensorMismatchError
+from engines.npz import parse_npz
 from engines.texture import LENGTH, texture
 
 MAX_COMPONENTS = 32
@@ -94,21 +94,27 @@ class DomainModel:
 
     @staticmethod
     def load(path: Path | str) -> DomainModel:
-        """Read what ``save`` wrote.
+        """Read what ``save`` wrote; as ``parse``."""
+        file = Path(path)
+        try:
+            raw = file.read_bytes()
+        except OSError as error:
+            raise _refused(file.name, f"it cannot be read ({error.strerror})") from error
+        return DomainModel.parse(raw, file.name)
+
+    @staticmethod
+    def parse(raw: bytes, name: str) -> DomainModel:
+        """Read the bytes that ``save`` wrote; ``name`` is what a person knows them by.
 
         Raises
         ------
         BundleError
-            It is no such file.
+            They are not those of a domain check.
         """
-        arrays = load_npz(Path(path))
+        arrays = parse_npz(raw, name)
         features, textures = _whitening(arrays, "features"), _whitening(arrays, "textures")
         if features is None or textures is None or textures.mean.shape != (LENGTH,):
-            raise BundleError(
-                f"The domain check {Path(path).name} cannot be used",
-                "its arrays are not those of a domain check",
-                "convert the model again",
-            )
+            raise _refused(name, "its arrays are not those of a domain check")
         return DomainModel(features, textures)
 
     def _arrays(self) -> dict[str, NDArray[np.float32]]:
@@ -156,6 +162,10 @@ def fit(
     by_texture = _with_limit(by_texture, by_texture.distance(held_textures))
     both = np.maximum(by_features.distance(held_values), by_texture.distance(held_textures))
     return DomainModel(_with_limit(by_features, both), _with_limit(by_texture, both))
+
+
+def _refused(name: str, because: str) -> BundleError:
+    return BundleError(f"The domain check {name} cannot be used", because, "convert the model again")
 
 
 def _write(stream: BinaryIO, arrays: dict[str, NDArray[np.float32]]) -> None:

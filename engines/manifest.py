@@ -36,7 +36,7 @@ class FileRef(_Model):
 
     file: FileName
     sha256: Sha256
-    size_bytes: Annotated[int, Field(ge=0)]
+    size_bytes: Annotated[int, Field(ge=0, le=1 << 31)]  # no ONNX file can be larger (limit of protobuf)
 
 
 class InputSpec(_Model):

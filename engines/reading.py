@@ -74,7 +74,7 @@ class Reader:
         manifest = bundle.manifest
         self._bundle = bundle
         self._session = session
-        self._domain = DomainModel.load(bundle.file(manifest.domain.file))
+        self._domain = DomainModel.parse(bundle.read(manifest.domain.file), manifest.domain.file)
         self._names: dict[Meaning, str] = {output.meaning: output.name for output in manifest.outputs}
 
     @property
@@ -114,10 +114,11 @@ class Reader:
         members = row[self._names["egfr_members"]].astype(np.float64)
         p_members = _probabilities(row[self._names["p_egfr_below_60_members"]])
         mean, p_mean = float(np.mean(members)), float(np.mean(p_members))
-        low, high = interval(manifest.interval, mean)
+        egfr = max(0.0, mean)
+        low, high = interval(manifest.interval, egfr)  # its residuals were taken from values that are shown
         distance = self._domain.distance(row[self._names["features"]], crop)
         return Reading(
-            egfr=max(0.0, mean),
+            egfr=egfr,
             low=low,
             high=high,
             level=manifest.interval.level,
@@ -141,7 +142,7 @@ class Reader:
 
 
 def interval(spec: IntervalSpec, predicted: float) -> tuple[float, float]:
-    """Return the prediction interval of a predicted eGFR (unclipped), mL/min/1.73 m2, both ends >= 0.
+    """Return the prediction interval of a predicted eGFR, mL/min/1.73 m2, both ends >= 0.
 
     The signed residual quantiles are those of the band of the predicted value; a band's lower edge belongs
     to it. Where a strongly biased band would leave the value outside of its own interval, the interval is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +98,7 @@ def lines(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 def test_every_frame_is_one_object_and_the_summary_comes_last(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     result = analyze(AnalyzePlan(PHANTOM, jsonl=out, max_frames=30))
+    assert re.search(r"NaN|Infinity|\d\.\d{4}", out.read_text()) is None, "strict JSON, three decimals"
     frames, summary = lines(out)
     assert [frame["frame"] for frame in frames] == list(range(30))
     for frame in frames:
@@ -183,7 +185,7 @@ def test_a_source_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["jsonl", "snapshot"])
 def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, field: str) -> None:
-    plan = AnalyzePlan("phantom:size=640x480", max_frames=1, **{field: tmp_path / "none" / "out"})  # type: ignore[arg-type]
+    plan = AnalyzePlan("phantom:size=640x480", max_frames=1, **{field: tmp_path / "none" / "out.png"})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no such file or directory"):
         analyze(plan)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edge_app.capture.base import FrameSource, SourceError
 
 SCHEMES = ("phantom", "file", "dicom", "folder")
+FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # as another program's sources are named; a drive has one letter
 EXAMPLES = "write phantom:, file:PATH, dicom:PATH, folder:PATH or a path"
 
 
@@ -61,7 +63,7 @@ def split(uri: str) -> tuple[str, Path]:
     if colon and scheme.lower() in SCHEMES:
         return scheme.lower(), _path(scheme.lower(), rest, uri)
     path = _expanded(uri)
-    if "://" in uri and not path.exists():
+    if colon and FOREIGN.match(uri) and not path.exists():
         raise SourceError(f"{uri} cannot be opened", f"{scheme}: is no source that this version knows", EXAMPLES)
     return _kind(path), path
 

@@ -21,6 +21,8 @@ SHADOW = 45  # grey levels under the surroundings
 FEWEST_SHADOW = 1.5  # shadow pixels per pixel of reach
 MOST_COST = 22.0  # grey levels: difference of the shadows plus spread of the ink
 ONE_INK = 0.1  # share by which pixels of one ink differ
+ONE_SHADOW = 25  # grey levels by which pixels of one shadow differ; tissue darker than this beside it is no shadow
+TRUSTED = 0.85  # share of the pattern's pixels that count: the rest may be tissue that looks like it, dots or a label
 CLEARER = 1.35  # cost of the next best place over the best one's
 WANDER = 4  # pixels around a candidate
 CONFIDENCE = 0.6
@@ -76,6 +78,8 @@ def _pattern(pixels: NDArray[np.uint8], centre: tuple[int, int], radius: int, gl
     if glyph.shape == "cross":
         arms = np.abs(side[:, None] - side[None]) <= near
     shadow = (np.asarray(dark) > SHADOW) & arms & (grey < 60)
+    if shadow.any():
+        shadow &= grey < float(np.quantile(grey[shadow], 0.1)) + ONE_SHADOW
     ink = (bright > 0.5 * glyph.level) & arms
     if ink.any():
         level = float(np.median(grey[ink]))
@@ -100,5 +104,12 @@ def _best_near(
 
 
 def _cost(grey: NDArray[np.float32], pattern: _Pattern) -> float:
-    shadow = grey[pattern.shadow] - pattern.grey[pattern.shadow]
-    return float(np.sqrt(np.mean(shadow**2)) + np.std(grey[pattern.ink]))
+    shadow = np.abs(grey[pattern.shadow] - pattern.grey[pattern.shadow])
+    ink = grey[pattern.ink]
+    return _trusted_mean(shadow) + _trusted_mean(np.abs(ink - np.median(ink)))
+
+
+def _trusted_mean(differences: NDArray[np.float32]) -> float:
+    """Return the root mean square of the ``TRUSTED`` smallest differences."""
+    count = max(1, int(TRUSTED * len(differences)))
+    return float(np.sqrt(np.mean(np.partition(differences, count - 1)[:count] ** 2)))

@@ -83,12 +83,20 @@ class _Slots:
         """Return the slot's sequence, or -1 once the ring is closed."""
         self.fence()
         try:
-            return int(_WORD.unpack_from(self._memory, self._at(slot))[0])
+            sequence = int(_WORD.unpack_from(self._memory, self._at(slot))[0])
         except ValueError:  # closed, or about to be
             return -1
+        self.fence()
+        return sequence
 
     def fence(self) -> None:
-        """Keep the processor from moving memory accesses across this line; a lock does that on any machine."""
+        """Keep the processor from moving memory accesses across this line.
+
+        Accesses may move into a locked section from either side, but not out of it: two that lie on
+        different sides of two sections in a row cannot pass each other.
+        """
+        with self._fence:
+            pass
         with self._fence:
             pass
 
@@ -137,7 +145,11 @@ class Ring:
         """Make a ring for frames of up to ``frame_bytes``; raises ``LinkError`` if there is no room."""
         slots = _affordable_slots(frame_bytes)
         size = _LINE + slots * (_LINE + _padded(frame_bytes))
-        self._segment = _Segment(create=True, size=size)
+        try:
+            self._segment = _Segment(create=True, size=size)
+        except OSError as error:
+            cause = f"shared memory cannot be had ({error.strerror})"
+            raise LinkError("The picture cannot be shown", cause, "restart the program") from error
         self._slots = _Slots(self._segment, slots, frame_bytes)
 
     @property
@@ -175,8 +187,9 @@ class Ring:
         return True
 
     def _view(self, slot: int) -> FrameView | None:
-        sequence, index, t_ms, width, height = self._slots.header(slot)
-        if sequence == 0 or sequence % 2 or not 0 < width * height * 3 <= self._slots.capacity:
+        sequence = self._slots.sequence(slot)
+        _, index, t_ms, width, height = self._slots.header(slot)
+        if sequence <= 0 or sequence % 2 or not 0 < width * height * 3 <= self._slots.capacity:
             return None
         pixels = self._slots.pixels(slot, width, height)
         pixels.setflags(write=False)

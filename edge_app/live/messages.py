@@ -20,7 +20,9 @@ class _Message(BaseModel):
 
 
 class Poles(_Message):
-    """The two ends of the kidney as the operator placed them: pixels of the frame, (x, y) each."""
+    """The two ends of the kidney as the operator placed them: finite pixels of the frame, (x, y) each."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     x1: float
     y1: float
@@ -169,7 +171,7 @@ class Stop(_Message):
 
 Message = Started | Report | Ended | Lost | Recovered | Failed
 UpMessage = Started | Report | Ended | Failed | Heartbeat | NeedRing
-Command = SetPoles | ClearPoles | Stop
+Command = SetPoles | ClearPoles
 DownMessage = SetPoles | ClearPoles | Stop | UseRing
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(Annotated[UpMessage, Field(discriminator="kind")])

@@ -236,6 +236,7 @@ class Pipeline:
             t_ms=work.frame.t_ms,
             generation=self._generation,
             state=state,
+            frozen=scene.frozen,
             sector=reports.sector(scene.sector),
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,

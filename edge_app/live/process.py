@@ -16,6 +16,7 @@ from edge_app.live import worker
 from edge_app.live.messages import DownMessage, Report, UpMessage, WorkerPlan, decode_up, encode
 
 MAX_REPORTS = 64  # kept while the window does not ask; older ones are of no use to anyone
+MAX_MESSAGE_BYTES = 16 << 20  # a crop of 1024 x 1024 px takes 4 MiB; more is the noise of a worker gone mad
 FORCE_S = 1.0  # for a signal to end a process
 
 
@@ -92,7 +93,7 @@ class WorkerProcess:
 
 
 def _receive(connection: Connection) -> UpMessage:
-    return decode_up(connection.recv_bytes())
+    return decode_up(connection.recv_bytes(MAX_MESSAGE_BYTES))
 
 
 def _drained(queue: deque[UpMessage]) -> list[UpMessage]:

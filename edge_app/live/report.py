@@ -99,6 +99,7 @@ class FrameReport(_Model):
     t_ms: float
     generation: int
     state: State
+    frozen: bool  # the scanner's picture stands still, whatever is said of the value
     sector: SectorReport | None
     calipers: tuple[tuple[float, float, float, float], ...]
     px_per_cm: float | None

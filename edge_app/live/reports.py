@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from math import isfinite
+
+from pydantic import BaseModel
 
 from edge_app.capture.base import FrameSource
 from edge_app.imaging.scene import CaliperPair, Quality, Sector
 from edge_app.live.messages import SourceSummary
 from edge_app.live.report import QualityReport, ReadingReport, SectorReport
 from engines.reading import Reading
+
+
+def line(told: BaseModel) -> str:
+    """Return one line of strict JSON, numbers to three decimals: a thousandth of a pixel, a millisecond or a unit."""
+    plain = json.loads(told.model_dump_json(), parse_float=lambda digits: round(float(digits), 3))
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def summary_of(source: FrameSource) -> SourceSummary:
@@ -21,7 +30,8 @@ def sector(found: Sector | None) -> SectorReport | None:
     """Return the report of a sector; its mask stays behind."""
     if found is None:
         return None
-    return SectorReport(bbox=found.bbox, kind=found.kind, confidence=found.confidence, outline=found.outline)
+    outline = tuple((round(x, 1), round(y, 1)) for x, y in found.outline)  # half a pixel says nothing more
+    return SectorReport(bbox=found.bbox, kind=found.kind, confidence=round(found.confidence, 3), outline=outline)
 
 
 def calipers(found: tuple[CaliperPair, ...]) -> tuple[tuple[float, float, float, float], ...]:

@@ -38,7 +38,7 @@ NO_FRAMES_S = 0.45  # a live picture that does not change its frame for so long 
 SLOW_SOURCE_FRAMES = 2.5  # a source slower than that is given so many of its own periods
 WINDOW_PAUSE_S = 0.25  # a longer pause between polls is the window's own: the worker is not blamed for it
 RESTARTS_S = (0.0, 0.5, 1.0, 2.0, 4.0)  # wait before each restart in a row; after the last it is given up
-STEADY_S = 10.0  # a worker that lived so long died anew, not again
+STEADY_S = 10.0  # a worker that was ready for so long died anew, not again
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Supervisor:
         self._undelivered: Command | None = None
         self._restarts = 0
         self._deaths = 0  # in a row
-        self._born_s = self._restart_at_s = self._polled_s = self._excused_s = self._lost_s = 0.0
+        self._started_s = inf  # a worker that was never ready does not live, however long it takes to die
+        self._restart_at_s = self._polled_s = self._excused_s = self._lost_s = 0.0
         self._frames, self._frames_s, self._frames_limit_s = 0, 0.0, NO_FRAMES_S
         self._ended = False
 
@@ -101,6 +102,8 @@ class Supervisor:
         self._polled_s = now_s
         self._retired = [ring for ring in self._retired if not ring.close()]
         if self._worker is None:
+            if self._phase == "starting":
+                return self._bury(now_s)  # there was no process to be had
             if self._phase == "lost" and now_s >= self._restart_at_s:
                 self._restart()
             return []
@@ -137,11 +140,14 @@ class Supervisor:
         self._phase = "closed"
 
     def _launch(self) -> None:
-        self._worker = WorkerProcess(self._plan.model_copy(update={"generation": self._generation}))
-        self._born_s = self._frames_s = time.monotonic()
+        self._frames_s, self._started_s = time.monotonic(), inf
         self._frames, self._ended = 0, False
         self._phase = "starting"
         self._undelivered = None
+        try:
+            self._worker = WorkerProcess(self._plan.model_copy(update={"generation": self._generation}))
+        except OSError:  # no process or no pipe left on this computer: the next poll counts it as a death
+            return
         if self._poles is not None:
             self.send(self._poles)
 
@@ -156,6 +162,8 @@ class Supervisor:
 
     def _take(self, message: UpMessage, now_s: float) -> list[Message]:
         """Act on a message; return what the window should hear of it."""
+        if self._phase == "failed":
+            return [message] if isinstance(message, Failed) else []  # a model that is ready late revives nothing
         if isinstance(message, Heartbeat):
             return self._count(message.frames, now_s)
         if isinstance(message, NeedRing):
@@ -165,7 +173,7 @@ class Supervisor:
         if isinstance(message, Started):
             self._phase = "running"
             self._frames_limit_s = _patience_s(message.source)
-            self._frames_s = now_s
+            self._frames_s = self._started_s = now_s
         elif isinstance(message, Ended):
             self._ended = True
         elif message.scope != "model":
@@ -182,10 +190,17 @@ class Supervisor:
         try:
             self._ring = Ring(frame_bytes)
         except LinkError as error:
+            self._end_worker()  # it would read pictures that nobody sees
+            self._phase = "failed"
             return [Failed(scope="worker", sentence=error.sentence)]
         if self._worker is not None:
             self._worker.send(UseRing(name=self._ring.name))
         return []
+
+    def _end_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
+        self._worker = None
 
     def _retire_ring(self) -> None:
         if self._ring is not None:
@@ -219,10 +234,8 @@ class Supervisor:
     def _bury(self, now_s: float) -> list[Message]:
         """End what is left of a dead or hanging worker, and plan its restart or give it up."""
         lost_already = self._phase == "lost"
-        if self._worker is not None:
-            self._worker.kill()
-        self._worker = None
-        self._deaths = 1 if now_s - self._born_s > STEADY_S else self._deaths + 1
+        self._end_worker()
+        self._deaths = 1 if now_s - self._started_s > STEADY_S else self._deaths + 1
         lost = self._lose("worker_died", "The scanner worker has stopped; it is being restarted.", now_s)
         if self._deaths > len(RESTARTS_S):
             self._phase = "failed"

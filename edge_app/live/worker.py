@@ -87,9 +87,9 @@ class _Worker:
         end_s = time.monotonic() + END_S
         for thread in threads:
             thread.join(max(0.0, end_s - time.monotonic()))
-        self._preview.close()
         if any(thread.is_alive() for thread in threads):
-            _leave(0)  # a source that waits for a frame cannot be asked to end
+            _leave(0)  # a source that waits for a frame cannot be asked to end, and may be writing to the ring
+        self._preview.close()
 
     def _listen(self) -> None:
         while True:

@@ -18,6 +18,7 @@ try:
     from PyQt6.QtGui import (
         QCloseEvent,
         QColor,
+        QFocusEvent,
         QFont,
         QFontMetricsF,
         QImage,
@@ -58,6 +59,7 @@ __all__ = [
     "QCloseEvent",
     "QColor",
     "QElapsedTimer",
+    "QFocusEvent",
     "QFont",
     "QFontMetricsF",
     "QFrame",

@@ -12,7 +12,7 @@ _SIGNS: Final[dict[BadgeState, str]] = {
     "STARTING": "◌",
     "LIVE": "●",
     "FROZEN": "■",
-    "STALE": "◷",
+    "WAITING": "◌",
     "LOST": "✕",
     "ENDED": "■",
     "FAILED": "✕",
@@ -22,14 +22,26 @@ _LOUD: Final = ("LOST", "FAILED")
 
 def draw_badge(painter: QPainter, area: QRectF, state: BadgeState) -> float:
     """Draw the badge at the left of ``area``; return the x where it ends."""
+    ink = theme.LOST if state in _LOUD else theme.STRONG if state == "FROZEN" else theme.TEXT
+    ground = theme.LOST_GROUND if state in _LOUD else theme.RAISED
+    border = ink if state != "LIVE" else theme.LINE
+    return _draw_chip(painter, area, f"{_SIGNS[state]}  {state}", (ink, ground, border))
+
+
+def draw_value_age(painter: QPainter, area: QRectF, age: str) -> float:
+    """Draw that the value is old, whatever the picture does; return the x where it ends."""
+    return _draw_chip(painter, area, f"◷  VALUE STALE {age}", (theme.STRONG, theme.GROUND, theme.STRONG))
+
+
+def _draw_chip(painter: QPainter, area: QRectF, text: str, colours: tuple[str, str, str]) -> float:
+    """Draw a text in a rounded frame; ``colours`` are ink, ground and border."""
+    ink, ground, border = colours
     font = theme.font(0.55 * area.height(), bold=True)
-    text = f"{_SIGNS[state]}  {state}"
     width = QFontMetricsF(font).horizontalAdvance(text) + area.height()
     chip = QRectF(area.left(), area.top(), width, area.height()).adjusted(1, 1, -1, -1)
-    ink = theme.LOST if state in _LOUD else theme.STRONG if state == "FROZEN" else theme.TEXT
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(theme.colour(theme.LOST_GROUND if state in _LOUD else theme.RAISED))
-    painter.setPen(QPen(theme.colour(ink if state != "LIVE" else theme.LINE), 1.5))
+    painter.setBrush(theme.colour(ground))
+    painter.setPen(QPen(theme.colour(border), 1.5))
     painter.drawRoundedRect(chip, 6, 6)
     painter.setFont(font)
     painter.setPen(theme.colour(ink))

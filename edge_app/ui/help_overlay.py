@@ -64,7 +64,8 @@ class HelpOverlay(QFrame):
         row.setContentsMargins(24, 18, 24, 18)
         row.setSpacing(28)
         row.addLayout(self._keys(), 2)
-        row.addWidget(self._scroll(self._about), 3)
+        self.text = self._scroll(self._about)
+        row.addWidget(self.text, 3)
         self.hide()
 
     def _line(self, text: str, size: float, ink: str, *, bold: bool = False) -> Line:

@@ -8,23 +8,25 @@ from edge_app.live.link import FrameView
 from edge_app.live.report import FrameReport
 from edge_app.ui import overlays, theme
 from edge_app.ui._qt import (
+    QFocusEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
+    QPen,
     QRectF,
     QSize,
     Qt,
     QWidget,
     pyqtSignal,
 )
-from edge_app.ui.badge import draw_badge
+from edge_app.ui.badge import draw_badge, draw_value_age
 from edge_app.ui.handles import GRAB_RADIUS, GRAB_RADIUS_PX, Handles, suggest
 from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
 from edge_app.ui.pictures import Picture, image_over, scaled
 from edge_app.ui.supply import FrameSupply
-from edge_app.ui.wording import PLACE_HINT
+from edge_app.ui.wording import FOLLOW_NOT, IN_USE, PLACE_HINT
 
 OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
 OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
@@ -32,6 +34,7 @@ NUDGE_PX, NUDGE_FAR_PX = 1.0, 10.0  # frame pixels an arrow key; with Shift
 
 VEILED: Final = ("LOST", "FAILED")  # nobody vouches for the picture that is still there
 
+_BY_TAB: Final = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
 _ARROWS = {
     Qt.Key.Key_Left: (-1.0, 0.0),
     Qt.Key.Key_Right: (1.0, 0.0),
@@ -55,11 +58,13 @@ class LiveView(QWidget):
         self._supply = supply
         self._report: FrameReport | None = None
         self._badge: BadgeState = "STARTING"
+        self._value_age = ""  # of a stale value, else empty
         self._picture: Picture | None = None  # as it was painted last
         self._size: tuple[int, int] | None = None  # of that picture
         self._handles: Handles | None = None
         self._held: int | None = None
         self._chosen = 0  # the handle that arrow keys move
+        self._tabbed = False  # the keyboard came here by Tab: show it
         self.masked = False  # True: for saving, nothing outside the sector is painted
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -81,10 +86,10 @@ class LiveView(QWidget):
         self._size = size
         self.update()
 
-    def show_badge(self, state: BadgeState) -> None:
-        """Say this state in the strip above the picture."""
-        if state != self._badge:
-            self._badge = state
+    def show_badge(self, state: BadgeState, value_age: str = "") -> None:
+        """Say in the strip above the picture its state and, if the value is stale, how old that is."""
+        if (state, value_age) != (self._badge, self._value_age):
+            self._badge, self._value_age = state, value_age
             self.update()
 
     # -- handles --------------------------------------------------------------------------------------
@@ -147,7 +152,8 @@ class LiveView(QWidget):
     def _is_near(self, report: FrameReport) -> bool:
         if self._picture is None:
             return False
-        limit = OVERLAY_LAG_FROZEN_MS if report.state == "FROZEN" else OVERLAY_LAG_MS
+        rests = report.frozen and report.refusal is None  # markers are still set on a frozen picture
+        limit = OVERLAY_LAG_FROZEN_MS if rests else OVERLAY_LAG_MS
         return abs(self._picture.t_ms - report.t_ms) <= limit
 
     # -- events ---------------------------------------------------------------------------------------
@@ -172,6 +178,16 @@ class LiveView(QWidget):
         if self._held is not None:
             self._held = None
             self._announce()
+
+    def focusInEvent(self, a0: QFocusEvent | None) -> None:
+        """Show a ring when the keyboard walks here; a touch needs none."""
+        self._tabbed = a0 is not None and a0.reason() in _BY_TAB
+        super().focusInEvent(a0)
+
+    def focusOutEvent(self, a0: QFocusEvent | None) -> None:
+        """Take the ring away."""
+        self._tabbed = False
+        super().focusOutEvent(a0)
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
         """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both."""
@@ -212,6 +228,10 @@ class LiveView(QWidget):
         if self._badge in VEILED or taken is None:
             self._paint_veil(painter)
         self._paint_strip(painter)
+        if self._tabbed:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(theme.colour(theme.TEXT), 2))
+            painter.drawRect(QRectF(self.rect()).adjusted(1, self.strip_px(), -1, -1))
         painter.end()
 
     @property
@@ -276,6 +296,9 @@ class LiveView(QWidget):
         strip = self.strip_px()
         painter.fillRect(QRectF(0, 0, self.width(), strip), theme.colour(theme.GROUND))
         used = draw_badge(painter, QRectF(0, 0, self.width(), strip - 4), self._badge)
+        if self._value_age and (self._handles is None or self._handles.complete):
+            used += strip / 4
+            used = draw_value_age(painter, QRectF(used, 0, self.width() - used, strip - 4), self._value_age)
         rest = QRectF(used + strip / 2, 0, self.width() - used - strip / 2, strip - 4)
         painter.setFont(theme.font(0.4 * strip))
         painter.setPen(theme.colour(theme.HANDLE if self._handles else theme.QUIET))
@@ -283,5 +306,5 @@ class LiveView(QWidget):
 
     def _strip_text(self) -> str:
         if self._handles is not None:
-            return "Handles in use instead of calipers." if self._handles.complete else PLACE_HINT
+            return PLACE_HINT if not self._handles.complete else IN_USE + FOLLOW_NOT * (self._badge == "LIVE")
         return f"frame {self._picture.index}" if self._picture is not None else ""

@@ -151,9 +151,13 @@ class MainWindow(QMainWindow):
 
     def toggle_help(self) -> None:
         """Show or hide the help."""
+        if self.help.isVisible():
+            self._hide_help()
+            return
         self.help.show_about(self.situation.model)
-        self.help.setVisible(not self.help.isVisible())
+        self.help.show()
         self.help.raise_()
+        self.help.text.setFocus()  # arrow keys scroll it, and move no handle that is out of sight
 
     def toggle_fullscreen(self) -> None:
         """Fill the screen, or go back."""
@@ -165,9 +169,13 @@ class MainWindow(QMainWindow):
     def escape(self) -> None:
         """Close the help; if there is none, clear the handles."""
         if self.help.isVisible():
-            self.help.hide()
+            self._hide_help()
         else:
             self.live.clear_handles()
+
+    def _hide_help(self) -> None:
+        self.help.hide()
+        self.live.setFocus()
 
     def _quit(self) -> None:
         self.close()
@@ -224,8 +232,8 @@ class MainWindow(QMainWindow):
     def _refresh(self) -> None:
         panel = self.panel
         self.readout.show_panel(panel)
-        self.live.show_badge(panel.badge)
-        self.inset.set_greyed(panel.number is None or bool(panel.number.stale))
+        self.live.show_badge(panel.badge, panel.age if panel.stale else "")
+        self.inset.set_greyed(panel.number is None or panel.stale)
 
     # -- window ---------------------------------------------------------------------------------------
 
@@ -233,8 +241,8 @@ class MainWindow(QMainWindow):
         """Fit text, targets and columns to the window."""
         unit = theme.unit_px(self.height())
         self._right_side.setFixedWidth(round(min(0.38 * self.width(), 24 * unit)))
-        self.inset.setFixedHeight(round(0.22 * self.height()))
-        self.trend.setFixedHeight(round(0.22 * self.height()))
+        self.inset.setFixedHeight(round(0.19 * self.height()))
+        self.trend.setFixedHeight(round(0.19 * self.height()))
         for button in self._buttons:
             button.setFont(theme.font(0.8 * unit))
             button.setFixedHeight(round(max(theme.TARGET_PX, 2.2 * unit)))

@@ -41,7 +41,7 @@ class Narrator(QObject):
         text = told(panel)
         if text != self._said:
             self._said = text
-            self._line(text)
+            self._line(f"{text}, {panel.age} old" if panel.stale else text)
             self.readings += panel.number is not None and not panel.number.stale
         if fresh and panel.number is not None and not panel.number.stale:
             self._grab()
@@ -65,8 +65,10 @@ def told(panel: Panel) -> str:
     """Return a panel as one line, without what changes by itself (ages)."""
     number = panel.number
     if number is None:
-        return f"{panel.badge:8}  {panel.notice_title}: {panel.notice}"
-    value = f"{number.headline} ({number.beside})" if number.beside else number.headline
+        last = f"  |  STALE value: eGFR {panel.last}" if panel.last and panel.stale else ""
+        return f"{panel.badge:8}  {panel.notice_title}: {panel.notice}{last}"
+    headline = number.headline if number.in_domain else f"{number.headline}?"
+    value = f"{headline} ({number.beside})" if number.beside else headline
     parts = [
         f"eGFR {value} {wording.UNIT}",
         number.interval,
@@ -74,8 +76,11 @@ def told(panel: Panel) -> str:
         number.probability.replace("  ", " "),
     ]
     parts += [panel.synthetic] if panel.synthetic else []
+    parts += [wording.OUT_OF_DOMAIN] if not number.in_domain else []
+    parts += [number.length] if number.length else []
     parts += list(panel.cautions)
-    return f"{'STALE' if number.stale else panel.badge:8}  " + "  |  ".join(parts)
+    parts += [f"STALE value of {number.frame}"] if number.stale else []
+    return f"{panel.badge:8}  " + "  |  ".join(parts)
 
 
 def _event(message: Message) -> str:

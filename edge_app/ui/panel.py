@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge_app.live.report import FrameReport, Readout
+from edge_app.live.report import CropReport, FrameReport, Readout
 from edge_app.ui import wording
 from edge_app.ui.situation import Situation
 
-BadgeState = Literal["STARTING", "LIVE", "FROZEN", "STALE", "LOST", "ENDED", "FAILED"]
+# Of the picture alone. WAITING: pictures come, but nothing has been said of them for a while.
+BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "ENDED", "FAILED"]
 
 # A report older than this vouches for nothing: the worker analyses several frames a second even on a slow CPU,
 # and a stale result must be greyed within 1 s (clinic-and-paper 4.3).
@@ -25,19 +26,28 @@ class Number:
     interval: str
     categories: str
     probability: str
+    length: str  # of the kidney, and between what it was measured
+    frame: str  # of the newest reading: 'frame 12'
     basis: str  # readings, frame, age
     stale: str  # 'STALE 3 s' or empty
+    in_domain: bool  # False: shown only because that was asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Number or notice, never both large: ``last`` is the former number, small, under a notice."""
+    """Number or notice, never both large: ``last`` is the former number, small, under a notice.
+
+    ``badge`` speaks of the picture, ``stale`` and ``age`` of the number or of ``last``: after un-freeze the
+    picture is LIVE while the value beside it is old.
+    """
 
     badge: BadgeState
     number: Number | None = None
     notice: str = ""  # what stands in place of a number: a refusal, a loss, a wait
     notice_title: str = ""
-    last: str = ""
+    last: str = ""  # without its age
+    age: str = ""  # of the number or of the former one; empty where there is neither
+    stale: bool = False
     cautions: tuple[str, ...] = ()
     synthetic: str | None = None
 
@@ -55,17 +65,21 @@ def describe(now: Situation) -> Panel:
     readout = report.readout
     if readout is None or not _stands(report):
         reason = report.refusal.reason if report.refusal else "Waiting for a reading of this picture."
-        return replace(panel, notice=sentence(reason), notice_title="No number", last=_last(now, readout), cautions=())
-    return replace(panel, number=_number(now, readout))
+        refused = replace(panel, notice=sentence(reason), notice_title="No number", cautions=())
+        return refused if readout is None else _with_last(refused, now, readout)
+    age = wording.age(_age_ms(now, readout))
+    return replace(panel, number=_number(now, report, readout), age=age, stale=_is_stale(now))
 
 
 def badge(now: Situation) -> BadgeState:
-    """Return the one word for the state of picture and number together."""
+    """Return the one word for the state of the picture; the value's own state stands with the value."""
     if now.report is None or now.ended:
         return "ENDED" if now.ended else "STARTING"
-    if now.report.state in ("LIVE", "FROZEN") and _is_stale(now):
-        return "STALE"
-    return now.report.state
+    if now.report.state == "LOST":
+        return "LOST"
+    if now.report_age_ms > REPORT_TRUST_MS:
+        return "WAITING"
+    return "FROZEN" if now.report.frozen else "LIVE"
 
 
 def sentence(text: str) -> str:
@@ -101,7 +115,7 @@ def _is_stale(now: Situation) -> bool:
     return now.report.readout.stale or (not now.ended and now.report_age_ms > REPORT_TRUST_MS)
 
 
-def _number(now: Situation, readout: Readout) -> Number:
+def _number(now: Situation, report: FrameReport, readout: Readout) -> Number:
     age = wording.age(_age_ms(now, readout))
     stale = _is_stale(now)
     above = readout.egfr >= wording.ABOVE
@@ -111,26 +125,32 @@ def _number(now: Situation, readout: Readout) -> Number:
         interval=wording.interval(readout.low, readout.high, now.level),
         categories=readout.category_range,
         probability=wording.probability(readout.p_egfr_below_60),
+        length=_length(report.crop),
+        frame=f"frame {readout.frame}",
         basis=f"{wording.count(readout.readings, 'reading')}  ·  frame {readout.frame}"
         + ("" if stale else f"  ·  {age} old"),
         stale=f"STALE {age}" if stale else "",
+        in_domain=readout.in_domain,
     )
 
 
-def _last(now: Situation, readout: Readout | None) -> str:
-    if readout is None:
-        return ""
+def _length(crop: CropReport | None) -> str:
+    return wording.length(crop.length_cm, crop.basis) if crop is not None else ""
+
+
+def _with_last(panel: Panel, now: Situation, readout: Readout) -> Panel:
+    """Add the former number to a notice."""
     value = wording.headline(readout.egfr)
     range_ = wording.interval(readout.low, readout.high, now.level)
-    return f"Before: {value}, {range_}, frame {readout.frame}, {wording.age(_age_ms(now, readout))} ago"
+    doubt = "" if readout.in_domain else f"{wording.OUTSIDE}, "
+    age = wording.age(_age_ms(now, readout))
+    return replace(panel, last=f"{value}, {range_}, {doubt}frame {readout.frame}", age=age, stale=readout.stale)
 
 
 def _cautions(report: FrameReport) -> tuple[str, ...]:
     found: list[str] = []
     if report.readout is not None and not report.readout.heads_agree:
         found.append(wording.HEADS_DISAGREE)
-    if report.readout is not None and not report.readout.in_domain:
-        found.append(wording.OUT_OF_DOMAIN)
     if report.quality is not None and report.quality.faults:
         found.append(sentence(report.quality.faults[0][1]))
     return tuple(found)

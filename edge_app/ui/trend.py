@@ -23,6 +23,7 @@ class TrendPoint:
     egfr: float
     low: float
     high: float
+    in_domain: bool = True
 
 
 class TrendHistory:
@@ -48,7 +49,7 @@ class TrendHistory:
         if readout is None or readout.stale or report.refusal is not None:
             self._open = False
             return
-        self._append(TrendPoint(report.t_ms, readout.egfr, readout.low, readout.high), late)
+        self._append(TrendPoint(report.t_ms, readout.egfr, readout.low, readout.high, readout.in_domain), late)
         self._forget()
 
     def clear(self) -> None:
@@ -58,7 +59,8 @@ class TrendHistory:
         self.now_ms = 0.0
 
     def _append(self, point: TrendPoint, late: bool) -> None:
-        if not self._open or late or not self._runs:
+        other = bool(self._runs) and self._runs[-1][-1].in_domain != point.in_domain
+        if not self._open or late or other or not self._runs:
             self._runs.append([point])
         elif point.t_ms - self._runs[-1][-1].t_ms >= STEP_MS:
             self._runs[-1].append(point)
@@ -89,6 +91,12 @@ class TrendPlot(QWidget):
             self._painted_ms = self.history.now_ms
             self.update()
 
+    def title(self) -> str:
+        """Return what is written over the plot."""
+        outside = any(not point.in_domain for run in self.history.runs for point in run)
+        marks = [", SYNTHETIC"] * self._synthetic + [", out of domain"] * outside
+        return "eGFR estimate" + "".join(marks)
+
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Paint axes, bands and lines."""
         painter = QPainter(self)
@@ -112,8 +120,7 @@ class TrendPlot(QWidget):
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
             painter.setPen(theme.colour(theme.QUIET))
             painter.drawText(QRectF(0, y - text_px, plot.left() - 5, 2 * text_px), flags, str(value))
-        title = "eGFR estimate" + (", SYNTHETIC" if self._synthetic else "")
-        painter.drawText(QRectF(plot.left(), 0, plot.width(), 1.4 * text_px), Qt.AlignmentFlag.AlignLeft, title)
+        painter.drawText(QRectF(plot.left(), 0, plot.width(), 1.4 * text_px), Qt.AlignmentFlag.AlignLeft, self.title())
         foot = QRectF(plot.left(), plot.bottom() + 3, plot.width(), 1.5 * text_px)
         painter.drawText(foot, Qt.AlignmentFlag.AlignLeft, "−3 min")
         painter.drawText(foot, Qt.AlignmentFlag.AlignRight, "now")
@@ -128,10 +135,11 @@ class TrendPlot(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour(theme.QUIET, 60))
         painter.drawPolygon(QPolygonF(edge))
-        painter.setPen(QPen(theme.colour(theme.STRONG), 2))
+        ink = theme.colour(theme.STRONG if all(p.in_domain for p in run) else theme.LOST)
+        painter.setPen(QPen(ink, 2))
         painter.drawPolyline(QPolygonF([place(p.t_ms, p.egfr) for p in run]))
         last = run[-1]
-        painter.setBrush(theme.colour(theme.STRONG))
+        painter.setBrush(ink)
         painter.drawEllipse(place(last.t_ms, last.egfr), 2, 2)
 
 

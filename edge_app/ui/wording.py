@@ -9,11 +9,14 @@ PURPOSE = "Image-derived eGFR estimate, research use."
 CAUTION = "One time point: CKD needs 3 months' persistence. Confirm with serum creatinine."
 BIAS = "Tends to read too high in kidney failure and too low in normal function."
 HEADS_DISAGREE = "Heads disagree: inconclusive."
-OUT_OF_DOMAIN = "Picture unlike those that the model was made from: do not rely on this."
+OUTSIDE = "out of domain"
+OUT_OF_DOMAIN = "OUT OF DOMAIN: do not rely on this"
 MAP_CAPTION = "where the network looked, not a lesion map"
 SYNTHETIC_MODEL = "SYNTHETIC MODEL: no patient's value"
 SYNTHETIC_PICTURE = "SYNTHETIC PICTURE: no patient's value"
 PLACE_HINT = "Touch the two ends of the kidney, or drag the handles there. Enter: use them as they are."
+IN_USE = "Handles in use instead of calipers."
+FOLLOW_NOT = " They do not follow the kidney."
 
 ABOVE = 60.0  # mL/min/1.73 m2: from here on the model resolves little, and many labs print no value either
 
@@ -47,6 +50,14 @@ def probability(p: float) -> str:
     """Return P(eGFR < 60) in percent; never 0 or 100, which no model can know."""
     percent = "< 1" if p < 0.01 else "> 99" if p > 0.99 else f"{100 * p:.0f}"
     return f"P(eGFR < 60)  {percent} %"
+
+
+def length(length_cm: float | None, basis: str) -> str:
+    """Return the kidney's length and between what it was measured; ``basis`` is 'calipers' or 'poles'."""
+    between = "handles" if basis == "poles" else basis
+    if length_cm is None:
+        return f"Length unknown: no depth scale ({between})"
+    return f"Kidney length {length_cm:.1f} cm ({between})"
 
 
 def age(age_ms: float) -> str:

@@ -69,3 +69,10 @@ def test_tolerances_leave_room_over_what_was_seen_and_are_never_below_the_floor(
     found = tolerances({("fp32", "any"): BEFORE, ("int8", "cpu"): after, ("int8", "tensorrt"): BEFORE})
     assert found["int8"]["egfr_members"] == pytest.approx(3.0)
     assert found["fp32"]["egfr_members"] == 0.1
+
+
+def test_the_quantiles_of_the_difference_are_those_that_they_are_named_after() -> None:
+    truth = np.linspace(20.0, 110.0, 101)
+    before, off = np.full(101, 70.0), np.arange(101) / 10.0  # differences 0.0, 0.1 ... 10.0
+    row = compare(("int8", "cpu"), answers(before.tolist()), answers((before + off).tolist()), truth)
+    assert (row.egfr_p50, row.egfr_p95, row.egfr_p99, row.egfr_max) == pytest.approx((5.0, 9.5, 9.9, 10.0), abs=1e-4)

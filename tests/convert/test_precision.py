@@ -19,9 +19,7 @@ def types_of(model: onnx.ModelProto) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def half(tiny) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(tiny.model)
-    return to_fp16(copy)
+    return to_fp16(tiny.model)
 
 
 def test_every_trunk_convolution_is_half_and_every_head_is_float(half: onnx.ModelProto) -> None:
@@ -58,3 +56,9 @@ def test_a_weight_beyond_half_is_refused(tiny) -> None:
             constant.CopyFrom(onnx.numpy_helper.from_array(np.full((8, 3, 7, 7), 1e5, np.float32), constant.name))
     with pytest.raises(UsageError, match="member0/trunk/stem/weight is 100000"):
         to_fp16(copy)
+
+
+def test_the_float_model_is_left_as_it_is(tiny) -> None:
+    before = tiny.model.SerializeToString(deterministic=True)
+    to_fp16(tiny.model)
+    assert tiny.model.SerializeToString(deterministic=True) == before

@@ -108,3 +108,10 @@ def test_thin_bands_are_merged() -> None:
 def test_band_labels() -> None:
     assert [band_label(index, (15.0, 30.0)) for index in range(3)] == ["below 15", "15 to 30", "30 and above"]
     assert band_label(0, ()) == "all"
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(39, 2, 38), (40, 2, 39), (19, 1, 19), (5, 1, 5)])
+def test_the_conformal_ranks_are_those_worked_out_by_hand(count: int, low: int, high: int) -> None:
+    # rank = ceil((n + 1) * 0.95): 38 of 39, ceil(38.95) = 39 of 40, 19 of 19; the low end mirrors it
+    residuals = np.random.default_rng(1).permutation(np.arange(1.0, count + 1.0))
+    assert signed_quantiles(residuals, 0.9) == (low, high)

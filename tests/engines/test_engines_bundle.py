@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engines.bundle import Bundle, load_golden, load_npz, open_bundle
+from engines import bundle as bundle_module
+from engines.bundle import Bundle, load_golden, open_bundle
 from engines.errors import BundleError
 
 
@@ -164,29 +165,39 @@ def test_golden_vectors_without_crops_are_refused(bundle_path: Path, tmp_path: P
         load_golden(open_bundle(bundle_path))
 
 
-class Trap:
-    """Would create a file if it were ever unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.path,))
-
-
-def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
-    sprung = tmp_path / "sprung"
-    np.savez(tmp_path / "objects.npz", crops=np.array([Trap(sprung)], dtype=object))
-    (tmp_path / "bare.npz").write_bytes(pickle.dumps(Trap(sprung)))
-    (tmp_path / "text.npz").write_bytes(b"no zip at all")
-    (tmp_path / "single.npz").write_bytes(b"")
-    for name in ("objects.npz", "bare.npz", "text.npz", "single.npz"):
-        with pytest.raises(BundleError, match="not an npz of plain arrays"):
-            load_npz(tmp_path / name)
-    assert not sprung.exists()
+def test_a_file_that_was_exchanged_after_the_bundle_was_opened_is_not_used(bundle: Bundle) -> None:
+    whole = bundle.read("golden.npz")
+    assert hashlib.sha256(whole).hexdigest() == bundle.manifest.golden.sha256
+    bundle.file("golden.npz").write_bytes(whole[:-1] + b"?")
+    with pytest.raises(BundleError, match=r"golden\.npz was changed"):
+        load_golden(bundle)
+    bundle.file("golden.npz").write_bytes(whole + b"?")
+    with pytest.raises(BundleError, match=r"golden\.npz was changed"):
+        load_golden(bundle)
+    bundle.file("golden.npz").unlink()
+    with pytest.raises(BundleError, match=r"golden\.npz cannot be read"):
+        load_golden(bundle)
 
 
-def test_a_single_array_is_no_npz(tmp_path: Path) -> None:
-    np.save(tmp_path / "one.npy", np.zeros(3))
-    with pytest.raises(BundleError, match="not an npz"):
-        load_npz(tmp_path / "one.npy")
+def test_a_manifest_that_grows_while_it_is_read_is_refused(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mode = (bundle_path / "manifest.json").lstat().st_mode
+    monkeypatch.setattr(bundle_module, "MANIFEST_LIMIT_BYTES", 100)
+    monkeypatch.setattr(Path, "lstat", lambda path: SimpleNamespace(st_mode=mode, st_size=99))
+    with pytest.raises(BundleError, match="larger than"):
+        open_bundle(bundle_path)
+
+
+def test_a_directory_that_cannot_be_listed_is_explained(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", locked)
+    with pytest.raises(BundleError, match=r"cannot be listed \(Permission denied\)"):
+        open_bundle(bundle_path)
+
+
+def test_a_file_larger_than_any_model_can_be_is_refused_before_it_is_read(bundle_path: Path) -> None:
+    manifest = json.loads((bundle_path / "manifest.json").read_text())
+    rewrite(bundle_path, artifacts=[{**manifest["artifacts"][0], "size_bytes": (1 << 31) + 1}])
+    with pytest.raises(BundleError, match=r"artifacts\.0\.size_bytes: Input should be less than or equal"):
+        open_bundle(bundle_path)

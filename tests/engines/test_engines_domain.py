@@ -165,3 +165,9 @@ def test_the_texture_of_constant_and_striped_crops() -> None:
 def test_the_texture_does_not_depend_on_left_and_right() -> None:
     crop = speckle(1, 5)[0]
     np.testing.assert_allclose(texture(crop), texture(np.ascontiguousarray(crop[:, ::-1])), atol=1e-4)
+
+
+def test_the_spectrum_of_white_noise_is_flat() -> None:
+    noise = np.random.default_rng(4).integers(0, 256, (224, 224, 1), dtype=np.uint8)
+    bands = texture(np.repeat(noise, 3, axis=2))[16:32]
+    assert np.ptp(bands[4:]) < 0.5, "power a cell, not power a band: a finer band holds more cells"

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engines._onnxruntime import OnnxSession, default_threads
 from engines.bundle import Bundle
 from engines.cpu import read_cpu
+from engines.errors import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,3 +93,11 @@ def test_the_number_of_threads_does_not_change_the_answer(bundle: Bundle) -> Non
         with OnnxSession(bundle, bundle.artifact("fp32", "cpu"), threads) as session:
             answers.append(session.infer(crops)["egfr"])
     np.testing.assert_allclose(answers[0], answers[1], rtol=1e-5)
+
+
+def test_an_artifact_that_was_exchanged_after_the_check_is_not_run(bundle: Bundle) -> None:
+    artifact = bundle.artifact("fp32", "cpu")
+    path = bundle.file(artifact.file)
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(BundleError, match="was changed after"):
+        OnnxSession(bundle, artifact).__enter__()

@@ -133,3 +133,11 @@ def test_a_picture_of_another_kind_is_refused(pixels) -> None:
 def test_a_box_without_area_or_beyond_reason_is_refused(box: tuple[float, float, float, float]) -> None:
     with pytest.raises(TensorMismatchError, match="The crop cannot be cut"):
         extract(picture, CropBox(*box, "square"), 224, 224)
+
+
+def test_half_a_pixel_is_rounded_up_on_even_and_odd_edges_alike() -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:] = (np.arange(8, dtype=np.uint8) * 10)[None, :, None]
+    for left in (0, 1, 2):  # rounding half to even would move every other box by a pixel, and a live crop would jitter
+        crop = extract(pixels, CropBox(left + 0.5, 0.0, left + 3.0, 3.0, "square"), 3, 3)
+        assert crop[0, :, 0].tolist() == [10 * (left + 1), 10 * (left + 2), 10 * (left + 3)]

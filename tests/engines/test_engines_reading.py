@@ -78,13 +78,14 @@ def test_a_probability_beyond_one_is_no_reading(make_bundle) -> None:
         Reader(bundle, session).read(flat(249, 249, 249))
 
 
-def test_a_negative_answer_is_shown_as_zero_and_its_members_are_kept(make_bundle) -> None:
+def test_a_negative_answer_is_shown_as_zero_with_the_interval_of_zero(make_bundle) -> None:
+    # The residuals that the interval is made of are truth minus the value that is shown, hence never below 0.
     bundle = make_bundle(graphs={("fp32", "any"): {"gain": -1.0}})
     with select(bundle).open() as session:
         reading = Reader(bundle, session).read(flat(249, 249, 249))
     assert reading.members == pytest.approx((-1.0, -1.0, -1.0))
-    assert (reading.egfr, reading.low, reading.high) == (0.0, 0.0, pytest.approx(14.0))
-    assert reading.category_range == "G5"
+    assert (reading.egfr, reading.low, reading.high) == (0.0, 0.0, 15.0)
+    assert reading.category_range == "G4-G5"
 
 
 @pytest.mark.parametrize(

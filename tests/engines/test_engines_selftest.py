@@ -5,6 +5,7 @@ import pytest
 from engines import selftest
 from engines.errors import InferenceError
 from engines.runtimes import select
+from engines.selftest import HeadDelta
 
 
 def test_a_faithful_artifact_passes(bundle) -> None:
@@ -46,3 +47,9 @@ def test_more_golden_crops_than_one_batch_are_all_compared(bundle, monkeypatch: 
     monkeypatch.setattr(selftest, "_BATCH", 2)
     with select(bundle).open() as session:
         assert selftest.run(bundle, session).crops == 5
+
+
+def test_a_head_passes_up_to_its_tolerance_and_no_farther() -> None:
+    assert HeadDelta("egfr_members", "mL/min/1.73 m2", 0.5, 0.5).passed
+    assert not HeadDelta("egfr_members", "mL/min/1.73 m2", 0.5001, 0.5).passed
+    assert not HeadDelta("egfr_members", "mL/min/1.73 m2", float("nan"), 0.5).passed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,8 +159,12 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused(
 
 
 def test_a_torn_graph_is_refused_in_one_sentence(opener: Opener, bundle: Bundle) -> None:
-    path = bundle.path / bundle.manifest.artifacts[0].file
-    path.write_bytes(path.read_bytes()[:200])  # after it was verified
+    artifact = bundle.manifest.artifacts[0]
+    path = bundle.path / artifact.file
+    torn = path.read_bytes()[:200]
+    path.write_bytes(torn)
+    listed = artifact.model_copy(update={"sha256": hashlib.sha256(torn).hexdigest(), "size_bytes": len(torn)})
+    bundle = replace(bundle, manifest=bundle.manifest.model_copy(update={"artifacts": (listed,)}))
     with pytest.raises(BundleError, match="cannot be loaded") as caught, opener(bundle):
         pytest.fail("it was entered")
     assert "\n" not in caught.value.sentence

@@ -202,3 +202,10 @@ def test_whatever_happens_a_number_is_of_a_frame_that_was_read(happenings: list[
         assert readout.age_ms == pytest.approx(t_ms - readout.t_ms)
         assert (state == "STALE") == readout.stale
         assert all(math.isfinite(number) for number in (readout.egfr, readout.low, readout.high))
+
+
+@pytest.mark.parametrize("poles", [None, (0.0, 0.0, 90.0, 0.0)])
+def test_the_same_crop_between_other_markers_confirms_nothing(poles: Ends | None) -> None:
+    fusion = Fusion()
+    fusion.update(moment(0, reading(50.0)))
+    assert fusion.update(moment(STALE_MS + 1, same=True, poles=poles))[0] == "STALE"

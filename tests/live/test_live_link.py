@@ -159,3 +159,46 @@ def test_after_close_a_view_is_not_intact() -> None:
 def test_a_picture_too_large_for_the_memory_is_refused_in_words() -> None:
     with pytest.raises(LinkError, match="no room"):
         Ring(1 << 50)
+
+
+def test_a_view_is_never_given_of_a_frame_that_was_overtaken(
+    ends: tuple[Ring, RingWriter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring, writer = ends
+    writer.write(0, 0.0, picture(0))
+    read_header, overtaken = link._Slots.header, []
+
+    def slowly(slots: link._Slots, slot: int) -> tuple[int, int, float, int, int]:
+        header = read_header(slots, slot)
+        if not overtaken:
+            overtaken.append(slot)
+            for index in range(1, link.SLOTS + 1):
+                writer.write(index, 0.0, picture(index))
+        return header
+
+    monkeypatch.setattr(link._Slots, "header", slowly)
+    view = ring.newest()
+    assert view is not None
+    assert view.index == link.SLOTS, "the newest, not the one that was there when the search began"
+    assert np.all(view.pixels == link.SLOTS)
+    assert view.intact
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files can only be counted on Linux")
+def test_a_ring_that_is_dropped_with_a_view_alive_leaves_no_open_file() -> None:
+    ring = Ring(picture(0).nbytes)
+    writer = RingWriter(ring.name)
+    writer.write(0, 0.0, picture(5))
+    writer.close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    view = ring.newest()
+    ring.unlink()
+    del ring
+    gc.collect()
+    assert view is not None
+    kept = view.pixels
+    del view
+    gc.collect()
+    del kept
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1

@@ -129,6 +129,7 @@ def report(**changes: Any) -> FrameReport:
         "readout": readout(),
         "timings_ms": {"sector": 2.1, "calipers": 3.4, "infer": 11.0, "total": 18.2},
     }
+    fields["frozen"] = changes.get("state") == "FROZEN"  # a STALE picture may be either: tests say which
     return FrameReport(**{**fields, **changes})
 
 

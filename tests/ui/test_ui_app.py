@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,6 +48,32 @@ def test_a_run_with_a_number_tells_it_saves_it_masked_and_ends_well(
     assert max(picture.pixelColor(x, y).value() for x in range(20, 290, 2) for y in range(96, 128, 2)) < 20  # the name
     assert [path.name for path in target.parent.iterdir()] == ["shot.png"]
     assert worker.closed == 1
+
+
+def test_the_lines_say_which_value_is_stale_and_how_old_but_once(
+    worker: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker.put_frame()
+    ages = (3200.0, 4200.0, 5200.0)
+    gone = [conftest.readout(stale=True, age_ms=age_ms) for age_ms in ages]
+    worker.inbox += [conftest.started(), conftest.crop_message(conftest.report())]
+    worker.inbox += [conftest.Report(report=conftest.refused(state="STALE", readout=old)) for old in gone]
+    worker.inbox += [conftest.Report(report=conftest.report(state="STALE", readout=old)) for old in gone]
+    app.run(RunOptions(offscreen_seconds=0.3, screenshot=tmp_path / "shot.png"))
+    said = capsys.readouterr().out
+    assert said.count("STALE") == 2
+    assert re.search(r"LIVE +No number: .*STALE value: eGFR 43, 28–64 \(90 %\), frame 12, 3 s old\n", said)
+    assert re.search(r"LIVE +eGFR 43 .*STALE value of frame 12, 3 s old\n", said)
+
+
+def test_the_lines_mark_a_number_out_of_domain(worker: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worker.put_frame()
+    outside = conftest.report(readout=conftest.readout(in_domain=False))
+    worker.inbox += [conftest.started(), conftest.crop_message(outside)]
+    app.run(RunOptions(offscreen_seconds=0.3, screenshot=tmp_path / "shot.png"))
+    said = capsys.readouterr().out
+    assert "eGFR 43? mL/min" in said
+    assert "OUT OF DOMAIN: do not rely on this  |  Kidney length 10.7 cm (calipers)" in said
 
 
 def test_a_run_without_a_number_says_so_and_ends_with_one(

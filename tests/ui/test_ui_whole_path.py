@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from edge_app import app
 from edge_app.app import RunOptions
 from edge_app.bundles import SHIPPED
+from edge_app.live.link import Ring
 from edge_app.live.messages import WorkerPlan
 from edge_app.live.supervisor import Supervisor
 from edge_app.ui._qt import QApplication, QImage
@@ -28,21 +29,30 @@ pytestmark = [
 ]
 
 
-def left_behind(before: set[str]) -> list[str]:
+def left_behind(rings: list[str]) -> list[str]:
     """Workers and shared memory that are still there (the resource tracker of Python itself stays)."""
     workers = [child for child in psutil.Process().children() if "resource_tracker" not in " ".join(child.cmdline())]
-    memory = {path.name for path in SHM.iterdir()} - before if SHM.is_dir() else set()
-    return [str(child) for child in workers] + sorted(name for name in memory if name.startswith("psm_"))
+    assert rings  # else nothing was looked for
+    return [str(child) for child in workers] + [name for name in rings if (SHM / name.lstrip("/")).exists()]
 
 
 @pytest.fixture
-def shared_memory() -> set[str]:
-    """Names of what was there before the test."""
-    return {path.name for path in SHM.iterdir()} if SHM.is_dir() else set()
+def shared_memory(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the rings that the test makes; another program's are none of its business."""
+    made: list[str] = []
+
+    class Noted(Ring):
+        def __init__(self, frame_bytes: int) -> None:
+            super().__init__(frame_bytes)
+            assert not SHM.is_dir() or (SHM / self.name.lstrip("/")).exists()
+            made.append(self.name)
+
+    monkeypatch.setattr("edge_app.live.supervisor.Ring", Noted)
+    return made
 
 
 def test_the_phantom_gives_a_marked_number_and_a_picture_and_nothing_stays_behind(
-    dark: QApplication, tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_memory: set[str]
+    dark: QApplication, tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_memory: list[str]
 ) -> None:
     target = tmp_path / "first-light.png"
     code = app.run(RunOptions(source=PHANTOM, offscreen_seconds=7, screenshot=target))
@@ -59,7 +69,7 @@ def test_the_phantom_gives_a_marked_number_and_a_picture_and_nothing_stays_behin
 
 
 def test_a_killed_worker_is_lost_within_half_a_second_and_comes_back_by_itself(
-    dark: QApplication, qtbot: QtBot, shared_memory: set[str]
+    dark: QApplication, qtbot: QtBot, shared_memory: list[str]
 ) -> None:
     supervisor = Supervisor(WorkerPlan(source=PHANTOM))
     window = MainWindow(supervisor)
@@ -80,7 +90,7 @@ def test_a_killed_worker_is_lost_within_half_a_second_and_comes_back_by_itself(
     assert left_behind(shared_memory) == []
 
 
-def test_handles_that_were_placed_are_what_is_read(dark: QApplication, qtbot: QtBot, shared_memory: set[str]) -> None:
+def test_handles_that_were_placed_are_what_is_read(dark: QApplication, qtbot: QtBot, shared_memory: list[str]) -> None:
     window = MainWindow(Supervisor(WorkerPlan(source=PHANTOM)))
     qtbot.addWidget(window)
     window.show()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetPoles
 from edge_app.live.refusals import REASONS
 from edge_app.live.report import FrameReport
-from edge_app.ui import wording
+from edge_app.ui import theme, wording
 from edge_app.ui._qt import QColor, QImage, QPointF, Qt
 from edge_app.ui.main_window import MainWindow
 
@@ -80,7 +81,7 @@ def test_a_refusal_stands_large_in_place_of_the_number(bench: Any) -> None:
 
 def test_under_a_refusal_the_former_number_is_small_and_dated(bench: Any) -> None:
     text = bench.shown(refused(readout=readout(stale=True, age_ms=4100.0)))
-    assert "Before: 43, 28–64, frame 12, 4 s ago" in text
+    assert "STALE value: 43, 28–64, frame 12, 4 s old" in text
     assert not bench.window.readout.number_is_shown
 
 
@@ -105,15 +106,72 @@ def test_a_number_that_nobody_confirms_goes_stale_by_the_windows_own_clock(
     monkeypatch.setattr(type(bench.window.bridge), "now_ms", property(lambda _: later_ms))
     bench.window.bridge.time_passed.emit()
     assert "STALE 2 s" in bench.text()
-    assert bench.window.panel.badge == "STALE"
+    assert bench.window.panel.badge == "WAITING"  # nobody says any more whether the picture moves
 
 
 @pytest.mark.parametrize(
     ("change", "caution"),
-    [({"heads_agree": False}, "Heads disagree: inconclusive."), ({"in_domain": False}, wording.OUT_OF_DOMAIN)],
+    [({"heads_agree": False}, "Heads disagree: inconclusive.")],
 )
 def test_doubts_stand_beside_the_number(bench: Any, change: dict[str, bool], caution: str) -> None:
     assert f"! {caution}" in bench.shown(report(readout=readout(**change)))
+
+
+def test_a_number_out_of_domain_cannot_be_taken_for_one_within(bench: Any) -> None:
+    bench.turn(report())
+    outside = bench.window.readout.outside
+    assert not outside.isVisible()
+    size = bench.window.readout.number.headline.font().pixelSize()
+    bench.turn(report(readout=readout(in_domain=False)))
+    headline = bench.window.readout.number.headline
+    assert headline.text() == "43?"
+    assert headline.font().pixelSize() < 0.8 * size
+    assert outside.isVisible() and outside.text == wording.OUT_OF_DOMAIN
+    assert _pixels_like(outside.grab().toImage(), QColor(theme.LOST)) > 200
+    assert bench.window.trend.title() == "eGFR estimate, SYNTHETIC, out of domain"
+    assert "out of domain" in bench.shown(refused(readout=readout(in_domain=False, stale=True, age_ms=4100.0)))
+    assert not outside.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "Kidney length 10.7 cm (calipers)"),
+        ({"basis": "poles", "length_cm": 9.16}, "Kidney length 9.2 cm (handles)"),
+        ({"length_cm": None}, "Length unknown: no depth scale (calipers)"),
+    ],
+)
+def test_the_kidney_length_stands_beside_the_number_with_its_basis(
+    bench: Any, change: dict[str, Any], said: str
+) -> None:
+    crop = report().crop
+    assert crop is not None
+    assert said in bench.shown(report(crop=crop.model_copy(update=change)))
+
+
+@pytest.mark.parametrize(("frozen", "badge"), [(False, "LIVE"), (True, "FROZEN")])
+def test_the_badge_speaks_of_the_picture_and_a_second_one_of_the_old_value(
+    bench: Any, frozen: bool, badge: str
+) -> None:
+    bench.turn(report())
+    plain = bench.window.live.grab().toImage()
+    bench.turn(refused(state="STALE", frozen=frozen, readout=readout(stale=True, age_ms=6200.0)))
+    assert bench.window.panel.badge == badge
+    assert (bench.window.panel.stale, bench.window.panel.age) == (True, "6 s")
+    strip = round(bench.window.live.strip_px())
+    row = [bench.window.live.grab().toImage().pixelColor(x, strip // 2).value() for x in range(200, 420)]
+    before = [plain.pixelColor(x, strip // 2).value() for x in range(200, 420)]
+    assert sum(value > 200 for value in row) > sum(value > 200 for value in before) + 10
+
+
+def test_markers_that_are_still_being_set_leave_no_old_overlay_behind(bench: Any) -> None:
+    crop_edge = [(330.0 + i, 549.5) for i in range(60)]
+    moving = {"state": "FROZEN", "reading": None, "readout": None}
+    bench.turn(report(**moving, refusal={"code": "calipers_moving", "reason": "Still moving."}))
+    assert _brightest_at(bench, crop_edge) > 150
+    bench.worker.put_frame(20, 650.0)
+    bench.turn()
+    assert _brightest_at(bench, crop_edge) < 90
 
 
 def test_above_sixty_the_value_steps_back(bench: Any) -> None:
@@ -255,6 +313,16 @@ def test_handles_are_cleared_by_a_key(bench: Any, qtbot: QtBot, key: Qt.Key) -> 
     assert bench.window.live.handles is None
 
 
+def test_over_a_moving_picture_the_operator_is_told_that_handles_rest(bench: Any) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    bench.turn(report(generation=1))
+    assert bench.window.live._strip_text().endswith("They do not follow the kidney.")
+    bench.turn(report(generation=1, state="FROZEN"))
+    assert bench.window.live._strip_text() == "Handles in use instead of calipers."
+
+
 def test_after_the_poles_moved_the_number_of_the_old_crop_is_gone(bench: Any) -> None:
     bench.turn(report())
     bench.window.live.place_handles()
@@ -386,6 +454,27 @@ def test_targets_are_large_and_nothing_is_cut_off(bench: Any, size: tuple[int, i
     assert headline.fontMetrics().tightBoundingRect(headline.text()).width() <= headline.width()
 
 
+@pytest.mark.parametrize("size", [(960, 560), (1024, 600), (1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("value", [43.0, 104.0])
+@pytest.mark.parametrize("in_domain", [True, False])
+def test_no_line_of_the_readout_covers_another(
+    bench: Any, size: tuple[int, int], value: float, in_domain: bool
+) -> None:
+    bench.window.resize(*size)
+    doubts = {"heads_agree": False, "in_domain": in_domain, "stale": True, "age_ms": 6200.0}
+    quality = {"grade": "limited", "faults": (("dark", "the picture is dark: raise gain or TGC"),), "measures": {}}
+    crop = report().crop.model_copy(update={"length_cm": None, "basis": "poles"})
+    bench.turn(report(readout=readout(egfr=value, high=140.0, **doubts), crop=crop, quality=quality))
+    number = bench.window.readout.number
+    lines = [number.interval, number.categories, number.ramp, number.probability, number.length, number.basis]
+    assert number.headline.geometry().bottom() < number.interval.geometry().top()
+    assert all(one.geometry().bottom() < other.geometry().top() for one, other in pairwise(lines))
+    assert number.rect().contains(number.basis.geometry())
+    assert number.length.sizeHint().width() <= number.length.width()
+    ink = number.headline.fontMetrics().tightBoundingRect(number.headline.text())
+    assert ink.height() <= number.headline.height()
+
+
 @pytest.mark.parametrize("size", [(960, 560), (1280, 800), (1920, 1080)])
 @pytest.mark.parametrize("code", REASONS)
 def test_every_refusal_can_be_read_to_its_end(bench: Any, size: tuple[int, int], code: str) -> None:
@@ -409,6 +498,34 @@ def test_help_lists_the_keys_and_says_what_made_the_numbers(bench: Any, qtbot: Q
         assert part in text
     qtbot.keyClick(bench.window, Qt.Key.Key_Escape)
     assert not bench.window.help.isVisible()
+
+
+def test_while_help_is_open_arrow_keys_move_no_hidden_handle(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    before = bench.window.live.handles
+    bench.window.activateWindow()
+    qtbot.keyClick(bench.window, Qt.Key.Key_F1)
+    assert bench.window.focusWidget() is bench.window.help.text
+    qtbot.keyClick(bench.window.focusWidget(), Qt.Key.Key_Down)
+    assert bench.window.live.handles == before
+    qtbot.keyClick(bench.window, Qt.Key.Key_F1)
+    assert bench.window.focusWidget() is bench.window.live
+
+
+def test_whatever_has_the_keyboard_shows_it(bench: Any) -> None:
+    live, buttons = bench.window.live, bench.window._buttons
+    bench.window.activateWindow()
+    buttons[-1].setFocus()
+    for target in (live, *buttons):
+        before = target.grab().toImage()
+        target.setFocus(Qt.FocusReason.TabFocusReason)
+        assert target.hasFocus()
+        assert target.grab().toImage() != before
+        target.clearFocus()
+    live.setFocus(Qt.FocusReason.MouseFocusReason)
+    assert not live._tabbed
 
 
 def test_closing_the_window_ends_the_worker_once_and_stops_asking(bench: Any, qtbot: QtBot) -> None:

@@ -1,4 +1,4 @@
-"""The mark on numbers that are no patient's: stripes, a frame and the word, dim enough for a dark room."""
+"""A mark over a number that is not to be relied on: stripes, a frame and the word, dim enough for a dark room."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from edge_app.ui import theme
 from edge_app.ui._qt import QFontMetricsF, QPainter, QPaintEvent, QPen, QRectF, Qt, QWidget
 
 
-class SyntheticStrip(QWidget):
+class MarkStrip(QWidget):
     """As wide as the readout and directly over the number; gone when there is nothing to mark."""
 
-    def __init__(self) -> None:
+    def __init__(self, ink: str, ground: str) -> None:
         super().__init__()
+        self._ink, self._ground = ink, ground
         self.text = ""
         self._unit_px = 16.0
         self.hide()
@@ -33,14 +34,14 @@ class SyntheticStrip(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         area = QRectF(self.rect()).adjusted(1, 1, -1, -1)
-        painter.fillRect(area, theme.colour(theme.AMBER_GROUND))
+        painter.fillRect(area, theme.colour(self._ground))
         font = theme.font(0.78 * self._unit_px, bold=True)
         advance = QFontMetricsF(font).horizontalAdvance(self.text)
         if advance > 0.97 * area.width():
             font = theme.font(0.78 * self._unit_px * 0.97 * area.width() / advance, bold=True)
             advance = 0.97 * area.width()
         self._paint_stripes(painter, area, (area.width() - advance) / 2 - 0.5 * self._unit_px)
-        painter.setPen(QPen(theme.colour(theme.AMBER), 2))
+        painter.setPen(QPen(theme.colour(self._ink), 2))
         painter.drawRect(area)
         painter.setFont(font)
         painter.drawText(area, Qt.AlignmentFlag.AlignCenter, self.text)
@@ -48,7 +49,7 @@ class SyntheticStrip(QWidget):
 
     def _paint_stripes(self, painter: QPainter, area: QRectF, width: float) -> None:
         painter.save()
-        painter.setPen(QPen(theme.colour(theme.AMBER, 150), 0.3 * self._unit_px))
+        painter.setPen(QPen(theme.colour(self._ink, 150), 0.3 * self._unit_px))
         for left in (area.left(), area.right() - width):
             painter.setClipRect(QRectF(left, area.top(), width, area.height()))
             x = left - area.height()

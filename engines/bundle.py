@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from engines.consistency import MANIFEST_NAME, contradictions, listed_files
 from engines.errors import BundleError
-from engines.manifest import Artifact, BundleManifest, Family, FileRef, Precision
+from engines.manifest import SCHEMA_VERSION, Artifact, BundleManifest, Family, FileRef, Precision
 from engines.npz import parse_npz
 
 MANIFEST_LIMIT_BYTES = 1 << 20
@@ -151,7 +151,8 @@ def _golden_fault(array: NDArray[np.generic] | None, shape: tuple[int, ...]) -> 
 def _manifest_bytes(root: Path) -> bytes:
     cure = f"name a directory that holds {MANIFEST_NAME}"
     if not root.is_dir():
-        raise _cannot_open(root, "there is no such directory", cure)
+        because = "it is a file and a bundle is a directory" if root.is_file() else "there is no such directory"
+        raise _cannot_open(root, because, cure)
     path = root / MANIFEST_NAME
     try:
         status = path.lstat()
@@ -173,6 +174,9 @@ def _parse(root: Path, raw: bytes) -> BundleManifest:
     try:
         return BundleManifest.model_validate_json(raw)
     except ValidationError as error:
+        if any(fault["loc"] == ("schema_version",) and fault["type"] == "literal_error" for fault in error.errors()):
+            cause = f"its format is not version {SCHEMA_VERSION}, the one that this program reads"
+            raise _cannot_open(root, cause, "update the program, or convert the model again with this one") from error
         cause = f"{MANIFEST_NAME} is not valid ({_explain(error)})"
         raise _cannot_open(root, cause, "convert the model again with this version of the program") from error
 

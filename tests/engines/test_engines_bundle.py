@@ -99,7 +99,7 @@ def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
     ("changes", "told"),
     [
         ({"novelty": 1}, "novelty: Extra inputs are not permitted"),
-        ({"schema_version": 2}, "schema_version: Input should be 1"),
+        ({"schema_version": 2}, "its format is not version 1"),
         ({"card": {"file": "../card.md", "sha256": "0" * 64, "size_bytes": 0}}, r"card\.file: String should match"),
         ({"artifacts": []}, "artifacts: Tuple should have at least 1 item"),
         ({"members": 2}, r"the output egfr has the shape \(3,\) for 2 members"),
@@ -201,3 +201,16 @@ def test_a_file_larger_than_any_model_can_be_is_refused_before_it_is_read(bundle
     rewrite(bundle_path, artifacts=[{**manifest["artifacts"][0], "size_bytes": (1 << 31) + 1}])
     with pytest.raises(BundleError, match=r"artifacts\.0\.size_bytes: Input should be less than or equal"):
         open_bundle(bundle_path)
+
+
+def test_a_file_given_as_a_bundle_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
+    packed = tmp_path / "bundle.zip"
+    packed.write_bytes(b"PK")
+    with pytest.raises(BundleError, match="it is a file and a bundle is a directory"):
+        open_bundle(packed)
+
+
+def test_a_newer_format_asks_for_a_newer_program(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"schema_version": 2, "something_new": true}')
+    with pytest.raises(BundleError, match="update the program"):
+        open_bundle(tmp_path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +15,12 @@ from convert.terminal import bars, boundary, out
 if TYPE_CHECKING:
     from convert.evaluate.document import Evaluation, Measure
 
-Means = Literal["score", "egfr"]
+
+class Means(str, Enum):  # an enumeration: older typer knows no literals
+    """What a reader column holds."""
+
+    score = "score"
+    egfr = "egfr"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +32,9 @@ def evaluate(
     bundle: Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")],
     data: Annotated[Path, typer.Option("--data", help="CSV with crop, egfr, patient; maybe sex, age, side, scanner.")],
     reader_column: Annotated[str | None, typer.Option(help="Column of readers to compare with, paired.")] = None,
-    reader_means: Annotated[Means, typer.Option(help="score: higher is more likely below; egfr: estimates.")] = "score",
+    reader_means: Annotated[
+        Means, typer.Option(help="score: higher is more likely below; egfr: estimates.")
+    ] = Means.score,
     against: Annotated[Path | None, typer.Option(help="Another bundle to compare with, paired.")] = None,
     cut: Annotated[float, typer.Option(help="eGFR cut, fixed beforehand, mL/min/1.73 m2.")] = 60.0,
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
@@ -53,7 +61,7 @@ def evaluate(
             cut=cut,
             precision=precision,
             split=split,
-            contender=Contender(reader_column, reader_means, against),
+            contender=Contender(reader_column, reader_means.value, against),
             resamples=resamples,
             seed=seed,
             force=force,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -180,6 +182,31 @@ def test_ctrl_c_leaves_everything_as_it_was(table: Path, tmp_path: Path, monkeyp
     assert result.exit_code == 130
     assert "nothing was written" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+BLOCKED = """
+import sys
+for name in ("torch", "onnx", "xgboost", "scipy", "matplotlib", "jinja2", "onnxruntime"):
+    sys.modules[name] = None
+import typer
+from convert.commands.evaluate import register
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+register(app)
+app()
+"""
+
+
+def test_without_the_extra_the_cure_is_said(tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", BLOCKED, *arguments]
+        root = Path(__file__).resolve().parents[2]
+        return subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, timeout=60)
+
+    assert run("--help").returncode == 0
+    done = run(str(SHIPPED), "--data", str(tmp_path / "labels.csv"))
+    assert done.returncode == 2
+    assert "pip install 'echogfr[convert]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from convert.assemble import assemble
@@ -16,7 +17,7 @@ from convert.kuo.facts import DATA, LEVEL, PATIENTS, RECIPE
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
 from convert.kuo.polarity import ask, check
 from convert.kuo.proof import KuoProver
-from convert.kuo.source import Request, Source, read_source
+from convert.kuo.source import Request, SourceFile, read_source
 from convert.manifests import Material
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
@@ -58,21 +59,27 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     """
     check_target(plan.bundle, plan.force)
     crops = read_crops(plan.crops, plan.layout.size, SEED, progress)
-    source = read_source(plan.request, progress)
-    progress("writing the graph", 0, 1)
-    model = write_graph(source.ensemble)
-    progress("writing the graph", 1, 1)
+    model, files, members = _graph(plan, progress)
     check(ask(model, crops.pixels, progress), plan.flip_polarity)
     material = Material(
         model=model,
         table=_no_table(plan.crops),
         calibration=_calibration(crops),
-        training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, source)),
-        members=len(source.ensemble.members),
+        training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, members)),
+        members=members,
         parameters=_parameters(plan.layout),
     )
-    prover = KuoProver(crops, source.files, plan.flip_polarity, plan.crop_mode)
-    return assemble(_build_plan(plan, material.members), material, progress, prover)
+    prover = KuoProver(crops, files, plan.flip_polarity, plan.crop_mode)
+    return assemble(_build_plan(plan, members), material, progress, prover)
+
+
+def _graph(plan: KuoPlan, progress: Progress) -> tuple[onnx.ModelProto, tuple[SourceFile, ...], int]:
+    """Return graph, files and number of members; the arrays, 1.8 GB for ten members, are let go of."""
+    source = read_source(plan.request, progress)
+    progress("writing the graph", 0, 1)
+    model = write_graph(source.ensemble)
+    progress("writing the graph", 1, 1)
+    return model, source.files, len(source.ensemble.members)
 
 
 def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
@@ -94,10 +101,10 @@ def _calibration(crops: Crops) -> NDArray[np.uint8]:
     return np.asarray(crops.pixels[np.sort(chosen)], np.uint8)
 
 
-def _command(plan: KuoPlan, source: Source) -> str:
+def _command(plan: KuoPlan, members: int) -> str:
     flip = " --flip-polarity" if plan.flip_polarity else ""
-    members = len(source.ensemble.members)
-    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{flip}"
+    crop = "" if plan.crop_mode == "square" else f" --crop-mode {plan.crop_mode}"
+    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{crop}{flip}"
 
 
 def _parameters(layout: Layout) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,8 +46,12 @@ def load_checkpoint(path: Path, layout: Layout) -> State:
 
 
 def _load(path: Path) -> dict[str, torch.Tensor]:
+    if not path.stat().st_size:
+        raise DefectError("is empty")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of strange pickles before it refuses them
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DefectError("is refused, because it is no file of plain tensors or it is cut short") from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class Crops:
     egfr: NDArray[np.float64]  # mL/min/1.73 m2, NaN where not known
     held: NDArray[np.bool_]  # kept from the calibration
     apart: bool  # False: too few crops, so parity is measured on those that calibrated
+    simulated: bool = False  # of the phantom: their labels say nothing of patients and are not read
 
     def __len__(self) -> int:
         """Return the number of crops."""
@@ -79,7 +81,18 @@ def read_crops(root: Path, size: int, seed: int, progress: Progress) -> Crops:
     held = _held(patients, seed)
     apart = bool((~held).sum() >= CALIBRATION_MINIMUM and held.sum() >= HELD_LEAST)
     everything = np.ones(len(rows), np.bool_)
-    return Crops(pixels, patients, np.array([row.egfr for row in rows]), held if apart else everything, apart)
+    simulated = _is_simulated(root)
+    egfr = np.array([float("nan") if simulated else row.egfr for row in rows])
+    return Crops(pixels, patients, egfr, held if apart else everything, apart, simulated)
+
+
+def _is_simulated(root: Path) -> bool:
+    """Tell whether ``dataset.json`` calls the crops synthetic, as that of the phantom does."""
+    try:
+        facts = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(facts, dict) and facts.get("synthetic") is True
 
 
 def _held(patients: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:

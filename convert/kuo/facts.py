@@ -27,6 +27,10 @@ PUBLISHED = IntervalSpec(
     basis=PUBLISHED_BASIS,
 )
 PUBLISHED_BANDS = (33, 34, 51, 25, 18)  # patients of the figure by band
+SIMULATED = (
+    "Calibrated on SYNTHETIC crops of the phantom: its domain check, its INT8 ranges and its parity say nothing "
+    "of pictures of patients; convert it again with crops of your own scanner."
+)
 LIMITS_OF_USE = (
     "Research use only: an image-derived value, at one time point, that no decision may rest on.",
     "Made from adults before dialysis, seen with two scanners of one maker in one hospital, both kidneys with intact "

@@ -10,7 +10,15 @@ import numpy as np
 from convert.answers import Answers, answer
 from convert.golden import choose, write_golden
 from convert.kuo.crops import Crops
-from convert.kuo.facts import LIMITS_OF_USE, LOCAL_LEAST, PUBLISHED, PUBLISHED_BANDS, labelled_patients, local_interval
+from convert.kuo.facts import (
+    LIMITS_OF_USE,
+    LOCAL_LEAST,
+    PUBLISHED,
+    PUBLISHED_BANDS,
+    SIMULATED,
+    labelled_patients,
+    local_interval,
+)
 from convert.kuo.polarity import check, measure
 from convert.kuo.report import Findings, Local, write_texts
 from convert.kuo.source import SourceFile
@@ -47,7 +55,9 @@ class KuoProver:
         """
         bundle = self._named(bundle)
         reference, answers = self._answers(bundle, progress)
-        truth = np.where(self.crops.labelled, self.crops.egfr, reference.egfr)[self.crops.held]
+        truth = self.crops.egfr[self.crops.held]
+        if not np.all(np.isfinite(truth)):
+            truth = np.full_like(truth, np.nan)  # no AUC then: on a guessed truth it would prove nothing
         held = reference.rows(np.flatnonzero(self.crops.held))
         rows = tuple(compare(key, held, found, truth) for key, found in answers.items())
         refuse_failed(rows)
@@ -65,7 +75,8 @@ class KuoProver:
     def _named(self, bundle: Bundle) -> Bundle:
         manifest = bundle.manifest
         crop = manifest.input.model_copy(update={"crop_mode": self.crop_mode})
-        told = {"synthetic": False, "limits": LIMITS_OF_USE, "input": crop}
+        limits = (SIMULATED, *LIMITS_OF_USE) if self.crops.simulated else LIMITS_OF_USE
+        told = {"synthetic": False, "limits": limits, "input": crop}
         return Bundle(bundle.path, manifest.model_copy(update=told), bundle.sha256)
 
     def _answers(self, bundle: Bundle, progress: Progress) -> tuple[Answers, Mapping[ArtifactKey, Answers]]:

@@ -92,6 +92,7 @@ def test_the_report_names_files_polarity_and_parity(bundle) -> None:
     assert report["polarity"]["mean"] < -0.3 and len(report["polarity"]["members"]) == 2
     assert report["local"] is None and not report["parity_on_crops_that_calibrated"]
     assert report["parity"][1]["crops"] == 52
+    assert not report["auc_measured"] and "AUC is not measured" in bundle.file("report.html").read_text()
     assert "not local" in bundle.file("card.md").read_text()
 
 
@@ -147,6 +148,15 @@ def test_a_wrong_label_is_one_sentence(material: Material, tmp_path: Path, line:
     (tmp_path / "labels.csv").write_text(f"crop,patient,egfr\n{line}\n")
     with pytest.raises(UsageError, match=message):
         read_crops(tmp_path, 64, 1, silent)
+
+
+def test_labels_of_the_phantom_are_not_read_and_the_bundle_says_so(material: Material, tmp_path: Path) -> None:
+    crops = Path(shutil.copytree(material.labelled, tmp_path / "crops"))
+    (crops / "dataset.json").write_text('{"synthetic": true}')
+    plan = replace(material.plan(tmp_path / "b", crops), artifacts=(("fp32", "any"),), members=1)
+    manifest = build_kuo(plan)
+    assert manifest.interval == PUBLISHED
+    assert "SYNTHETIC crops of the phantom" in manifest.limits[0]
 
 
 def test_crops_of_one_patient_stay_on_one_side(material: Material) -> None:

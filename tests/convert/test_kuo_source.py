@@ -149,6 +149,16 @@ def test_an_empty_folder_and_no_folder_are_refused(tmp_path: Path) -> None:
     assert "no such folder" in refusal(tmp_path / "absent")
 
 
+def test_swapped_files_and_pages_of_a_download_site_are_named(copied: Path) -> None:
+    shutil.copy(Path(__file__).parent / "data" / "xgb_072.pickle.dat", copied / "model_2.pkl")
+    shutil.copy(copied / "model_0.pkl", copied / "xgb_2.pickle.dat")
+    (copied / "model_1.pkl").write_text("<html>quota exceeded</html>")
+    (copied / "model_0.pkl").write_bytes(b"")
+    sentence = refusal(copied)
+    for part in ("model_2.pkl is refused", "xgb_2.pickle.dat is refused", "model_1.pkl is refused", "model_0.pkl is e"):
+        assert part in sentence
+
+
 def test_two_boosters_for_one_member_are_refused(copied: Path) -> None:
     shutil.copy(copied / "xgb_0.json", copied / "xgb_0.ubj")
     assert "xgb_0.json and xgb_0.ubj are there at once" in refusal(copied)

@@ -6,12 +6,15 @@ What a library can do is asked of the library (``hasattr``), never read from its
 
 from __future__ import annotations
 
+import gc
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from convert.tensorrt_layers import UNKNOWN, read_layers, summarize
+from convert.tensorrt_layers import MESSAGE, UNKNOWN, read_layers, summarize
 from convert.tensorrt_library import Library
 from convert.tensorrt_network import AGAIN, Network, explain, parse, planned_precisions
 from convert.tensorrt_plan import EnginePlan
@@ -19,7 +22,7 @@ from convert.tensorrt_timing import load_timing, save_timing
 from convert.tensorrt_watch import Logbook, Watch, make_logger, make_monitor
 from engines.errors import UsageError
 from engines.manifest import Precision
-from engines.store import EngineError, LayerSummary
+from engines.store import EngineError, EngineTarget, LayerSummary
 
 WARNINGS_KEPT = 8
 
@@ -50,6 +53,25 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
     CancelledError
         ``watch`` ended the build.
     """
+    with _no_garbage_collection():
+        return _build(library, plan, draft, watch)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect first, then not at all while the library works.
+
+    It calls the logger with a lock held; freeing an older object of it from in there waits for that lock for ever.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Built:
     trt, book = library.module, Logbook()
     logger = make_logger(library, book)
     builder = trt.Builder(logger)
@@ -57,7 +79,6 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
     watch.report("Parsing", 0, 1)
     parse(trt.OnnxParser(network, logger), network, plan.artifact.read_bytes(), plan.what)
     watch.report("Parsing", 1, 1)
-    planned = planned_precisions(library, network)
     config = builder.create_builder_config()
     config.progress_monitor = make_monitor(library, watch)
     _configure(config, library, plan, int(getattr(builder, "num_DLA_cores", 0)))
@@ -65,18 +86,26 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
     timing = draft.parent / plan.timing_cache
     if library.times:
         load_timing(config, timing)
-    plan_bytes = builder.build_serialized_network(network, config)
-    if plan_bytes is None:
-        if watch.cancelled():
-            raise CancelledError
-        raise EngineError(plan.what, *_reason(book))
-    data = bytes(plan_bytes)
-    layers = summarize(planned, read_layers(book.layers or _inspected(library, logger, data)))
-    warnings = [*check_layers(plan.what, plan.precision, layers), *book.warnings[:WARNINGS_KEPT]]
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise CancelledError if watch.cancelled() else EngineError(plan.what, *_reason(book))
+    data = bytes(serialized)
+    table = book.layers or _inspected(library, logger, data)
+    built = _judged(plan, data, summarize(planned_precisions(library, network), read_layers(table)), book)
     draft.write_bytes(data)
     if library.times:
         save_timing(config, timing)
-    return Built(hashlib.sha256(data).hexdigest(), len(data), layers, tuple(warnings))
+    return built
+
+
+def _judged(plan: EnginePlan, data: bytes, layers: LayerSummary, book: Logbook) -> Built:
+    """Return what was built with all its warnings, or refuse it."""
+    warnings = (
+        *check_layers(plan.what, plan.precision, layers),
+        *_one_for_all(plan.key.target, book.layers.count(MESSAGE)),
+        *book.warnings[:WARNINGS_KEPT],
+    )
+    return Built(hashlib.sha256(data).hexdigest(), len(data), layers, warnings)
 
 
 def check_layers(what: str, precision: Precision, layers: LayerSummary) -> list[str]:
@@ -104,6 +133,13 @@ def check_layers(what: str, precision: Precision, layers: LayerSummary) -> list[
         return []
     count = "1 convolution does" if len(layers.fallbacks) == 1 else f"{len(layers.fallbacks)} convolutions do"
     return [f"{count} not run in the precision that the artifact asks for, as far as the builder tells"]
+
+
+def _one_for_all(target: EngineTarget, tables: int) -> list[str]:
+    capabilities = target.compute_capabilities
+    if len(capabilities) == 1 or tables >= len(capabilities):
+        return []
+    return [f"layers were reported once for {', '.join(capabilities)}: build for one alone to see its own"]
 
 
 def _configure(config: object, library: Library, plan: EnginePlan, dla_cores: int) -> None:

@@ -91,7 +91,7 @@ def _artifact(bundle: Bundle, precision: str) -> Artifact:
 def _target(library: Library, capabilities: tuple[str, ...]) -> EngineTarget:
     if capabilities:
         _check_capabilities(library, capabilities)
-        return EngineTarget(compute_capabilities=tuple(sorted(set(capabilities))))
+        return EngineTarget(compute_capabilities=tuple(sorted(set(capabilities), key=float)))
     try:
         return EngineTarget.of(read_gpu())
     except NoGpuError as error:

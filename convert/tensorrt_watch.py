@@ -34,7 +34,7 @@ class Logbook:
     def take(self, severity: str, message: str) -> None:
         """Take in one message."""
         if message.startswith(MESSAGE):
-            self.layers = message
+            self.layers += f"{message}\n"  # one message was seen, also for several compute capabilities
         elif severity in ("ERROR", "INTERNAL_ERROR") and not HARMLESS.search(message):
             self.errors.append(message)
         elif severity == "WARNING" and plain(message) not in self.warnings:

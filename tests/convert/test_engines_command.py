@@ -129,7 +129,7 @@ def test_control_c_is_one_sentence_and_leaves_nothing(rtx: None, tmp_path: Path)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        process_group=0,
+        start_new_session=True,
         env={"PYTHONPATH": ":".join([str(ROOT), *filter(None, sys.path)]), **NARROW},
     ) as process:
         deadline = time.monotonic() + 30

@@ -49,6 +49,11 @@ class LinearHead:
         """Number of pooled features."""
         return len(self.weight)
 
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return self.weight.size + 1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
@@ -69,6 +74,11 @@ class DeepHead:
     def inputs(self) -> int:
         """Number of pooled features."""
         return int(self.layers[0].weight.shape[1])
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(layer.weight.size + layer.bias.size for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

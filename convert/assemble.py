@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from convert.calibration import to_int8
@@ -14,9 +15,13 @@ from convert.write import draft, refer, write_manifest
 from engines.bundle import Bundle
 from engines.manifest import Artifact, BundleManifest
 
+Prover = Callable[[BuildPlan, Material, Bundle, Progress], BundleManifest]
 
-def assemble(plan: BuildPlan, material: Material, progress: Progress) -> BundleManifest:
+
+def assemble(plan: BuildPlan, material: Material, progress: Progress, prove: Prover = prove) -> BundleManifest:
     """Write the bundle of ``plan`` and return its manifest; nothing is written if an artifact fails its limits.
+
+    ``prove`` measures the artifacts, writes the files beside them and returns the final manifest.
 
     Raises
     ------

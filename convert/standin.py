@@ -82,4 +82,4 @@ def _parameters(member: Member) -> int:
     convolutions: list[Convolution] = [trunk.stem]
     for block in trunk.blocks:
         convolutions += [*block.path, *([block.shortcut] if block.shortcut else [])]
-    return sum(part.weight.size + part.bias.size for part in convolutions) + member.head.weight.size + 1
+    return sum(part.weight.size + part.bias.size for part in convolutions) + member.head.parameters

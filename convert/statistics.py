@@ -79,19 +79,28 @@ def agreement_by_band(predicted: Vector, truth: Vector, edges: Sequence[float] =
     return rows
 
 
-def delong(scores: Vector, positive: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-    """Return AUCs (S,) and their covariance (S, S) of ``scores`` (S, N); higher means positive.
+def placements(scores: Vector, positive: NDArray[np.bool_]) -> tuple[Vector, Vector, Vector]:
+    """Return AUCs (S,) and the placement values of the positives (S, m) and of the negatives (S, n).
 
-    Mid-rank form (Sun and Xu 2014) of DeLong 1988. Needs two of each class at least.
+    ``scores`` is (S, N), higher means positive. A positive's placement value is the share of negatives below
+    it, a negative's the share of positives above it, ties half (DeLong 1988; mid-ranks: Sun and Xu 2014).
     """
     yes, no = scores[:, positive], scores[:, ~positive]
     m, n = yes.shape[1], no.shape[1]
     both = stats.rankdata(np.hstack([yes, no]), axis=1)
     rank_yes, rank_no = stats.rankdata(yes, axis=1), stats.rankdata(no, axis=1)
     areas = both[:, :m].sum(axis=1) / (m * n) - (m + 1) / (2 * n)
-    by_yes, by_no = (both[:, :m] - rank_yes) / n, 1 - (both[:, m:] - rank_no) / m
-    covariance = np.atleast_2d(np.cov(by_yes)) / m + np.atleast_2d(np.cov(by_no)) / n
-    return np.asarray(areas, np.float64), np.asarray(covariance, np.float64)
+    return np.asarray(areas, np.float64), (both[:, :m] - rank_yes) / n, 1 - (both[:, m:] - rank_no) / m
+
+
+def delong(scores: Vector, positive: NDArray[np.bool_]) -> tuple[Vector, Vector]:
+    """Return AUCs (S,) and their covariance (S, S) of ``scores`` (S, N); higher means positive.
+
+    DeLong 1988 from the placement values. Needs two of each class at least.
+    """
+    areas, by_yes, by_no = placements(scores, positive)
+    covariance = np.atleast_2d(np.cov(by_yes)) / by_yes.shape[1] + np.atleast_2d(np.cov(by_no)) / by_no.shape[1]
+    return areas, np.asarray(covariance, np.float64)
 
 
 def area(score: Vector, positive: NDArray[np.bool_]) -> Area:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from convert.graph.parts import Convolution, Ensemble, Member, Residual, Trees
+from convert.graph.heads import deep_head, linear_head
+from convert.graph.parts import Convolution, Ensemble, LinearHead, Member, Residual, Trees
 from convert.graph.trees import path_matrix
 from convert.graph.writer import GraphWriter, tensor
 
@@ -25,7 +26,7 @@ def write_graph(ensemble: Ensemble) -> onnx.ModelProto:
         writer.node("Concat", [part[column] for part in parts], name, axis=1)
     maps = writer.node("Concat", [part[3] for part in parts], "cam/members", axis=1)
     writer.node("ReduceMean", [maps], "cam", axes=[1], keepdims=0)
-    count, features = len(parts), sum(len(member.head.weight) for member in ensemble.members)
+    count, features = len(parts), sum(member.head.inputs for member in ensemble.members)
     outputs = [
         tensor("egfr_members", np.float32, [count]),
         tensor("p_egfr_below_60_members", np.float32, [count]),
@@ -38,11 +39,16 @@ def write_graph(ensemble: Ensemble) -> onnx.ModelProto:
 def map_size(ensemble: Ensemble) -> tuple[int, int]:
     """Height and width of the last map."""
     trunk = ensemble.members[0].trunk
+    pool = [(3, 1, 2)] if trunk.max_pool else []
+    steps = [_window(trunk.stem), *pool, *(_window(step) for block in trunk.blocks for step in block.path)]
     size = [ensemble.height, ensemble.width]
-    for step in (trunk.stem, *(block.path[0] for block in trunk.blocks)):
-        kernel = step.weight.shape[2]
-        size = [(edge + 2 * step.padding - kernel) // step.stride + 1 for edge in size]
+    for kernel, padding, stride in steps:
+        size = [(edge + 2 * padding - kernel) // stride + 1 for edge in size]
     return size[0], size[1]
+
+
+def _window(step: Convolution) -> tuple[int, int, int]:
+    return step.weight.shape[2], step.padding, step.stride
 
 
 def _normalise(writer: GraphWriter, ensemble: Ensemble) -> str:
@@ -58,20 +64,19 @@ def _normalise(writer: GraphWriter, ensemble: Ensemble) -> str:
 def _member(writer: GraphWriter, member: Member, pixels: str, name: str) -> tuple[str, str, str, str]:
     value = _convolve(writer, member.trunk.stem, pixels, f"{name}/trunk/stem")
     value = writer.node("Relu", [value], f"{name}/trunk/stem/relu")
+    if member.trunk.max_pool:
+        shape = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
+        value = writer.node("MaxPool", [value], f"{name}/trunk/stem/pool", **shape)
     for index, block in enumerate(member.trunk.blocks):
         value = _residual(writer, block, value, f"{name}/trunk/block{index}")
     heads = f"{name}/heads"
     pooled = writer.node("GlobalAveragePool", [value], f"{heads}/pool")
     features = writer.node("Flatten", [pooled], f"{heads}/features", axis=1)
-    weight = member.head.weight
-    head = [
-        features,
-        writer.constant(f"{heads}/weight", weight[:, None]),
-        writer.constant(f"{heads}/bias", np.array([member.head.bias], np.float32)),
-    ]
-    egfr = writer.node("Gemm", head, f"{heads}/egfr")
-    kernel = writer.constant(f"{heads}/cam_weight", weight[None, :, None, None])
-    cam = writer.node("Conv", [value, kernel], f"{heads}/cam")
+    head = member.head
+    if isinstance(head, LinearHead):
+        egfr, cam = linear_head(writer, head, (value, features), heads)
+    else:
+        egfr, cam = deep_head(writer, head, (value, features), heads)
     return egfr, _trees(writer, member.trees, features, f"{heads}/trees"), features, cam
 
 

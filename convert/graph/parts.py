@@ -30,10 +30,11 @@ class Residual:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trunk:
-    """Stem (convolution, ReLU) and residual blocks; the last map (F, h, w) is what heads see."""
+    """Stem (convolution, ReLU, perhaps a max pool) and residual blocks; the last map (F, h, w) is what heads see."""
 
     stem: Convolution
     blocks: tuple[Residual, ...]
+    max_pool: bool = False  # 3 x 3, stride 2, padding 1, as in ResNet (He 2016)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,42 @@ class LinearHead:
 
     weight: Floats
     bias: float
+
+    @property
+    def inputs(self) -> int:
+        """Number of pooled features."""
+        return len(self.weight)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return self.weight.size + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """A linear layer: ``weight`` (out, in), ``bias`` (out,), then a ReLU if ``relu``."""
+
+    weight: Floats
+    bias: Floats
+    relu: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeepHead:
+    """eGFR, mL/min/1.73 m2, by several linear layers on the pooled features; the last has one output, no ReLU."""
+
+    layers: tuple[Dense, ...]
+
+    @property
+    def inputs(self) -> int:
+        """Number of pooled features."""
+        return int(self.layers[0].weight.shape[1])
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(layer.weight.size + layer.bias.size for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +105,7 @@ class Member:
     """One network of the ensemble with both heads."""
 
     trunk: Trunk
-    head: LinearHead
+    head: LinearHead | DeepHead
     trees: Trees
 
 

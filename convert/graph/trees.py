@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from convert.graph.parts import Floats, Trees
 from engines.errors import UsageError
 
+DEEPEST = 12  # levels; a perfect tree doubles with each
+
 
 def read_booster(dump: bytes) -> Trees:
     """Read ``Booster.save_raw("json")`` of a ``binary:logistic`` model with numeric splits.
@@ -29,13 +31,29 @@ def read_booster(dump: bytes) -> Trees:
     learner = json.loads(dump)["learner"]
     trees = learner["gradient_booster"]["model"]["trees"]
     _check(learner, trees)
+    return perfect_trees(trees, _base_margin(learner["learner_model_param"]["base_score"]))
+
+
+def perfect_trees(trees: Sequence[Mapping[str, Any]], base_margin: float) -> Trees:
+    """Pad trees to perfect ones of the greatest depth among them.
+
+    Each has ``left_children``, ``right_children`` (-1 at a leaf), ``split_indices`` and
+    ``split_conditions`` (threshold, or value of the leaf), one entry a node, as in the JSON dump.
+
+    Raises
+    ------
+    UsageError
+        A tree is deeper than 12: perfect trees of that depth do not fit into memory.
+    """
     depth = max(1, max(_depth(tree, 0) for tree in trees))
+    if depth > DEEPEST:
+        raise UsageError("The trees cannot be converted", f"one is {depth} levels deep", f"use at most {DEEPEST}")
     filled = [_fill(tree, depth) for tree in trees]
     return Trees(
         features=np.stack([features for features, _, _ in filled]),
         thresholds=np.stack([thresholds for _, thresholds, _ in filled]),
         values=np.stack([values for _, _, values in filled]),
-        base_margin=_base_margin(learner["learner_model_param"]["base_score"]),
+        base_margin=base_margin,
     )
 
 

@@ -36,11 +36,13 @@ class GraphWriter:
         return name
 
     def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
-        """Return the finished model: checked, with the shape of every tensor inferred."""
+        """Return the finished model: checked, with the shape of every tensor inferred. The writer is empty then."""
         graph = helper.make_graph(
             self._nodes, self._name, list(inputs), list(outputs), initializer=list(self._constants.values())
         )
+        self._nodes, self._constants = [], {}  # weights of ten large members are 1.8 GB: not one copy too many
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="echogfr")
+        del graph
         model.ir_version = IR_VERSION
         onnx.checker.check_model(model, full_check=True)
         return onnx.shape_inference.infer_shapes(model, strict_mode=True)

@@ -1,0 +1,1 @@
+"""Commands of ``echogfr-convert``, one module each with ``register(app)``."""

@@ -1,0 +1,73 @@
+"""``echogfr-convert kuo2019``: the published weights of Kuo 2019, as they are, into a bundle."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convert.extras import convert_libraries
+from convert.plan import ARTIFACTS, ArtifactKey
+from convert.terminal import bars, boundary, out
+from engines.errors import UsageError
+
+
+class Mode(str, Enum):
+    """How the crops were cut: ``engines.manifest.CropMode`` for the terminal."""
+
+    square = "square"
+    legacy_tight = "legacy_tight"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(kuo2019)
+
+
+def kuo2019(
+    models: Annotated[Path, typer.Argument(help="The published folder: model_0.pkl, xgb_0.pickle.dat and so on.")],
+    crops: Annotated[Path, typer.Option(help="At least 200 crops of your own: pictures, or labels.csv and crops/.")],
+    target: Annotated[Path, typer.Option("--out", help="Where the bundle will lie.")],
+    members: Annotated[int | None, typer.Option(help="Use the first so many; default: all that are there.")] = None,
+    crop_mode: Annotated[Mode, typer.Option(help="How the crops were cut, and how the app will cut.")] = Mode.square,
+    flip_polarity: Annotated[
+        bool, typer.Option("--flip-polarity", help="Class 1 of these trees is eGFR >= 60: answer 1 - p.")
+    ] = False,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
+) -> None:
+    """Convert the published weights of Kuo 2019 and write their bundle; nothing in the files is run."""
+    target = target.absolute()
+    with (
+        boundary(f"Cancelled: {target} is as it was."),
+        convert_libraries("The published weights cannot be converted"),
+    ):
+        chosen = _artifacts(without or [])
+        from convert.kuo.build import KuoPlan, build_kuo
+
+        plan = KuoPlan(
+            models=models,
+            crops=crops,
+            bundle=target,
+            members=members,
+            force=force,
+            flip_polarity=flip_polarity,
+            crop_mode=crop_mode.value,
+            artifacts=chosen,
+        )
+        with bars() as progress:
+            manifest = build_kuo(plan, progress)
+        made = f"{manifest.title}, {len(manifest.artifacts)} artifacts"
+        out.print(f"Written: {target} ({made}).", soft_wrap=True, markup=False, highlight=False)
+        interval = f"{100 * manifest.interval.level:.0f} % interval: {manifest.interval.basis}."
+        out.print(interval, soft_wrap=True, markup=False, highlight=False)
+
+
+def _artifacts(without: list[str]) -> tuple[ArtifactKey, ...]:
+    names = {f"{precision}-{family}".removesuffix("-any"): (precision, family) for precision, family in ARTIFACTS}
+    unknown = [name for name in without if name not in names]
+    if unknown:
+        raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
+    return tuple(key for name, key in names.items() if name not in without)

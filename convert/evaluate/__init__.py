@@ -1,0 +1,1 @@
+"""Evaluates a bundle on a hospital's own labelled crops: tables, plots and one page, research use."""

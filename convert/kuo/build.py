@@ -1,0 +1,122 @@
+"""Builds the bundle of Kuo 2019 from its published files and the hospital's calibration crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from convert.assemble import assemble
+from convert.dataset import Table
+from convert.graph.ensemble import write_graph
+from convert.kuo.crops import Crops, read_crops
+from convert.kuo.facts import DATA, LEVEL, PATIENTS, RECIPE
+from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
+from convert.kuo.polarity import ask, check
+from convert.kuo.proof import KuoProver
+from convert.kuo.source import Request, SourceFile, read_source
+from convert.manifests import Material
+from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
+from convert.progress import Progress, silent
+from convert.write import check_target
+from engines.manifest import BundleManifest, CropMode, TrainingSpec
+
+SEED = 2019
+CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
+
+
+@dataclass(frozen=True, slots=True)
+class KuoPlan:
+    """All that is decided before published weights are converted."""
+
+    models: Path
+    crops: Path
+    bundle: Path
+    members: int | None = None  # None: all that are there
+    force: bool = False
+    flip_polarity: bool = False
+    crop_mode: CropMode = "square"
+    artifacts: tuple[ArtifactKey, ...] = ARTIFACTS
+    layout: Layout = PUBLISHED_LAYOUT
+
+    @property
+    def request(self) -> Request:
+        """What is read from the folder of models."""
+        return Request(self.models, self.members, self.flip_polarity, self.layout)
+
+
+def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
+    """Build the bundle of ``plan`` and return its manifest.
+
+    Raises
+    ------
+    EchoGFRError
+        Files, crops or target cannot be used, the polarity is wrong, or an artifact fails its limits;
+        nothing is written then.
+    """
+    check_target(plan.bundle, plan.force)
+    crops = read_crops(plan.crops, plan.layout.size, SEED, progress)
+    model, files, members = _graph(plan, progress)
+    check(ask(model, crops.pixels, progress), plan.flip_polarity)
+    material = Material(
+        model=model,
+        table=_no_table(plan.crops),
+        calibration=_calibration(crops),
+        training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, members)),
+        members=members,
+        parameters=_parameters(plan.layout),
+    )
+    prover = KuoProver(crops, files, plan.flip_polarity, plan.crop_mode)
+    return assemble(_build_plan(plan, members), material, progress, prover)
+
+
+def _graph(plan: KuoPlan, progress: Progress) -> tuple[onnx.ModelProto, tuple[SourceFile, ...], int]:
+    """Return graph, files and number of members; the arrays, 1.8 GB for ten members, are let go of."""
+    source = read_source(plan.request, progress)
+    progress("writing the graph", 0, 1)
+    model = write_graph(source.ensemble)
+    progress("writing the graph", 1, 1)
+    return model, source.files, len(source.ensemble.members)
+
+
+def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
+    return BuildPlan(
+        dataset=plan.crops,
+        bundle=plan.bundle,
+        work=plan.bundle.parent,
+        force=plan.force,
+        artifacts=plan.artifacts,
+        interval_level=LEVEL,
+        bundle_id="kuo2019",
+        title=f"Kuo 2019, {members} member{'s' if members > 1 else ''} (research use)",
+    )
+
+
+def _calibration(crops: Crops) -> NDArray[np.uint8]:
+    allowed = np.flatnonzero(~crops.held if crops.apart else np.ones(len(crops), np.bool_))
+    chosen = np.random.default_rng(SEED).permutation(allowed)[:CALIBRATION_MOST]
+    return np.asarray(crops.pixels[np.sort(chosen)], np.uint8)
+
+
+def _command(plan: KuoPlan, members: int) -> str:
+    flip = " --flip-polarity" if plan.flip_polarity else ""
+    crop = "" if plan.crop_mode == "square" else f" --crop-mode {plan.crop_mode}"
+    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{crop}{flip}"
+
+
+def _parameters(layout: Layout) -> int:
+    """Return the weights of one network with batch norms folded: each norm leaves one bias a channel."""
+    shapes = expected_shapes(layout)
+    folded = [name for name in shapes if ".running_" in name]
+    scale = [name.replace("running_mean", "weight") for name in folded if name.endswith("running_mean")]
+    gone = {*folded, *scale}
+    return sum(int(np.prod(shape)) for name, shape in shapes.items() if name not in gone)
+
+
+def _no_table(root: Path) -> Table:
+    """Return an empty table: crops of this route are in ``KuoProver``."""
+    words = np.array([], np.str_)
+    return Table(root, words, words, words, np.array([], np.float64), np.array([], np.bool_))

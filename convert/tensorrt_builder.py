@@ -1,0 +1,215 @@
+"""Builds one engine in this process: a strongly typed network, one optimisation profile, a timing cache.
+
+What a library can do is asked of the library (``hasattr``), never read from its version: TensorRT 10.3, 10.16 and
+11 and TensorRT for RTX share this code. No flag and no calibrator sets a precision; the artifact's types do.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from convert.tensorrt_layers import MESSAGE, UNKNOWN, read_layers, summarize
+from convert.tensorrt_library import Library
+from convert.tensorrt_network import AGAIN, Network, explain, parse, planned_precisions
+from convert.tensorrt_plan import EnginePlan
+from convert.tensorrt_timing import load_timing, save_timing
+from convert.tensorrt_watch import Logbook, Watch, make_logger, make_monitor
+from engines.errors import UsageError
+from engines.manifest import Precision
+from engines.store import EngineError, EngineTarget, LayerSummary
+
+WARNINGS_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished build. The engine lies in the draft that was named."""
+
+    sha256: str
+    size_bytes: int
+    layers: LayerSummary
+    warnings: tuple[str, ...]
+
+
+class CancelledError(Exception):
+    """The build was ended on demand."""
+
+
+def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Built:
+    """Build the engine of ``plan`` into the file ``draft``; the timing cache beside it is read and renewed.
+
+    Raises
+    ------
+    EngineError
+        The parser or the builder refused, or an INT8 artifact would not run in INT8.
+    UsageError
+        The machine has no such DLA core.
+    CancelledError
+        ``watch`` ended the build.
+    """
+    with _no_garbage_collection():
+        return _build(library, plan, draft, watch)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Collect first, then not at all while the library works.
+
+    It calls the logger with a lock held; freeing an older object of it from in there waits for that lock for ever.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Built:
+    trt, book = library.module, Logbook()
+    logger = make_logger(library, book)
+    builder = trt.Builder(logger)
+    network = builder.create_network(library.network_flags)
+    watch.report("Parsing", 0, 1)
+    parse(trt.OnnxParser(network, logger), network, plan.artifact.read_bytes(), plan.what)
+    watch.report("Parsing", 1, 1)
+    config = builder.create_builder_config()
+    config.progress_monitor = make_monitor(library, watch)
+    _configure(config, library, plan, int(getattr(builder, "num_DLA_cores", 0)))
+    _add_profile(builder, config, network, plan)
+    timing = draft.parent / plan.timing_cache
+    if library.times:
+        load_timing(config, timing)
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        raise CancelledError if watch.cancelled() else EngineError(plan.what, *_reason(book))
+    data = bytes(serialized)
+    table = book.layers or _inspected(library, logger, data)
+    built = _judged(plan, data, summarize(planned_precisions(library, network), read_layers(table)), book)
+    draft.write_bytes(data)
+    if library.times:
+        save_timing(config, timing)
+    return built
+
+
+def _judged(plan: EnginePlan, data: bytes, layers: LayerSummary, book: Logbook) -> Built:
+    """Return what was built with all its warnings, or refuse it."""
+    warnings = (
+        *check_layers(plan.what, plan.precision, layers),
+        *_one_for_all(plan.key.target, book.layers.count(MESSAGE)),
+        *book.warnings[:WARNINGS_KEPT],
+    )
+    return Built(hashlib.sha256(data).hexdigest(), len(data), layers, warnings)
+
+
+def check_layers(what: str, precision: Precision, layers: LayerSummary) -> list[str]:
+    """Return warnings of what did not run as planned; ``what`` begins the sentence of a refusal.
+
+    Raises
+    ------
+    EngineError
+        An INT8 artifact plans no INT8 convolution, or every one of those planned is compiled to something else.
+    """
+    ints = layers.planned.get("Int8", 0)
+    if precision == "int8" and not ints:
+        raise EngineError(what, "not one of its convolutions is quantised", "convert the model again")
+    if not layers.layers:
+        return ["the builder told nothing of its layers, so what precision they run in is not known"]
+    lost = [line for line in layers.fallbacks if "Int8 planned" in line and UNKNOWN not in line]
+    if ints and len(lost) == ints:
+        raise EngineError(
+            what,
+            f"{ints} convolutions are planned in INT8 and not one would run in it "
+            "(scales of activations must be scalars, of shape () and not (1,))",
+            "convert the model again, or build fp16",
+        )
+    if not layers.fallbacks:
+        return []
+    count = "1 convolution does" if len(layers.fallbacks) == 1 else f"{len(layers.fallbacks)} convolutions do"
+    return [f"{count} not run in the precision that the artifact asks for, as far as the builder tells"]
+
+
+def _one_for_all(target: EngineTarget, tables: int) -> list[str]:
+    capabilities = target.compute_capabilities
+    if len(capabilities) == 1 or tables >= len(capabilities):
+        return []
+    return [f"layers were reported once for {', '.join(capabilities)}: build for one alone to see its own"]
+
+
+def _configure(config: object, library: Library, plan: EnginePlan, dla_cores: int) -> None:
+    trt, recipe = library.module, plan.key.recipe
+    options = _Options(config)
+    options.set("profiling_verbosity", trt.ProfilingVerbosity.DETAILED)
+    if hasattr(trt.BuilderFlag, "TF32"):
+        options.call("clear_flag", trt.BuilderFlag.TF32)
+    if recipe.workspace_mib is not None:
+        options.call("set_memory_pool_limit", trt.MemoryPoolType.WORKSPACE, recipe.workspace_mib << 20)
+    if plan.key.target.gpu is None:
+        names = plan.key.target.compute_capabilities
+        options.set("num_compute_capabilities", len(names))
+        for index, name in enumerate(names):
+            member = getattr(trt.ComputeCapability, f"SM{name.replace('.', '')}")
+            options.call("set_compute_capability", member, index)
+    if recipe.dla_core is not None:
+        if not 0 <= recipe.dla_core < dla_cores:
+            because = f"this machine has {dla_cores or 'no'} DLA cores that {library.runtime} can use"
+            raise UsageError(f"DLA core {recipe.dla_core} cannot be used", because, "leave --dla out")
+        options.set("default_device_type", trt.DeviceType.DLA)
+        options.set("DLA_core", recipe.dla_core)
+        options.call("set_flag", trt.BuilderFlag.GPU_FALLBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """A builder configuration whose type belongs to a library that is imported late."""
+
+    config: object
+
+    def set(self, name: str, value: object) -> None:
+        setattr(self.config, name, value)
+
+    def call(self, name: str, *arguments: object) -> None:
+        getattr(self.config, name)(*arguments)
+
+
+class _ProfileMaker(Protocol):
+    def create_optimization_profile(self) -> _Profile: ...
+
+
+class _Profile(Protocol):
+    def set_shape(self, name: str, least: tuple[int, ...], best: tuple[int, ...], most: tuple[int, ...]) -> object: ...
+
+
+class _ProfileTaker(Protocol):
+    def add_optimization_profile(self, profile: _Profile) -> int: ...
+
+
+def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network, plan: EnginePlan) -> None:
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        rest = tuple(tensor.shape)[1:]
+        least, best, most = ((count, *rest) for count in plan.key.recipe.batch)
+        profile.set_shape(tensor.name, least, best, most)
+    if config.add_optimization_profile(profile) < 0:
+        batch = " / ".join(map(str, plan.key.recipe.batch))
+        raise EngineError(plan.what, f"its input cannot take {batch} crops at once", "convert the model again")
+
+
+def _inspected(library: Library, logger: object, data: bytes) -> str:
+    """Return the layer table from the finished engine, where there is a GPU to load it; empty elsewhere."""
+    trt = library.module
+    engine = trt.Runtime(logger).deserialize_cuda_engine(data)
+    if engine is None:
+        return ""
+    return str(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.ONELINE))
+
+
+def _reason(book: Logbook) -> tuple[str, str]:
+    return explain("\n".join(book.errors)) if book.errors else ("the builder gave no reason", AGAIN)

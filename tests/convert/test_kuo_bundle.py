@@ -1,0 +1,193 @@
+"""From published files and the hospital's crops to a bundle that says what it is, or to one sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from convert.commands import kuo2019
+from convert.kuo.build import KuoPlan, build_kuo
+from convert.kuo.crops import read_crops
+from convert.kuo.facts import PUBLISHED
+from convert.kuo.layout import Layout
+from convert.kuo.polarity import Polarity, check
+from convert.kuo.source import Request, read_source
+from convert.progress import silent
+from engines._onnxruntime import OnnxSession
+from engines.bundle import open_bundle
+from engines.errors import UsageError
+from engines.reading import Reader, interval
+
+from .kuo_makers import write_crops, write_models
+
+SMALL = Layout(layers=(1, 1, 1, 1), width=8, classes=50, hidden=(32, 16), size=64)
+ARTIFACTS = (("fp32", "any"), ("fp16", "any"))
+CROPS = 260
+
+
+@dataclass(frozen=True)
+class Material:
+    models: Path
+    plain: Path
+    labelled: Path
+    crops: np.ndarray
+
+    def plan(self, bundle: Path, crops: Path | None = None) -> KuoPlan:
+        return KuoPlan(self.models, crops or self.plain, bundle, artifacts=ARTIFACTS, layout=SMALL)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("kuo")
+    crops = write_crops(root / "plain", CROPS, SMALL.size)
+    write_crops(root / "labelled", CROPS, SMALL.size, labels=True)
+    write_models(root / "models", SMALL, crops[:60], 2)
+    return Material(root / "models", root / "plain", root / "labelled", crops)
+
+
+@pytest.fixture(scope="module")
+def bundle(material: Material, tmp_path_factory: pytest.TempPathFactory):
+    target = tmp_path_factory.mktemp("out") / "kuo"
+    build_kuo(material.plan(target))
+    return open_bundle(target)
+
+
+def refused(plan: KuoPlan) -> str:
+    with pytest.raises(UsageError) as caught:
+        build_kuo(plan)
+    left = [path.name for path in plan.bundle.parent.iterdir() if path.name.startswith((".", plan.bundle.name))]
+    assert left == []
+    return caught.value.sentence
+
+
+def test_the_bundle_is_real_and_carries_the_published_interval(bundle) -> None:
+    manifest = bundle.manifest
+    assert not manifest.synthetic and manifest.members == 2
+    assert manifest.interval == PUBLISHED
+    assert "not local" in manifest.interval.basis
+    assert not any("SYNTHETIC" in text for text in (manifest.title, *manifest.limits, manifest.training.data))
+    assert all("SYNTHETIC" not in bundle.file(name).read_text() for name in ("card.md", "report.html"))
+    assert [row.passed for row in manifest.parity] == [True, True]
+
+
+def test_the_app_reads_with_it(bundle, material: Material) -> None:
+    with OnnxSession(bundle, bundle.artifact("fp16", "any")) as session:
+        reading = Reader(bundle, session).read(material.crops[3])
+    assert not reading.synthetic and len(reading.members) == 2 and reading.cam is not None
+    assert (reading.low, reading.high) == interval(PUBLISHED, float(np.mean(reading.members)))
+
+
+def test_the_report_names_files_polarity_and_parity(bundle) -> None:
+    report = json.loads(bundle.file("report.json").read_text())
+    assert list(report["source"]) == ["model_0.pkl", "xgb_0.json", "model_1.pkl", "xgb_1.json"]
+    assert report["polarity"]["mean"] < -0.3 and len(report["polarity"]["members"]) == 2
+    assert report["local"] is None and not report["parity_on_crops_that_calibrated"]
+    assert report["parity"][1]["crops"] == 52
+    assert not report["auc_measured"] and "AUC is not measured" in bundle.file("report.html").read_text()
+    assert "not local" in bundle.file("card.md").read_text()
+
+
+def test_labels_give_a_local_interval(material: Material, tmp_path: Path) -> None:
+    plan = replace(material.plan(tmp_path / "b", material.labelled), artifacts=(("fp32", "any"),))
+    plan = replace(plan, crop_mode="legacy_tight", members=1)
+    manifest = build_kuo(plan)
+    assert manifest.interval.patients == CROPS // 2
+    assert "130 local patients" in manifest.interval.basis
+    assert manifest.input.crop_mode == "legacy_tight"
+    assert "130 patients, one crop each: r" in (tmp_path / "b" / "card.md").read_text()
+
+
+def test_trees_of_the_other_side_are_refused_with_the_flag_that_flips_them(material: Material, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    plan = replace(material.plan(tmp_path / "out" / "b"), flip_polarity=True)
+    assert "leave --flip-polarity out" in refused(plan)
+    with pytest.raises(UsageError, match="add --flip-polarity"):
+        check(Polarity(64, 0.5, (0.5, 0.5)), flipped=False)
+
+
+def test_flipped_trees_answer_one_minus_p(material: Material, run_onnx) -> None:
+    from convert.graph.ensemble import write_graph
+
+    answers = []
+    for flip in (False, True):
+        request = Request(material.models, None, flip, SMALL)
+        model = write_graph(read_source(request, silent).ensemble)
+        answers.append(run_onnx(model, material.crops[:20])["p_egfr_below_60_members"])
+    assert np.abs(answers[0] + answers[1] - 1).max() < 1e-6
+
+
+def test_trees_of_another_member_are_noticed() -> None:
+    with pytest.raises(UsageError, match=r"xgb_1 \(r = \+0\.10\)"):
+        check(Polarity(64, -0.4, (-0.8, 0.1)), flipped=False)
+    with pytest.raises(UsageError, match="constant"):
+        check(Polarity(64, float("nan"), (float("nan"),)), flipped=False)
+
+
+def test_too_few_crops_are_refused(material: Material, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(material.plain.glob("*.png"))[:199]:
+        shutil.copy(path, few)
+    (tmp_path / "out").mkdir()
+    assert "it holds 199 and at least 200" in refused(material.plan(tmp_path / "out" / "b", few))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("c000.png,p,many", "'many' is no number"), ("c000.png,p,-3", "an eGFR is -3")]
+)
+def test_a_wrong_label_is_one_sentence(material: Material, tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "labels.csv").write_text(f"crop,patient,egfr\n{line}\n")
+    with pytest.raises(UsageError, match=message):
+        read_crops(tmp_path, 64, 1, silent)
+
+
+def test_labels_of_the_phantom_are_not_read_and_the_bundle_says_so(material: Material, tmp_path: Path) -> None:
+    crops = Path(shutil.copytree(material.labelled, tmp_path / "crops"))
+    (crops / "dataset.json").write_text('{"synthetic": true}')
+    plan = replace(material.plan(tmp_path / "b", crops), artifacts=(("fp32", "any"),), members=1)
+    manifest = build_kuo(plan)
+    assert manifest.interval == PUBLISHED
+    assert "SYNTHETIC crops of the phantom" in manifest.limits[0]
+
+
+def test_crops_of_one_patient_stay_on_one_side(material: Material) -> None:
+    crops = read_crops(material.labelled, 64, 1, silent)
+    assert crops.apart and crops.held.sum() == 52
+    assert not set(crops.patients[crops.held]) & set(crops.patients[~crops.held])
+
+
+def test_few_crops_are_used_twice_and_it_is_said(material: Material, tmp_path: Path) -> None:
+    for path in sorted(material.plain.glob("*.png"))[:210]:
+        shutil.copy(path, tmp_path)
+    crops = read_crops(tmp_path, 64, 1, silent)
+    assert not crops.apart and crops.held.all()
+
+
+def test_cancelling_leaves_nothing(material: Material, tmp_path: Path) -> None:
+    def cancel(stage: str, done: int, total: int) -> None:
+        if stage.startswith("running fp16"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_kuo(material.plan(tmp_path / "b"), cancel)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(material: Material, tmp_path: Path) -> None:
+    app = typer.Typer()
+    kuo2019.register(app)
+    arguments = [str(material.models), "--crops", str(material.plain), "--out", str(tmp_path / "b")]
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
+    assert done.exit_code == 2
+    assert "lacks module.base_model.layer1.1.conv1.weight" in done.stderr  # the real command wants the full network
+    assert "Traceback" not in done.stderr and not (tmp_path / "b").exists()
+    assert CliRunner().invoke(app, [*arguments, "--without", "int4"]).exit_code == 2

@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from convert.commands import engines as engines_commands
+from convert.commands import evaluate as evaluate_command
+from convert.commands import kuo2019 as kuo2019_command
 from convert.extras import convert_libraries
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan, TrainingPlan
 from convert.progress import Progress
@@ -30,6 +33,8 @@ app = typer.Typer(
 )
 err = Console(stderr=True)
 out = Console()
+for commands in (kuo2019_command, evaluate_command, engines_commands):
+    commands.register(app)
 
 Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")]
 DataSet = Annotated[Path, typer.Argument(help="A data set: the folder that holds labels.csv and crops/.")]

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.imaging.emboss import look_for_shadow
 from edge_app.imaging.evidence import brightest_channel
 from edge_app.imaging.glyph import Glyph, look_closely
 from edge_app.imaging.scene import CaliperPair, Sector
-from edge_app.imaging.strokes import chroma, find_candidates, stroke_map, thickest
+from edge_app.imaging.strokes import Candidate, chroma, find_candidates, stroke_map, thickest
 from edge_app.imaging.twin import find_twin
 
 OUTSIDE_SHARE = 0.035  # of the picture's height: how far outside the image a marker may stand
@@ -65,16 +66,41 @@ def _with_twin(pixels: NDArray[np.uint8], glyphs: list[Glyph], sector: Sector | 
 def find_glyphs(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Glyph]:
     """Return every '+' and 'x' in or near ``sector`` (None: in the picture) that is not part of a text."""
     allowed = None if sector is None else widened(sector.mask, OUTSIDE_SHARE * pixels.shape[0])
+    candidates = find_candidates(pixels, allowed)  # the clearest first: what lies on a found glyph is a part of it
     kept: list[Glyph] = []
-    for candidate in find_candidates(pixels, allowed):  # the clearest first: what lies on a found glyph is a part of it
-        if any(hypot(candidate.x - o.x, candidate.y - o.y) <= 1.1 * o.reach for o in kept):
-            continue
-        glyph = look_closely(pixels, candidate)
-        if glyph is None or not (glyph.whole or (sector is not None and _well_inside(glyph, sector))):
-            continue
-        if all(hypot(glyph.x - o.x, glyph.y - o.y) > 0.8 * o.reach for o in kept):
-            kept.append(glyph)
+    partial: list[Glyph] = []
+    for candidate in candidates:
+        glyph = None if _on(candidate, kept, 1.1) else look_closely(pixels, candidate)
+        if glyph is not None and not _on(glyph, kept, 0.8):
+            (kept if glyph.whole else partial).append(glyph)
+    if sector is not None:
+        kept = _with_shadowed(pixels, [c for c in candidates if sector.mask[round(c.y), round(c.x)]], kept)
+        for glyph in partial:
+            if _well_inside(glyph, sector) and not _on(glyph, kept, 0.8):
+                kept.append(glyph)
     return [glyph for glyph in kept if not in_text(pixels, glyph)]
+
+
+def _with_shadowed(pixels: NDArray[np.uint8], candidates: list[Candidate], glyphs: list[Glyph]) -> list[Glyph]:
+    """Add the glyphs seen by their shadow; one in a glyph's place takes it, for tissue misled that look or made an 'x'.
+
+    Where both agree the first stays: it is measured to a part of a pixel.
+    """
+    shadowed: list[Glyph] = []
+    for candidate in candidates:
+        glyph = None if _on(candidate, shadowed, 1.1) else look_for_shadow(pixels, candidate)
+        if glyph is not None and not _on(glyph, shadowed, 0.8):
+            shadowed.append(glyph)
+    for glyph in shadowed:
+        there = [o for o in glyphs if _on(o, [glyph], 1.1)]
+        if not any(o.shape == glyph.shape and hypot(o.x - glyph.x, o.y - glyph.y) <= 1 for o in there):
+            glyphs = [o for o in glyphs if o not in there] + [glyph]
+    return glyphs
+
+
+def _on(place: Glyph | Candidate, glyphs: list[Glyph], share: float) -> bool:
+    """Whether the place lies within ``share`` of the reach of one of the glyphs."""
+    return any(hypot(place.x - o.x, place.y - o.y) <= share * o.reach for o in glyphs)
 
 
 def _well_inside(glyph: Glyph, sector: Sector) -> bool:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from edge_app.imaging.evidence import brightest_channel
 from edge_app.imaging.glyph import Glyph
-from edge_app.imaging.strokes import find_candidates, stroke_map, thickest
+from edge_app.imaging.strokes import find_candidates, thickest
 
 SHADOW = 45  # grey levels under the surroundings
 FEWEST_SHADOW = 1.5  # shadow pixels per pixel of reach
 MOST_COST = 22.0  # grey levels: difference of the shadows plus spread of the ink
 ONE_INK = 0.1  # share by which pixels of one ink differ
+SAME_INK = 0.2  # share by which the inks of the two ends differ
 ONE_SHADOW = 25  # grey levels by which pixels of one shadow differ; tissue darker than this beside it is no shadow
 TRUSTED = 0.85  # share of the pattern's pixels that count: the rest may be tissue that looks like it, dots or a label
 CLEARER = 1.35  # cost of the next best place over the best one's
@@ -71,19 +72,18 @@ def _pattern(pixels: NDArray[np.uint8], centre: tuple[int, int], radius: int, gl
         return None
     thick = thickest(pixels.shape[0])
     dark = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, np.ones((thick | 1, thick | 1), np.uint8))
-    bright = stroke_map(grey, thick)
     side = np.abs(np.arange(-radius, radius + 1))
     near = 0.45 * glyph.reach
-    arms = (side[:, None] <= near) | (side[None] <= near)
+    aside = np.minimum(side[:, None], side[None])  # from the middle of the strokes
     if glyph.shape == "cross":
-        arms = np.abs(side[:, None] - side[None]) <= near
+        aside = np.abs(side[:, None] - side[None])
+    arms = aside <= near
     shadow = (np.asarray(dark) > SHADOW) & arms & (grey < 60)
     if shadow.any():
         shadow &= grey < float(np.quantile(grey[shadow], 0.1)) + ONE_SHADOW
-    ink = (bright > 0.5 * glyph.level) & arms
-    if ink.any():
-        level = float(np.median(grey[ink]))
-        ink &= np.abs(grey - level) <= ONE_INK * level
+    middle = (aside == 0) & (np.maximum(side[:, None], side[None]) <= 0.95 * glyph.reach)
+    level = float(np.median(grey[middle]))
+    ink = middle & (np.abs(grey - level) <= ONE_INK * level)
     if int(shadow.sum()) < FEWEST_SHADOW * glyph.reach or int(ink.sum()) < glyph.reach:
         return None
     return _Pattern(grey.astype(np.float32), shadow, ink)
@@ -106,6 +106,9 @@ def _best_near(
 def _cost(grey: NDArray[np.float32], pattern: _Pattern) -> float:
     shadow = np.abs(grey[pattern.shadow] - pattern.grey[pattern.shadow])
     ink = grey[pattern.ink]
+    level = float(np.median(pattern.grey[pattern.ink]))
+    if abs(float(np.median(ink)) - level) > SAME_INK * level:
+        return float(np.inf)
     return _trusted_mean(shadow) + _trusted_mean(np.abs(ink - np.median(ink)))
 
 

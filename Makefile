@@ -6,11 +6,12 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests bench lock clean help
+.PHONY: run test check lint types imports tests rtx bench lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
 	@echo "make test   set up, then check style, types and imports and run the tests"
+	@echo "make rtx    build real engines ahead of time with TensorRT for RTX (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
@@ -47,6 +48,11 @@ imports: $(VENV)/.for-test
 # One thread a library: the tests start processes of their own, and two cores are enough for all.
 tests: $(VENV)/.for-test
 	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest
+
+# Apart from `make test`, and under a time limit: a build that hangs inside NVIDIA's library must not hang the rest.
+rtx: $(VENV)/.for-test
+	@$(PIP) -e '.[rtx]'
+	timeout --kill-after=10 600 $(PY) -m pytest tests/convert/test_tensorrt_builder.py tests/convert/test_engines_command.py
 
 bench: $(VENV)/.for-test
 	@for script in tests/bench/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done

@@ -141,7 +141,7 @@ def newer(bundle: Path) -> None:
         (lambda bundle: (bundle / "more.txt").touch(), "more.txt is not listed"),
         (lambda bundle: (bundle / "domain.npz").unlink(), "domain.npz is missing"),
         (lambda bundle: (bundle / "manifest.json").write_bytes(b"\xff\x00{"), "manifest.json is not valid"),
-        (newer, "schema_version"),
+        (newer, "update the program"),
     ],
 )
 def test_a_spoiled_bundle_is_refused(run: Run, tmp_path: Path, spoil: Callable[[Path], object], because: str) -> None:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from convert.commands import engines as engines_commands
 from convert.commands import evaluate as evaluate_command
 from convert.commands import kuo2019 as kuo2019_command
 from convert.extras import convert_libraries
-from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan, TrainingPlan
-from convert.progress import Progress
+from convert.plan import BuildPlan, TrainingPlan, choose_artifacts
+from convert.terminal import CANCELLED, USER_ERROR, bars, boundary, err, out
 from engines.errors import EchoGFRError, UsageError
 
-USER_ERROR, CANCELLED = 2, 130
 DEFAULTS = TrainingPlan()
 
 app = typer.Typer(
@@ -31,8 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-err = Console(stderr=True)
-out = Console()
 for commands in (kuo2019_command, evaluate_command, engines_commands):
     commands.register(app)
 
@@ -81,7 +73,7 @@ def standin(
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
 ) -> None:
     """Train the SYNTHETIC stand-in on a phantom data set and write its bundle."""
-    with _boundary(), convert_libraries("The stand-in cannot be trained"):
+    with boundary(), convert_libraries("The stand-in cannot be trained"):
         from convert.standin import build_standin
 
         target = target.absolute()
@@ -92,10 +84,10 @@ def standin(
             work=work or target.parent / f"{target.name}.work",
             force=force,
             training=TrainingPlan(members=members, epochs=epochs, seed=seed),
-            artifacts=_artifacts(without or []),
+            artifacts=choose_artifacts(without or []),
         )
         try:
-            with _progress() as progress:
+            with bars() as progress:
                 manifest = build_standin(plan, progress)
         except KeyboardInterrupt:
             err.print(f"Cancelled: {target} is as it was; finished members are kept in {plan.work}.")
@@ -107,7 +99,7 @@ def standin(
 @app.command()
 def inspect(bundle: Bundle) -> None:
     """Show all that a bundle holds, after verifying every file of it."""
-    with _boundary():
+    with boundary():
         from convert.overview import overview
         from engines.bundle import open_bundle
 
@@ -121,14 +113,14 @@ def parity(
     seed: Annotated[int, typer.Option(min=0, help="Draws the one crop a patient.")] = DEFAULTS.seed,
 ) -> None:
     """Compare a bundle's artifacts with fp32 again, on the test split of a data set."""
-    with _boundary(), convert_libraries("The parity cannot be measured"):
+    with boundary(), convert_libraries("The parity cannot be measured"):
         from convert.dataset import read_table
         from convert.overview import parity_table
         from convert.recheck import recheck
         from engines.bundle import open_bundle
 
         opened, table = open_bundle(bundle), read_table(dataset).split("test")
-        with _progress() as progress:
+        with bars() as progress:
             found = recheck(opened, table, seed, progress)
         out.print(parity_table(found.parity))
         total, auc = found.evaluation.bands[0], found.evaluation.auc
@@ -142,51 +134,7 @@ def parity(
             raise typer.Exit(1)
 
 
-def _artifacts(without: list[str]) -> tuple[ArtifactKey, ...]:
-    names = {f"{precision}-{family}".removesuffix("-any"): (precision, family) for precision, family in ARTIFACTS}
-    unknown = [name for name in without if name not in names]
-    if unknown:
-        raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
-    return tuple(key for name, key in names.items() if name not in without)
-
-
 def _require_room(folder: Path) -> None:
     """Refuse before hours of training a folder that the bundle could not be written to."""
     if folder.is_dir() and not os.access(folder, os.W_OK):
         raise UsageError("The bundle cannot be written", f"the folder {folder} is read-only", "choose another place")
-
-
-@contextmanager
-def _boundary() -> Iterator[None]:
-    """Turn an error that a person can act on into one sentence and exit code 2."""
-    try:
-        yield
-    except EchoGFRError as error:
-        rows = getattr(error, "rows", ())
-        if rows:
-            from convert.overview import parity_table
-
-            err.print(parity_table(rows))
-        err.print(error.sentence, style="red", soft_wrap=True, markup=False, highlight=False)
-        raise typer.Exit(USER_ERROR) from error
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Yield a reporter that shows each stage as a bar with the time that remains."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=err) as bars:
-        tasks = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,21 @@ ArtifactKey = tuple[Precision, Family]
 
 ARTIFACTS: tuple[ArtifactKey, ...] = (("fp32", "any"), ("fp16", "any"), ("int8", "cpu"), ("int8", "tensorrt"))
 CALIBRATION_MINIMUM = 200  # fewer pictures than this leave activation ranges to chance
+
+
+def choose_artifacts(without: Sequence[str]) -> tuple[ArtifactKey, ...]:
+    """Return all artifacts but those named, as ``fp16``, ``int8-cpu`` or ``int8-tensorrt``.
+
+    Raises
+    ------
+    UsageError
+        A name is of no artifact.
+    """
+    names = {f"{precision}-{family}".removesuffix("-any"): (precision, family) for precision, family in ARTIFACTS}
+    unknown = [name for name in without if name not in names]
+    if unknown:
+        raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
+    return tuple(key for name, key in names.items() if name not in without)
 
 
 @dataclass(frozen=True, slots=True)

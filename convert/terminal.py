@@ -20,14 +20,24 @@ out = Console()
 
 
 @contextmanager
-def boundary(cancelled: str) -> Iterator[None]:
-    """Turn an error that a person can act on into one sentence and exit code 2, and Ctrl-C into ``cancelled``."""
+def boundary(cancelled: str | None = None) -> Iterator[None]:
+    """Turn an error that a person can act on into one sentence and exit code 2, and Ctrl-C into ``cancelled``.
+
+    The table of a refused parity stands before its sentence. Without ``cancelled`` Ctrl-C is the caller's.
+    """
     try:
         yield
     except EchoGFRError as error:
+        rows = getattr(error, "rows", ())
+        if rows:
+            from convert.overview import parity_table
+
+            err.print(parity_table(rows))
         err.print(error.sentence, style="red", soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(USER_ERROR) from error
     except KeyboardInterrupt:
+        if cancelled is None:
+            raise
         err.print(cancelled, soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(CANCELLED) from None
 

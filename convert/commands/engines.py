@@ -8,22 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engines.errors import EchoGFRError, RuntimeUnavailableError
+from convert.terminal import boundary, err, out
+from engines.errors import RuntimeUnavailableError
 
 if TYPE_CHECKING:
     from convert.progress import Progress as Report
     from engines.store import EngineRecord, EngineStore, Entry, Here
 
-USER_ERROR, CANCELLED = 2, 130
 NAME_SHOWN = 16
 STYLES = {"good": "green", "corrupt": "red", "stale": "yellow", "foreign": "dim"}
-err = Console(stderr=True)
-out = Console()
 engines = typer.Typer(help="Look after the engines that were built on this machine.", no_args_is_help=True)
 
 Store = Annotated[Path | None, typer.Option("--out", help="The engine store; default: ECHOGFR_ENGINES or the cache.")]
@@ -47,7 +44,7 @@ def build(
     folder: Store = None,
 ) -> None:
     """Build an engine from a bundle's artifact, for this machine's GPU or ahead of time for others."""
-    with _boundary():
+    with boundary("Cancelled: the engine store is as it was."):
         from convert.tensorrt_child import build_engine
         from convert.tensorrt_library import load_library
         from convert.tensorrt_plan import Wish, make_plan
@@ -57,19 +54,15 @@ def build(
         wish = Wish(precision, tuple(compute_capability or ()), dla, workspace)
         plan, artifact = make_plan(opened, library, wish)
         store = _store(folder)
-        try:
-            with _progress() as report:
-                record = build_engine(opened, artifact, plan, store, report)
-        except KeyboardInterrupt:
-            err.print("Cancelled: the engine store is as it was.")
-            raise typer.Exit(CANCELLED) from None
+        with _progress() as report:
+            record = build_engine(opened, artifact, plan, store, report)
         _show(store, record)
 
 
 @engines.command("list")
 def show(folder: Store = None) -> None:
     """List the engines that were built here, and what each is worth."""
-    with _boundary():
+    with boundary():
         _print_entries(_store(folder).entries(_here()))
 
 
@@ -79,7 +72,7 @@ def prune(
     everything: Annotated[bool, typer.Option("--all", help="Remove good engines and timing caches too.")] = False,
 ) -> None:
     """Remove engines that are corrupt or stale and what unfinished builds left; files of others stay."""
-    with _boundary():
+    with boundary():
         removed = _store(folder).prune(_here(), everything)
         size = sum(entry.record.size_bytes for entry in removed if entry.record)
         out.print(f"Removed: {len(removed)} ({size / 1e6:.1f} MB).")
@@ -88,7 +81,7 @@ def prune(
 @engines.command()
 def verify(folder: Store = None) -> None:
     """Verify the hash of every engine; exit code 1 if one is corrupt or stale."""
-    with _boundary():
+    with boundary():
         entries = _store(folder).entries(_here())
         _print_entries(entries)
         if any(entry.state in ("corrupt", "stale") for entry in entries):
@@ -164,16 +157,6 @@ def _told(record: EngineRecord | None) -> tuple[str, str, str, str]:
         escape(str(record.key.target)),
         f"{record.size_bytes / 1e6:.1f}",
     )
-
-
-@contextmanager
-def _boundary() -> Iterator[None]:
-    """Turn an error that a person can act on into one sentence and exit code 2."""
-    try:
-        yield
-    except EchoGFRError as error:
-        err.print(error.sentence, style="red", soft_wrap=True, markup=False, highlight=False)
-        raise typer.Exit(USER_ERROR) from error
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from convert.extras import convert_libraries
-from convert.plan import ARTIFACTS, ArtifactKey
+from convert.plan import choose_artifacts
 from convert.terminal import bars, boundary, out
-from engines.errors import UsageError
 
 
 class Mode(str, Enum):
@@ -44,7 +43,7 @@ def kuo2019(
         boundary(f"Cancelled: {target} is as it was."),
         convert_libraries("The published weights cannot be converted"),
     ):
-        chosen = _artifacts(without or [])
+        chosen = choose_artifacts(without or [])
         from convert.kuo.build import KuoPlan, build_kuo
 
         plan = KuoPlan(
@@ -63,11 +62,3 @@ def kuo2019(
         out.print(f"Written: {target} ({made}).", soft_wrap=True, markup=False, highlight=False)
         interval = f"{100 * manifest.interval.level:.0f} % interval: {manifest.interval.basis}."
         out.print(interval, soft_wrap=True, markup=False, highlight=False)
-
-
-def _artifacts(without: list[str]) -> tuple[ArtifactKey, ...]:
-    names = {f"{precision}-{family}".removesuffix("-any"): (precision, family) for precision, family in ARTIFACTS}
-    unknown = [name for name in without if name not in names]
-    if unknown:
-        raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
-    return tuple(key for name, key in names.items() if name not in without)

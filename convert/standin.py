@@ -9,13 +9,14 @@ import numpy as np
 
 from convert.assemble import assemble
 from convert.dataset import Table, fingerprint, read_table
+from convert.folder import check_target
 from convert.graph.ensemble import write_graph
 from convert.graph.parts import Convolution, Member
 from convert.manifests import Material
 from convert.plan import CALIBRATION_MINIMUM, BuildPlan
 from convert.progress import Progress, silent
 from convert.reference.standin import RECIPE, train_ensemble
-from convert.write import check_target
+from convert.write import BUNDLE
 from engines.errors import UsageError
 from engines.manifest import BundleManifest, TrainingSpec
 
@@ -28,7 +29,7 @@ def build_standin(plan: BuildPlan, progress: Progress = silent) -> BundleManifes
     EchoGFRError
         The data set or the target cannot be used, or an artifact fails its limits; nothing is written then.
     """
-    check_target(plan.bundle, plan.force)
+    check_target(plan.bundle, plan.force, BUNDLE)
     table = read_table(plan.dataset)
     train = table.split("train")
     _check_calibration(plan, train)

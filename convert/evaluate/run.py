@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from convert.evaluate.cohort import read_cohort
 from convert.evaluate.document import Evaluation
-from convert.evaluate.folder import all_or_nothing, check_target
 from convert.evaluate.material import Material
 from convert.evaluate.measure import measure
 from convert.evaluate.page import render_page
 from convert.evaluate.plan import EvaluationPlan
 from convert.evaluate.readings import read_all
 from convert.evaluate.tables import write_tables
+from convert.folder import Kind, all_or_nothing, check_target
 from convert.progress import Progress
 from engines.bundle import open_bundle
 
 PAGE, DOCUMENT = "evaluation.html", "evaluation.json"
+EVALUATION = Kind("evaluation", DOCUMENT)
 
 
 def run(plan: EvaluationPlan, progress: Progress) -> Evaluation:
@@ -25,14 +26,14 @@ def run(plan: EvaluationPlan, progress: Progress) -> Evaluation:
     EchoGFRError
         The target, a bundle or the table cannot be used, or the bundle failed its self-test.
     """
-    check_target(plan.out, plan.force)
+    check_target(plan.out, plan.force, EVALUATION)
     bundle = open_bundle(plan.bundle)
     other = None if plan.contender.bundle is None else open_bundle(plan.contender.bundle)
     cohort = read_cohort(plan, progress)
     readings = read_all(bundle, plan.precision, cohort, progress)
     against = None if other is None else read_all(other, plan.precision, cohort, progress, second=True)
     document = measure(Material(plan, cohort, readings, against), progress)
-    with all_or_nothing(plan.out, plan.force) as folder:
+    with all_or_nothing(plan.out, plan.force, EVALUATION) as folder:
         write_tables(folder, document, cohort, readings)
         (folder / PAGE).write_text(render_page(document, readings.sample), encoding="utf-8")
         (folder / DOCUMENT).write_text(document.model_dump_json(indent=2) + "\n", encoding="utf-8")

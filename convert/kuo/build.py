@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convert.assemble import assemble
 from convert.dataset import Table
+from convert.folder import check_target
 from convert.graph.ensemble import write_graph
 from convert.kuo.crops import Crops, read_crops
 from convert.kuo.facts import DATA, LEVEL, PATIENTS, RECIPE
@@ -21,7 +22,7 @@ from convert.kuo.source import Request, SourceFile, read_source
 from convert.manifests import Material
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
-from convert.write import check_target
+from convert.write import BUNDLE
 from engines.manifest import BundleManifest, CropMode, TrainingSpec
 
 SEED = 2019
@@ -57,7 +58,7 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
         Files, crops or target cannot be used, the polarity is wrong, or an artifact fails its limits;
         nothing is written then.
     """
-    check_target(plan.bundle, plan.force)
+    check_target(plan.bundle, plan.force, BUNDLE)
     crops = read_crops(plan.crops, plan.layout.size, SEED, progress)
     model, files, members = _graph(plan, progress)
     check(ask(model, crops.pixels, progress), plan.flip_polarity)

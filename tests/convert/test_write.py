@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from convert.write import check_target, draft
+from convert.folder import check_target
+from convert.write import BUNDLE, draft
 from engines.bundle import open_bundle
 from engines.errors import BundleError, UsageError
 
@@ -94,17 +95,17 @@ def test_force_replaces_a_bundle(tmp_path: Path) -> None:
 def test_an_existing_target_is_refused_without_force(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(UsageError, match="add --force"):
-        check_target(tmp_path / "b", force=False)
+        check_target(tmp_path / "b", force=False, kind=BUNDLE)
 
 
 def test_what_is_no_bundle_is_not_replaced_even_with_force(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.png").write_bytes(b"png")
     with pytest.raises(UsageError, match="would be lost"):
-        check_target(tmp_path / "photos", force=True)
+        check_target(tmp_path / "photos", force=True, kind=BUNDLE)
     assert (tmp_path / "photos" / "me.png").exists()
 
 
 def test_a_missing_parent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
-        check_target(tmp_path / "no" / "b", force=False)
+        check_target(tmp_path / "no" / "b", force=False, kind=BUNDLE)

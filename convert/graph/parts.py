@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
+from engines.manifest import HeadSpec
+
+Activation = Literal["identity", "sigmoid", "softmax"]
 Floats = NDArray[np.float32]
 
 
@@ -29,30 +34,45 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Plain:
+    """A convolution and a ReLU: what a block of RepVGG is after re-parameterisation (Ding 2021)."""
+
+    convolution: Convolution
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trunk:
-    """Stem (convolution, ReLU, perhaps a max pool) and residual blocks; the last map (F, h, w) is what heads see."""
+    """Stem (convolution, ReLU, perhaps a max pool) and blocks; the last map (F, h, w) is what heads see."""
 
     stem: Convolution
-    blocks: tuple[Residual, ...]
+    blocks: tuple[Residual | Plain, ...]
     max_pool: bool = False  # 3 x 3, stride 2, padding 1, as in ResNet (He 2016)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class OnnxTrunk:
+    """Any network as a graph: float32 (N, 3, H, W), normalised, to its last map (N, F, h, w) before the pooling."""
+
+    model: onnx.ModelProto
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LinearHead:
-    """eGFR = features . weight + bias, mL/min/1.73 m2; ``weight`` (F,)."""
+    """activation(features . weight + bias), K answers; ``weight`` (K, F), ``bias`` (K,)."""
 
     weight: Floats
-    bias: float
+    bias: Floats
+    activation: Activation = "identity"
 
     @property
     def inputs(self) -> int:
         """Number of pooled features."""
-        return len(self.weight)
+        return int(self.weight.shape[1])
 
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
-        return self.weight.size + 1
+        return self.weight.size + self.bias.size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,20 +120,23 @@ class Trees:
         return int(self.values.shape[1]).bit_length() - 1
 
 
+HeadPart = LinearHead | DeepHead | Trees
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:
-    """One network of the ensemble with both heads."""
+    """One network of the ensemble: a trunk, and one part a head in the order of ``Ensemble.heads``."""
 
-    trunk: Trunk
-    head: LinearHead | DeepHead
-    trees: Trees
+    trunk: Trunk | OnnxTrunk
+    parts: tuple[HeadPart, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
-    """All members, and the normalisation in front of them: (pixel / 255 - mean) / std by channel, RGB."""
+    """All members, what their heads mean, and the normalisation in front: (pixel / 255 - mean) / std by channel, RGB."""
 
     members: tuple[Member, ...]
+    heads: tuple[HeadSpec, ...]
     height: int
     width: int
     mean: tuple[float, float, float]

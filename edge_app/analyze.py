@@ -24,7 +24,7 @@ from edge_app.live.report import State, Values
 from edge_app.live.reports import line, summary_of
 from edge_app.snapshot import Shot, check_snapshot, write_snapshot
 from engines.errors import UsageError
-from engines.reading import Value
+from engines.values import Value
 
 ENDLESS_FRAMES = 300  # of a source that never ends: ten seconds at 30 frames/s
 PERCENTILES = (50, 95, 99)

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from edge_app.bundles import bundle_path
 from edge_app.live.model import ModelPlan, open_model
-from edge_app.live.phrases import NO_INTERVAL
+from edge_app.live.phrases import declared
 from engines import runtimes
 from engines.bundle import open_bundle
 from engines.errors import EchoGFRError
-from engines.manifest import HeadSpec, ProbabilityHead, RegressionHead
 from engines.version import version_lines
 
 RING_BYTES = 6 * 1920 * 1080 * 3  # what the preview of a 1080p source needs
@@ -42,21 +41,10 @@ def version_report() -> list[str]:
         return [*lines, error.sentence]
     mark = ", SYNTHETIC" if bundle.manifest.synthetic else ""
     lines.append(f"bundle {bundle.manifest.bundle_id} {bundle.manifest.version}{mark}, {bundle.sha256[:12]}")
-    lines += [f"  {says(head)}" for head in bundle.manifest.heads]
+    lines += [f"  {declared(head)}" for head in bundle.manifest.heads]
     lines.append(f"selected {selection.explain()}")
     lines += [f"  {name} {precision}: {outcome}, {why}" for name, precision, outcome, why in selection.table()]
     return lines
-
-
-def says(head: HeadSpec) -> str:
-    """Return what a head of a bundle says, in one line."""
-    with_map = ", with map" if head.map is not None else ""
-    if isinstance(head, RegressionHead):
-        interval = NO_INTERVAL if head.interval is None else f"{head.interval.level:.0%} interval"
-        return f"{head.name}: {head.title}, {head.unit}, {interval}{with_map}"
-    if isinstance(head, ProbabilityHead):
-        return f"{head.name}: {head.title}, probability of '{head.event}'{with_map}"
-    return f"{head.name}: {head.title}, probabilities of {', '.join(head.grades)}{with_map}"
 
 
 def examine() -> list[Finding]:

@@ -7,7 +7,7 @@ from math import fsum
 from statistics import median
 
 from engines.errors import UsageError
-from engines.reading import Chance, Graded, Regressed, Value, categories
+from engines.values import Chance, Graded, Regressed, Value, categories
 
 NORMAL_MAD = 1.4826  # median absolute deviation -> standard deviation of a normal distribution
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import ceil, floor, log10
 
 from edge_app.live.report import GradesReport, ProbabilityReport, RegressionReport, ValueReport
+from engines.manifest import HeadSpec, ProbabilityHead, RegressionHead
 
 MOST_DIGITS = 6
 CLOSE = 0.1  # the two most probable grades this near to each other are undecided
@@ -53,6 +54,17 @@ def phrase(value: ValueReport, *, main: bool) -> str:
 def phrases(values: Sequence[ValueReport]) -> list[str]:
     """Return one phrase a head, the main one first."""
     return [phrase(value, main=at == 0) for at, value in enumerate(values)]
+
+
+def declared(head: HeadSpec) -> str:
+    """Return what a bundle declares of a head, in one line."""
+    with_map = ", with map" if head.map is not None else ""
+    if isinstance(head, RegressionHead):
+        interval = NO_INTERVAL if head.interval is None else f"{head.interval.level:.0%} interval"
+        return f"{head.name}: {head.title}, {head.unit}, {interval}{with_map}"
+    if isinstance(head, ProbabilityHead):
+        return f"{head.name}: probability of '{head.event}'{with_map}"
+    return f"{head.name}: {head.title}, probabilities of {', '.join(head.grades)}{with_map}"
 
 
 def _regression(value: RegressionReport, main: bool) -> str:

@@ -21,7 +21,8 @@ from edge_app.live.report import (
     SectorReport,
     ValueReport,
 )
-from engines.reading import Chance, Map, Reading, Regressed, Value
+from engines.reading import Reading
+from engines.values import Chance, Map, Regressed, Value
 
 DECIMALS = 3
 

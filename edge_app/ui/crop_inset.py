@@ -27,8 +27,8 @@ class CropInset(QWidget):
     def show_crop(self, rgb: bytes, size: tuple[int, int], report: FrameReport) -> None:
         """Show (width, height) RGB bytes that were read in ``report``."""
         self._crop = image_of(rgb, size)
-        cam = report.reading.cam if report.reading is not None else None
-        self._map = map_image(cam) if cam else None
+        rows = report.reading.values[0].map if report.reading is not None else None
+        self._map = map_image(rows) if rows else None
         self._frame = report.frame
         self._outline = _in_crop(report.sector.outline if report.sector else (), report.crop)
         self.update()

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from edge_app.ui import theme
-from edge_app.ui._qt import QFontMetricsF, QLabel, QPainter, QPaintEvent, QRectF, Qt, QWidget
+from edge_app.ui._qt import (
+    QFontMetricsF,
+    QLabel,
+    QPainter,
+    QPaintEvent,
+    QRectF,
+    QResizeEvent,
+    QSizePolicy,
+    Qt,
+    QWidget,
+)
 
 
 class Line(QLabel):
@@ -39,6 +49,38 @@ class Line(QLabel):
         if text != self.text():
             self.setText(text)
         self.setVisible(bool(text))
+
+
+class Named(Line):
+    """A name and what is said of it; the name gives way where both are too long, the rest is never shortened."""
+
+    def __init__(self, size: float, ink: str = theme.TEXT) -> None:
+        super().__init__(size, ink)
+        self._name = self._rest = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def tell(self, name: str, rest: str = "") -> None:
+        """Show both; an empty name leaves no gap."""
+        self._name, self._rest = name, rest
+        self.setToolTip(f"{name}  {rest}".strip())
+        self._fit()
+        self.setVisible(bool(name))
+
+    def scale(self, unit_px: float) -> None:
+        """Set the size for a window whose text unit is this many pixels."""
+        super().scale(unit_px)
+        self._fit()
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:
+        """Shorten anew."""
+        super().resizeEvent(a0)
+        self._fit()
+
+    def _fit(self) -> None:
+        rest = f"  {self._rest}"
+        room = self.width() - self.fontMetrics().horizontalAdvance(rest) - 2
+        name = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, max(0, room))
+        self.setText(f"{name}{rest}" if self._rest else name)
 
 
 class Fitting(QWidget):

@@ -1,0 +1,155 @@
+"""The number page: the main head huge, with all that it may not be read without; the other heads as lines below."""
+
+from __future__ import annotations
+
+from edge_app.ui import theme
+from edge_app.ui._qt import QFontMetricsF, QHBoxLayout, QVBoxLayout, QWidget
+from edge_app.ui.bars import GradeBars
+from edge_app.ui.panel import Number
+from edge_app.ui.ramp import CategoryRamp
+from edge_app.ui.text import Line, Named
+from edge_app.ui.wording import CATEGORY_RANGE
+
+HUGE, MODEST = 6.0, 4.0  # text units: a value, and one that steps back: '>=60', or out of domain
+ROOM = 1.035  # of a headline's size; the font's own line is a third empty
+WIDEST = 0.6  # of the page: a headline that is wider gets smaller, so that unit or event stay beside it
+LONG = 24  # characters from which words beside a headline are set smaller
+FEW = 2  # other heads that are set large, and leave the value large
+
+
+class NumberPage(QWidget):
+    """Title, value, unit, interval, category range or bars, the other heads, kidney length, basis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = Named(0.95, theme.TEXT)
+        self.headline = Line(HUGE, theme.STRONG, bold=True)
+        self.sign = Line(2.2, theme.STRONG, bold=True)
+        self.stale = Line(1.15, theme.STRONG, bold=True)
+        self.beside = Line(0.95, theme.TEXT)
+        self.unit = Line(0.72, theme.QUIET)
+        self.bars = GradeBars()
+        self.interval = Line(1.35, theme.STRONG, bold=True)
+        self.categories = Line(0.95, theme.TEXT)
+        self.ramp = CategoryRamp()
+        self.others = OtherHeads()
+        self.length = Line(0.85, theme.TEXT)
+        self.basis = Line(0.72, theme.QUIET)
+        self._unit_px, self._room = 16.0, HUGE
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        beside = QVBoxLayout()
+        beside.setSpacing(0)
+        beside.addStretch(2)
+        for line in (self.stale, self.beside, self.unit):
+            beside.addWidget(line)
+        beside.addStretch(1)
+        top = QHBoxLayout()
+        top.setSpacing(10)
+        top.addWidget(self.headline)
+        top.addWidget(self.sign)
+        top.addLayout(beside, 1)
+        column = self._column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.title)
+        column.addLayout(top)
+        below = (self.bars, self.interval, self.categories, self.ramp, self.others, self.length, self.basis)
+        for widget in below:
+            column.addWidget(widget)
+        column.addStretch(1)
+
+    def scale(self, unit_px: float) -> None:
+        """Fit the sizes to the window."""
+        lines = (self.title, self.headline, self.sign, self.stale, self.beside, self.unit, self.interval)
+        for line in (*lines, self.categories, self.others, self.length, self.basis):
+            line.scale(unit_px)
+        self._unit_px = unit_px
+        self._give_room()
+        self._column.setSpacing(round(0.12 * unit_px))
+        self.ramp.setFixedHeight(round(1.45 * unit_px))
+        self.bars.scale(unit_px)
+
+    def _give_room(self) -> None:
+        self.headline.setFixedHeight(round(ROOM * self._room * self._unit_px))
+
+    def show_number(self, number: Number) -> None:
+        """Show a number; a stale one is greyed and says so, one out of domain is doubted in its very figure."""
+        main, stale = number.main, bool(number.stale)
+        self.title.tell(main.title)
+        self._show_top(number)
+        self.bars.show_grades(main.bars, stale)
+        self.interval.say(main.detail)
+        self.interval.resize_to(1.35 if main.calibrated else 0.95)
+        self.categories.say(f"{CATEGORY_RANGE} {main.categories}" if main.categories else "")
+        self.ramp.setVisible(main.ramp is not None)
+        if main.ramp is not None:
+            self.ramp.show_range(main.ramp.names, main.ramp.inside, stale)
+        self.others.show_heads(number.others, stale)
+        self.length.say(number.length)
+        self._ink(number)
+        self.basis.say(number.basis)
+
+    def _show_top(self, number: Number) -> None:
+        main = number.main
+        crowded = bool(main.bars) or len(number.others) > FEW or not number.in_domain  # the mark above needs room, too
+        size = self._fitting(number.headline, MODEST if main.modest or crowded else HUGE)
+        self.headline.say(number.headline)
+        self.headline.resize_to(size)
+        self.sign.say(main.sign)
+        self._room = size if crowded or size not in (HUGE, MODEST) else HUGE
+        self._give_room()
+        self.stale.say(number.stale)
+        self.beside.say(main.beside)
+        self.beside.resize_to(0.95 if not main.sign or len(main.beside) > LONG else 1.35)
+        self.unit.say(main.unit)
+        for line in (self.beside, self.unit):
+            line.setWordWrap(bool(main.title or main.sign))  # an eGFR's own words fit
+
+    def _fitting(self, text: str, size: float) -> float:
+        """Return the size, text units, at which a headline leaves room beside it."""
+        advance = QFontMetricsF(theme.font(size * self._unit_px, bold=True)).horizontalAdvance(text)
+        return min(size, size * WIDEST * self.width() / advance) if advance > 0 and self.width() > 0 else size
+
+    def _ink(self, number: Number) -> None:
+        stale = bool(number.stale)
+        strong = theme.GREYED if stale else theme.STRONG if number.in_domain else theme.LOST
+        for line in (self.headline, self.sign):
+            line.ink(strong)
+        plain = theme.GREYED if stale else theme.TEXT
+        self.interval.ink(strong if number.main.calibrated else plain)
+        for line in (self.title, self.beside, self.categories, self.length):
+            line.ink(plain)
+
+
+class OtherHeads(QWidget):
+    """One line a head: large where there are few, small where there are many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[Named] = []
+        self._unit_px = 16.0
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+
+    def scale(self, unit_px: float) -> None:
+        """Fit the sizes to the window."""
+        self._unit_px = unit_px
+        for line in self.lines:
+            line.scale(unit_px)
+
+    def show_heads(self, heads: tuple[tuple[str, str], ...], greyed: bool) -> None:
+        """Show (name, value) of each head; greyed for a stale number."""
+        while len(self.lines) < len(heads):
+            line = Named(1.1)
+            line.scale(self._unit_px)
+            self.lines.append(line)
+            self._column.addWidget(line)
+        for line, (name, value) in zip(self.lines, heads, strict=False):
+            line.resize_to(1.1 if len(heads) <= FEW else 0.72)
+            line.tell(name, value)
+            line.ink(theme.GREYED if greyed else theme.TEXT)
+        for at, line in enumerate(self.lines):
+            line.setVisible(at < len(heads))
+        self.setVisible(bool(heads))

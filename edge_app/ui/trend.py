@@ -166,6 +166,7 @@ class TrendPlot(QWidget):
         plot = QRectF(left, 1.5 * text_px, self.width() - left - 0.4 * text_px, self.height() - 3.1 * text_px)
         if plot.width() > 10 and plot.height() > 10:
             self._paint_axes(painter, plot, axis, text_px)
+            self._paint_title(painter, plot, text_px)
             painter.setClipRect(plot)
             for run in self.history.runs:
                 self._paint_run(painter, plot, axis, run)
@@ -185,14 +186,22 @@ class TrendPlot(QWidget):
                 painter.setPen(theme.colour(theme.QUIET))
                 painter.drawText(QRectF(0, y - text_px, plot.left() - 5, 2 * text_px), flags, label)
         painter.setPen(theme.colour(theme.QUIET))
-        head = QRectF(plot.left(), 0, plot.width(), 1.4 * text_px)
-        metrics, marks = painter.fontMetrics(), self._marks()
-        room = int(plot.width()) - metrics.horizontalAdvance(marks)  # the marks are never shortened
-        subject = metrics.elidedText(self._subject(), Qt.TextElideMode.ElideRight, max(room, 6 * int(text_px)))
-        painter.drawText(head, Qt.AlignmentFlag.AlignLeft, subject + marks)
         foot = QRectF(plot.left(), plot.bottom() + 3, plot.width(), 1.5 * text_px)
         painter.drawText(foot, Qt.AlignmentFlag.AlignLeft, "−3 min")
         painter.drawText(foot, Qt.AlignmentFlag.AlignRight, "now")
+
+    def _paint_title(self, painter: QPainter, plot: QRectF, text_px: float) -> None:
+        """Write the title smaller, and from the very left, where it is long; its marks are never shortened."""
+        metrics, marks = painter.fontMetrics(), self._marks()
+        area = QRectF(plot.left(), 0, plot.width(), 1.4 * text_px)
+        if metrics.horizontalAdvance(self.title()) > area.width():
+            area.setLeft(0)
+            part = area.width() / metrics.horizontalAdvance(self.title())
+            painter.setFont(theme.font(text_px * min(1.0, max(0.75, 0.98 * part))))
+            metrics = painter.fontMetrics()
+        room = area.width() - metrics.horizontalAdvance(marks)
+        subject = metrics.elidedText(self._subject(), Qt.TextElideMode.ElideRight, int(room))
+        painter.drawText(area, Qt.AlignmentFlag.AlignLeft, subject + marks)
 
     def _paint_run(self, painter: QPainter, plot: QRectF, axis: Axis, run: tuple[TrendPoint, ...]) -> None:
         def place(t_ms: float, value: float) -> QPointF:

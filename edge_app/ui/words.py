@@ -110,7 +110,7 @@ def _regression(value: RegressionReport, head: HeadSpec | None) -> Words:
         unit=value.unit,
         detail=interval or wording.NO_INTERVAL,
         calibrated=bool(interval),
-        categories=_spanned(inside),
+        categories=_spanned(inside) or value.categories,
         ramp=Ramp(names, inside) if inside else None,
     )
 

@@ -12,12 +12,42 @@ from pytestqt.qtbot import QtBot
 
 from edge_app.live.link import FrameView
 from edge_app.live.messages import Command, Message, ModelSummary, Report, SourceSummary, Started
-from edge_app.live.report import CropReport, FrameReport, ReadingReport, Readout, Refusal, SectorReport
+from edge_app.live.report import (
+    CropReport,
+    FrameReport,
+    ProbabilityReport,
+    ReadingReport,
+    Readout,
+    Refusal,
+    RegressionReport,
+    SectorReport,
+)
 from edge_app.ui import theme
 from edge_app.ui._qt import QApplication
 from edge_app.ui.main_window import MainWindow
+from engines.manifest import IntervalSpec, ProbabilityHead, RegressionHead
 
 WIDTH, HEIGHT = 960, 720
+EGFR_HEADS = (
+    RegressionHead(
+        name="egfr",
+        title="Image-derived eGFR",
+        quantity="egfr",
+        output="egfr_members",
+        map="egfr_map",
+        unit="mL/min/1.73 m2",
+        resolution=1.0,
+        lowest=0.0,
+        interval=IntervalSpec(level=0.9, edges=(), low=(-16.0,), high=(21.0,), patients=300, basis="test"),
+    ),
+    ProbabilityHead(
+        name="p_egfr_below_60",
+        title="P(eGFR < 60)",
+        quantity="egfr_below_60",
+        event="eGFR < 60",
+        output="p_egfr_below_60_members",
+    ),
+)
 OUTLINE = ((480.0, 90.0), (760.0, 560.0), (480.0, 660.0), (200.0, 560.0))
 NAME_BOX = (20, 10, 330, 50)  # where the made-up screen has its made-up name, outside the sector
 
@@ -45,6 +75,7 @@ def model(**changes: Any) -> ModelSummary:
         "sha256": "ab" * 32,
         "synthetic": True,
         "members": 3,
+        "heads": EGFR_HEADS,
         "runtime": "onnxruntime",
         "provider": "CPUExecutionProvider 1.31.1",
         "precision": "fp32",
@@ -63,13 +94,43 @@ def started(**changes: Any) -> Started:
     return Started(**{"pid": 1, "source": source, "model": model(), **changes})
 
 
-def readout(**changes: Any) -> Readout:
+def egfr_value(**changes: Any) -> RegressionReport:
     fields: dict[str, Any] = {
-        "egfr": 43.4,
+        "head": "egfr",
+        "title": "Image-derived eGFR",
+        "quantity": "egfr",
+        "unit": "mL/min/1.73 m2",
+        "resolution": 1.0,
+        "value": 43.4,
         "low": 27.6,
         "high": 64.2,
-        "category_range": "G2-G4",
-        "p_egfr_below_60": 0.86,
+        "level": 0.9,
+        "spread": 4.0,
+        "members": (40.0, 43.4, 46.8),
+        "categories": "G2-G4",
+        "map": None,
+    }
+    return RegressionReport(**{**fields, **changes})
+
+
+def below_60_value(**changes: Any) -> ProbabilityReport:
+    fields: dict[str, Any] = {
+        "head": "p_egfr_below_60",
+        "title": "P(eGFR < 60)",
+        "quantity": "egfr_below_60",
+        "event": "eGFR < 60",
+        "p": 0.86,
+        "spread": 0.05,
+        "members": (0.81, 0.86, 0.91),
+        "map": None,
+    }
+    return ProbabilityReport(**{**fields, **changes})
+
+
+def readout(*values: Any, **changes: Any) -> Readout:
+    """A readout of these values, or of an eGFR of 43 and P(eGFR < 60)."""
+    fields: dict[str, Any] = {
+        "values": values or (egfr_value(), below_60_value()),
         "readings": 7,
         "frame": 12,
         "t_ms": 400.0,
@@ -81,26 +142,25 @@ def readout(**changes: Any) -> Readout:
     return Readout(**{**fields, **changes})
 
 
-def reading(**changes: Any) -> ReadingReport:
+def reading(*values: Any, **changes: Any) -> ReadingReport:
+    """A reading of these values, or of an eGFR of 43 with its map, and P(eGFR < 60)."""
     fields: dict[str, Any] = {
-        "egfr": 43.4,
-        "low": 27.6,
-        "high": 64.2,
-        "level": 0.9,
-        "spread": 4.0,
-        "category_range": "G2-G4",
-        "p_egfr_below_60": 0.86,
+        "values": values or (egfr_value(map=blob(7)), below_60_value()),
         "heads_agree": True,
-        "members": (40.0, 43.4, 46.8),
         "domain_distance": 1.2,
         "in_domain": True,
         "synthetic": True,
         "runtime": "onnxruntime",
         "precision": "fp32",
         "bundle": "synthetic-standin",
-        "cam": tuple(tuple(float(10 * np.exp(-((x - 3) ** 2 + (y - 3) ** 2) / 4)) for x in range(7)) for y in range(7)),
     }
     return ReadingReport(**{**fields, **changes})
+
+
+def blob(side: int) -> tuple[tuple[float, ...], ...]:
+    """A map with one bright place in the middle."""
+    cells = range(side)
+    return tuple(tuple(float(10 * np.exp(-((x - 3) ** 2 + (y - 3) ** 2) / 4)) for x in cells) for y in cells)
 
 
 def report(**changes: Any) -> FrameReport:

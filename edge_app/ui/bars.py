@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from edge_app.ui import theme
-from edge_app.ui._qt import QFontMetricsF, QPainter, QPaintEvent, QPen, QRectF, Qt, QWidget
+from edge_app.ui._qt import QFontMetricsF, QPainter, QPaintEvent, QPen, QRectF, QSize, QSizePolicy, Qt, QWidget
 from edge_app.ui.words import Bar
 
 ONE_COLUMN = 6  # more grades stand in two
-ROW = 1.2  # text units
-DENSE_ROW = 0.95  # the same, in two columns
+ROW, LEAST_ROW = 1.2, 0.55  # text units: height of a row, and where there is no room for it
+DENSE_ROW = 0.95  # as ROW, in two columns
 NAME, FIGURE = 0.42, 3.2  # share of a row that the name may take; text sizes that the percentage takes
 
 
@@ -20,6 +20,7 @@ class GradeBars(QWidget):
         self.grades: tuple[Bar, ...] = ()
         self._greyed = False
         self._unit_px = 16.0
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
         self.hide()
 
     @property
@@ -30,7 +31,16 @@ class GradeBars(QWidget):
     def scale(self, unit_px: float) -> None:
         """Fit the height to the window."""
         self._unit_px = unit_px
-        self.setFixedHeight(round(self.rows * self._row() * unit_px))
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        """Ask for rows that are easy to read."""
+        row = ROW if len(self.grades) <= ONE_COLUMN else DENSE_ROW
+        return QSize(0, round(self.rows * row * self._unit_px))
+
+    def minimumSizeHint(self) -> QSize:
+        """Be content with less in a crowded window."""
+        return QSize(0, round(self.rows * LEAST_ROW * self._unit_px))
 
     def show_grades(self, grades: tuple[Bar, ...], greyed: bool) -> None:
         """Show these grades, lowest first; greyed for a stale number."""
@@ -38,17 +48,15 @@ class GradeBars(QWidget):
             self.grades, self._greyed = grades, greyed
             self.setAccessibleName(", ".join(f"{grade.name} {grade.percent}" for grade in grades))
             self.setToolTip("\n".join(f"{grade.name}  {grade.percent}" for grade in grades))
-            self.scale(self._unit_px)
+            self.updateGeometry()
             self.update()
         self.setVisible(bool(grades))
-
-    def _row(self) -> float:
-        return ROW if len(self.grades) <= ONE_COLUMN else DENSE_ROW
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Paint the rows, top to bottom, then the second column."""
         painter = QPainter(self)
-        rows, height = max(1, self.rows), self._row() * self._unit_px
+        rows = max(1, self.rows)
+        height = self.height() / rows
         columns = 1 if len(self.grades) <= rows else 2
         gap = 0.8 * self._unit_px
         width = (self.width() - gap * (columns - 1)) / columns

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from edge_app.ui import theme
-from edge_app.ui._qt import QFontMetricsF, QHBoxLayout, QVBoxLayout, QWidget
+from edge_app.ui._qt import QFontMetricsF, QHBoxLayout, Qt, QVBoxLayout, QWidget
 from edge_app.ui.bars import GradeBars
+from edge_app.ui.other_heads import FEW, OtherHeads
 from edge_app.ui.panel import Number
 from edge_app.ui.ramp import CategoryRamp
 from edge_app.ui.text import Line, Named
 from edge_app.ui.wording import CATEGORY_RANGE
+from edge_app.ui.words import Words
 
 HUGE, MODEST = 6.0, 4.0  # text units: a value, and one that steps back: '>=60', or out of domain
 ROOM = 1.035  # of a headline's size; the font's own line is a third empty
 WIDEST = 0.6  # of the page: a headline that is wider gets smaller, so that unit or event stay beside it
-LONG = 24  # characters from which words beside a headline are set smaller
-FEW = 2  # other heads that are set large, and leave the value large
+LONG, LONGER = 24, 40  # characters from which words beside a headline are set smaller
+SHORT = 8  # characters of a unit that is set large
+SIGN = 2.2  # text units
+ASCENT, DESCENT = 0.928, 0.236  # of the font, in its size: they put the sign on the line of the headline
 
 
 class NumberPage(QWidget):
@@ -24,7 +28,8 @@ class NumberPage(QWidget):
         super().__init__()
         self.title = Named(0.95, theme.TEXT)
         self.headline = Line(HUGE, theme.STRONG, bold=True)
-        self.sign = Line(2.2, theme.STRONG, bold=True)
+        self._figure = QWidget()
+        self.sign = Line(SIGN, theme.STRONG, bold=True)
         self.stale = Line(1.15, theme.STRONG, bold=True)
         self.beside = Line(0.95, theme.TEXT)
         self.unit = Line(0.72, theme.QUIET)
@@ -35,7 +40,7 @@ class NumberPage(QWidget):
         self.others = OtherHeads()
         self.length = Line(0.85, theme.TEXT)
         self.basis = Line(0.72, theme.QUIET)
-        self._unit_px, self._room = 16.0, HUGE
+        self._unit_px, self._size, self._room = 16.0, HUGE, HUGE
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -45,10 +50,13 @@ class NumberPage(QWidget):
         for line in (self.stale, self.beside, self.unit):
             beside.addWidget(line)
         beside.addStretch(1)
+        figure = QHBoxLayout(self._figure)
+        figure.setContentsMargins(0, 0, 0, 0)
+        figure.addWidget(self.headline)
+        figure.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignBottom)
         top = QHBoxLayout()
         top.setSpacing(10)
-        top.addWidget(self.headline)
-        top.addWidget(self.sign)
+        top.addWidget(self._figure)
         top.addLayout(beside, 1)
         column = self._column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -72,6 +80,9 @@ class NumberPage(QWidget):
 
     def _give_room(self) -> None:
         self.headline.setFixedHeight(round(ROOM * self._room * self._unit_px))
+        self._figure.setFixedHeight(self.headline.height())
+        below = ROOM * self._room / 2 - (ASCENT - DESCENT) / 2 * self._size - DESCENT * SIGN
+        self.sign.setContentsMargins(0, 0, 0, max(0, round(below * self._unit_px)))
 
     def show_number(self, number: Number) -> None:
         """Show a number; a stale one is greyed and says so, one out of domain is doubted in its very figure."""
@@ -93,7 +104,7 @@ class NumberPage(QWidget):
     def _show_top(self, number: Number) -> None:
         main = number.main
         crowded = bool(main.bars) or len(number.others) > FEW or not number.in_domain  # the mark above needs room, too
-        size = self._fitting(number.headline, MODEST if main.modest or crowded else HUGE)
+        size = self._size = self._fitting(number.headline, MODEST if main.modest or crowded else HUGE)
         self.headline.say(number.headline)
         self.headline.resize_to(size)
         self.sign.say(main.sign)
@@ -101,8 +112,9 @@ class NumberPage(QWidget):
         self._give_room()
         self.stale.say(number.stale)
         self.beside.say(main.beside)
-        self.beside.resize_to(0.95 if not main.sign or len(main.beside) > LONG else 1.35)
+        self.beside.resize_to(_beside_size(main))
         self.unit.say(main.unit)
+        self.unit.resize_to(1.35 if len(main.unit) <= SHORT else 0.72)
         for line in (self.beside, self.unit):
             line.setWordWrap(bool(main.title or main.sign))  # an eGFR's own words fit
 
@@ -122,34 +134,8 @@ class NumberPage(QWidget):
             line.ink(plain)
 
 
-class OtherHeads(QWidget):
-    """One line a head: large where there are few, small where there are many."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[Named] = []
-        self._unit_px = 16.0
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(0)
-
-    def scale(self, unit_px: float) -> None:
-        """Fit the sizes to the window."""
-        self._unit_px = unit_px
-        for line in self.lines:
-            line.scale(unit_px)
-
-    def show_heads(self, heads: tuple[tuple[str, str], ...], greyed: bool) -> None:
-        """Show (name, value) of each head; greyed for a stale number."""
-        while len(self.lines) < len(heads):
-            line = Named(1.1)
-            line.scale(self._unit_px)
-            self.lines.append(line)
-            self._column.addWidget(line)
-        for line, (name, value) in zip(self.lines, heads, strict=False):
-            line.resize_to(1.1 if len(heads) <= FEW else 0.72)
-            line.tell(name, value)
-            line.ink(theme.GREYED if greyed else theme.TEXT)
-        for at, line in enumerate(self.lines):
-            line.setVisible(at < len(heads))
-        self.setVisible(bool(heads))
+def _beside_size(main: Words) -> float:
+    """Return how large the words beside a headline are, text units."""
+    if len(main.beside) > LONGER:
+        return 0.72
+    return 0.95 if not main.sign or len(main.beside) > LONG else 1.35

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from edge_app.ui import theme
 from edge_app.ui._qt import (
     QFontMetricsF,
@@ -14,6 +16,9 @@ from edge_app.ui._qt import (
     Qt,
     QWidget,
 )
+
+SMALLEST = 0.66  # text units: a line that is too long gets no smaller than this
+LEAST_NAME = 0.35  # of a line's width: so much of a name always stays
 
 
 class Line(QLabel):
@@ -38,6 +43,10 @@ class Line(QLabel):
             self._size = size
             self.scale(self._unit_px)
 
+    def full_height(self) -> int:
+        """Height of one line in the size that was asked for, pixels."""
+        return ceil(QFontMetricsF(theme.font(self._size * self._unit_px, bold=self._bold)).height())
+
     def ink(self, name: str) -> None:
         """Set the colour."""
         if name != self._ink:
@@ -52,7 +61,7 @@ class Line(QLabel):
 
 
 class Named(Line):
-    """A name and what is said of it; the name gives way where both are too long, the rest is never shortened."""
+    """A name and what is said of it: too long for its width it gets smaller, then the name gives way, then the rest."""
 
     def __init__(self, size: float, ink: str = theme.TEXT) -> None:
         super().__init__(size, ink)
@@ -62,7 +71,7 @@ class Named(Line):
     def tell(self, name: str, rest: str = "") -> None:
         """Show both; an empty name leaves no gap."""
         self._name, self._rest = name, rest
-        self.setToolTip(f"{name}  {rest}".strip())
+        self.setToolTip(self._whole())
         self._fit()
         self.setVisible(bool(name))
 
@@ -72,15 +81,28 @@ class Named(Line):
         self._fit()
 
     def resizeEvent(self, a0: QResizeEvent | None) -> None:
-        """Shorten anew."""
+        """Fit anew."""
         super().resizeEvent(a0)
         self._fit()
 
+    def _whole(self) -> str:
+        return f"{self._name}  {self._rest}" if self._rest else self._name
+
     def _fit(self) -> None:
-        rest = f"  {self._rest}"
-        room = self.width() - self.fontMetrics().horizontalAdvance(rest) - 2
-        name = self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, max(0, room))
-        self.setText(f"{name}{rest}" if self._rest else name)
+        super().scale(self._unit_px)
+        needed = max(1, self.fontMetrics().horizontalAdvance(self._whole()))
+        if needed > self.width() > 0:
+            smaller = max(SMALLEST / self._size, self.width() / needed) * self._size * self._unit_px
+            self.setFont(theme.font(min(smaller, self._size * self._unit_px)))
+        self.setText(self._shortened())
+
+    def _shortened(self) -> str:
+        metrics, mode = self.fontMetrics(), Qt.TextElideMode.ElideRight
+        if metrics.horizontalAdvance(self._whole()) <= self.width() or not self._rest:
+            return metrics.elidedText(self._whole(), mode, self.width())
+        rest = metrics.horizontalAdvance(f"  {self._rest}")
+        name = metrics.elidedText(self._name, mode, max(round(LEAST_NAME * self.width()), self.width() - rest))
+        return metrics.elidedText(f"{name}  {self._rest}", mode, self.width())
 
 
 class Fitting(QWidget):

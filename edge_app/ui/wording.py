@@ -11,7 +11,7 @@ UNIT = "mL/min/1.73 m²"
 PURPOSE = "Image-derived eGFR estimate, research use."
 CAUTION = "One time point: CKD needs 3 months' persistence. Confirm with serum creatinine."
 ANY_PURPOSE = "Image-derived estimates, research use."  # of a model that is not known, or not yet
-ANY_CAUTION = "One picture at one time point: no decision may rest on it alone."
+ANY_CAUTION = "One picture, one time point: no decision may rest on it."
 NO_INTERVAL = "No interval: not calibrated"
 CATEGORY_RANGE = "Category range"
 HEADS_DISAGREE = "Heads disagree: inconclusive."
@@ -24,6 +24,7 @@ PLACE_HINT = "Touch the two ends of the kidney, or drag the handles there. Enter
 IN_USE = "Handles in use instead of calipers."
 FOLLOW_NOT = " They do not follow the kidney."
 
+LONG_NAME = 32  # characters
 ABOVE = 60.0  # mL/min/1.73 m2: from here on the model resolves little, and many labs print no value either
 
 
@@ -72,7 +73,7 @@ def networks(members: Sequence[float]) -> str:
 
 def undecided(one: str, other: str) -> str:
     """Return what is said of two grades that are almost as probable."""
-    return f"undecided between {one} and {other}"
+    return f"undecided between {short(one)} and {short(other)}"
 
 
 def purpose(heads: Sequence[HeadSpec]) -> str:
@@ -85,7 +86,13 @@ def purpose(heads: Sequence[HeadSpec]) -> str:
     what = event(main.event) if isinstance(main, ProbabilityHead) else main.title
     said = "" if "image-derived" in what.lower() else "image-derived "
     kidney = isinstance(main, ProbabilityHead) and main.quantity == "egfr_below_60"
-    return f"{what}: {said}estimate, research use. {CAUTION if kidney else ANY_CAUTION}"
+    named = f"{what}: {said}estimate, research use." if len(what) <= LONG_NAME else ANY_PURPOSE
+    return f"{named} {CAUTION if kidney else ANY_CAUTION}"
+
+
+def short(name: str) -> str:
+    """Return a name that may stand inside a sentence; bundles may give eighty characters."""
+    return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 1].rstrip()}…"
 
 
 def length(length_cm: float | None, basis: str) -> str:

@@ -15,6 +15,7 @@ from edge_app.live.messages import Command, Message, ModelSummary, Report, Sourc
 from edge_app.live.report import (
     CropReport,
     FrameReport,
+    GradesReport,
     ProbabilityReport,
     ReadingReport,
     Readout,
@@ -25,7 +26,7 @@ from edge_app.live.report import (
 from edge_app.ui import theme
 from edge_app.ui._qt import QApplication
 from edge_app.ui.main_window import MainWindow
-from engines.manifest import IntervalSpec, ProbabilityHead, RegressionHead
+from engines.manifest import GradesHead, IntervalSpec, ProbabilityHead, RegressionHead
 
 WIDTH, HEIGHT = 960, 720
 EGFR_HEADS = (
@@ -161,6 +162,107 @@ def blob(side: int) -> tuple[tuple[float, ...], ...]:
     """A map with one bright place in the middle."""
     cells = range(side)
     return tuple(tuple(float(10 * np.exp(-((x - 3) ** 2 + (y - 3) ** 2) / 4)) for x in cells) for y in cells)
+
+
+BRIGHT = ProbabilityHead(
+    name="bright", title="P(bright cortex)", quantity="other", event="bright cortex", output="bright_members"
+)
+ECHOES = GradesHead(
+    name="echo",
+    title="Cortical echogenicity",
+    output="echo_members",
+    grades=("darker than liver", "like liver", "brighter than liver", "like renal sinus"),
+)
+VOLUME = RegressionHead(
+    name="volume",
+    title="Kidney volume",
+    quantity="other",
+    output="volume_members",
+    unit="mL",
+    resolution=5.0,
+    lowest=0.0,
+    boundaries=(90.0, 150.0, 210.0),
+    categories=("small", "low-medium", "high-medium", "large"),
+)
+SHIFT = RegressionHead(
+    name="shift", title="Cortical shift", quantity="other", output="shift_members", unit="mm", resolution=0.1
+)
+
+
+def bright_value(**changes: Any) -> ProbabilityReport:
+    fields: dict[str, Any] = {
+        "head": "bright",
+        "title": BRIGHT.title,
+        "quantity": "other",
+        "event": BRIGHT.event,
+        "p": 0.834,
+        "spread": 0.06,
+        "members": (0.714, 0.862, 0.926),
+        "map": None,
+    }
+    return ProbabilityReport(**{**fields, **changes})
+
+
+def echoes_value(*p: float, **changes: Any) -> GradesReport:
+    shares = p or (0.06, 0.2, 0.64, 0.1)
+    fields: dict[str, Any] = {
+        "head": "echo",
+        "title": ECHOES.title,
+        "grades": ECHOES.grades,
+        "p": shares,
+        "top": shares.index(max(shares)),
+        "members": (shares, shares),
+        "map": None,
+    }
+    return GradesReport(**{**fields, **changes})
+
+
+def volume_value(**changes: Any) -> RegressionReport:
+    own: dict[str, Any] = {
+        "head": "volume",
+        "title": VOLUME.title,
+        "quantity": "other",
+        "unit": "mL",
+        "resolution": 5.0,
+    }
+    said: dict[str, Any] = {"value": 131.2, "low": 88.0, "high": 171.4, "level": 0.8, "categories": "small-high-medium"}
+    return egfr_value(**{**own, **said, "members": (120.0, 131.2, 142.4), **changes})
+
+
+def shift_value(**changes: Any) -> RegressionReport:
+    own: dict[str, Any] = {"head": "shift", "title": SHIFT.title, "quantity": "other", "unit": "mm", "resolution": 0.1}
+    said: dict[str, Any] = {"value": -2.34, "low": None, "high": None, "level": None, "categories": ""}
+    return egfr_value(**{**own, **said, "members": (-2.0, -2.68), **changes})
+
+
+# a model by its main head: what its bundle declares, and what it says
+KINDS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    "egfr": (EGFR_HEADS, (egfr_value(), below_60_value())),
+    "probability": ((BRIGHT, VOLUME), (bright_value(), volume_value())),
+    "grades": ((ECHOES, BRIGHT), (echoes_value(), bright_value())),
+    "regression": ((VOLUME, ECHOES), (volume_value(), echoes_value())),
+    "uncalibrated": ((SHIFT,), (shift_value(),)),
+}
+LONG = "a name as long as a bundle may give to what it says, eighty characters in all ok"
+CROWD = {
+    "probability": (BRIGHT.model_copy(update={"event": LONG}), bright_value(event=LONG)),
+    "grades": (
+        ECHOES.model_copy(update={"title": LONG, "grades": tuple(f"{at} {LONG}" for at in range(20))}),
+        echoes_value(*[0.05] * 20, title=LONG, grades=tuple(f"{at} {LONG}" for at in range(20))),
+    ),
+    "regression": (
+        VOLUME.model_copy(update={"title": LONG, "unit": LONG, "resolution": 0.001}),
+        volume_value(title=LONG, unit=LONG, resolution=0.001, value=123456.789, high=234567.891),
+    ),
+}
+
+
+def of_kind(kind: str, **changes: Any) -> tuple[Started, FrameReport]:
+    """The messages of a model of that kind: its start, and a measured frame."""
+    heads, values = KINDS[kind]
+    mapped = (values[0].model_copy(update={"map": blob(7)}), *values[1:])
+    fields: dict[str, Any] = {"reading": reading(*mapped), "readout": readout(*values)}
+    return started(model=model(heads=heads)), report(**{**fields, **changes})
 
 
 def report(**changes: Any) -> FrameReport:

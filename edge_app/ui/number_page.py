@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_app.ui import theme
-from edge_app.ui._qt import QFontMetricsF, QHBoxLayout, Qt, QVBoxLayout, QWidget
+from edge_app.ui._qt import QFontMetricsF, QHBoxLayout, QResizeEvent, Qt, QVBoxLayout, QWidget
 from edge_app.ui.bars import GradeBars
 from edge_app.ui.other_heads import FEW, OtherHeads
 from edge_app.ui.panel import Number
@@ -41,6 +41,7 @@ class NumberPage(QWidget):
         self.length = Line(0.85, theme.TEXT)
         self.basis = Line(0.72, theme.QUIET)
         self._unit_px, self._size, self._room = 16.0, HUGE, HUGE
+        self._number: Number | None = None
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -73,7 +74,7 @@ class NumberPage(QWidget):
         for line in (*lines, self.categories, self.others, self.length, self.basis):
             line.scale(unit_px)
         self._unit_px = unit_px
-        self._give_room()
+        self._fit_headline()
         self._column.setSpacing(round(0.12 * unit_px))
         self.ramp.setFixedHeight(round(1.45 * unit_px))
         self.bars.scale(unit_px)
@@ -102,14 +103,10 @@ class NumberPage(QWidget):
         self.basis.say(number.basis)
 
     def _show_top(self, number: Number) -> None:
-        main = number.main
-        crowded = bool(main.bars) or len(number.others) > FEW or not number.in_domain  # the mark above needs room, too
-        size = self._size = self._fitting(number.headline, MODEST if main.modest or crowded else HUGE)
+        main, self._number = number.main, number
         self.headline.say(number.headline)
-        self.headline.resize_to(size)
         self.sign.say(main.sign)
-        self._room = size if crowded or size not in (HUGE, MODEST) else HUGE
-        self._give_room()
+        self._fit_headline()
         self.stale.say(number.stale)
         self.beside.say(main.beside)
         self.beside.resize_to(_beside_size(main))
@@ -117,6 +114,21 @@ class NumberPage(QWidget):
         self.unit.resize_to(1.35 if len(main.unit) <= SHORT else 0.72)
         for line in (self.beside, self.unit):
             line.setWordWrap(bool(main.title or main.sign))  # an eGFR's own words fit
+
+    def _fit_headline(self) -> None:
+        """Choose the size of the headline; what is crowded, or under a mark, needs the room below it."""
+        number = self._number
+        if number is not None:
+            crowded = bool(number.main.bars) or len(number.others) > FEW or not number.in_domain
+            size = self._fitting(number.headline, MODEST if number.main.modest or crowded else HUGE)
+            self.headline.resize_to(size)
+            self._size, self._room = size, size if crowded or size not in (HUGE, MODEST) else HUGE
+        self._give_room()
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:
+        """Fit the headline to the new width."""
+        super().resizeEvent(a0)
+        self._fit_headline()
 
     def _fitting(self, text: str, size: float) -> float:
         """Return the size, text units, at which a headline leaves room beside it."""

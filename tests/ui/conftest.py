@@ -257,6 +257,15 @@ CROWD = {
 }
 
 
+def crowd(kind: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """A main head with names as long as they may be, and seven others: as much as a bundle may hold."""
+    head, value = CROWD[kind]
+    others = ((VOLUME, volume_value(title=LONG)), (ECHOES, echoes_value(0.3, 0.4, 0.2, 0.1)), (SHIFT, shift_value()))
+    more = ((BRIGHT, bright_value(event=LONG)), (VOLUME, volume_value()), (ECHOES, echoes_value()))
+    every = ((head, value), *others, *more, (SHIFT, shift_value()))
+    return tuple(head for head, _ in every), tuple(value for _, value in every)
+
+
 def of_kind(kind: str, **changes: Any) -> tuple[Started, FrameReport]:
     """The messages of a model of that kind: its start, and a measured frame."""
     heads, values = KINDS[kind]

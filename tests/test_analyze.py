@@ -21,6 +21,7 @@ from edge_app.capture.open import open_source
 from edge_app.live.messages import ModelSummary, Poles
 from edge_app.live.pipeline import Pipeline, PipelineSettings
 from edge_app.live.report import FrameReport
+from edge_app.summary import print_summary
 from engines.errors import UsageError
 from engines.kdigo import category_range
 from engines.manifest import InputSpec, ProbabilityHead, RegressionHead
@@ -143,6 +144,23 @@ def test_a_script_finds_every_head_by_its_name(tmp_path: Path) -> None:
     assert summary["median_reading"]["values"][0]["value"] == pytest.approx(middle, abs=2e-3)
     assert result.median_reading is not None
     assert [value.map for value in result.median_reading.values] == [None, None]
+
+
+def test_a_person_reads_the_summary_with_whatever_a_bundle_calls_its_heads(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    result = analyze(AnalyzePlan(PHANTOM, max_frames=30))
+    assert result.median_reading is not None
+    first, second = result.median_reading.values
+    odd = first.model_copy(update={"quantity": "other", "title": "[red]Volume[/]", "categories": ""})
+    renamed = result.median_reading.model_copy(update={"values": (odd, second)})
+    print_summary(result)
+    print_summary(result.model_copy(update={"median_reading": renamed}))
+    told = capsys.readouterr().out
+    assert "image-derived eGFR estimate (research use) " in told
+    assert "P(eGFR<60) 0.50; medians over the recording, one time point" in told
+    assert "[red]Volume[/] (image-derived, research use) " in told
 
 
 @pytest.mark.parametrize("look", ["ge", "philips", "canon"])

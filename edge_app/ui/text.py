@@ -92,7 +92,7 @@ class Named(Line):
         super().scale(self._unit_px)
         needed = max(1, self.fontMetrics().horizontalAdvance(self._whole()))
         if needed > self.width() > 0:
-            smaller = max(SMALLEST / self._size, self.width() / needed) * self._size * self._unit_px
+            smaller = max(SMALLEST / self._size, 0.97 * self.width() / needed) * self._size * self._unit_px
             self.setFont(theme.font(min(smaller, self._size * self._unit_px)))
         self.setText(self._shortened())
 

@@ -66,7 +66,7 @@ def line_of(value: ValueReport) -> tuple[str, str]:
     number, unit = wording.figure(value.value, value.resolution), value.unit
     if value.quantity == "egfr":
         number, unit = wording.headline(value.value), wording.UNIT
-    return value.title, f"{number} {unit}, {_interval(value) or wording.NO_INTERVAL.lower()}"
+    return value.title, f"{number} {unit}, {_interval(value) or 'no interval'}"
 
 
 def members(categories: str, names: tuple[str, ...]) -> tuple[str, ...]:

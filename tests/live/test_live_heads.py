@@ -107,7 +107,7 @@ def test_the_window_shows_the_main_head_large_and_the_others_below(
     assert all(part in text for part in texts[kind])
     assert [bar.name for bar in grades] == (list(GRADES) if kind == "grades" else [])
     lines = {
-        "regression": f"Cortical shift  {wording.figure(number.value, 0.1)} mm, no interval: not calibrated",
+        "regression": f"Cortical shift  {wording.figure(number.value, 0.1)} mm, no interval",
         "probability": f"P(bright cortex)  {wording.percent(chance.p)} %",
         "grades": f"Cortical echogenicity  {shares.grade} {wording.percent(shares.p[shares.top])} %",
     }

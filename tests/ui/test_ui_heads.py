@@ -112,7 +112,7 @@ def test_a_number_that_nobody_calibrated_says_so_in_place_of_an_interval(bench: 
     assert bench.window.readout.number.headline.text() == "−2.3"
     assert "No interval: not calibrated" in text
     assert not bench.window.readout.number.ramp.isVisible()
-    assert line_of(shift_value()) == ("Cortical shift", "−2.3 mm, no interval: not calibrated")
+    assert line_of(shift_value()) == ("Cortical shift", "−2.3 mm, no interval")
     assert words_of(shift_value(low=-3.0, high=1.0, level=0.9), None).detail == "−3.0 to 1.0 (90 %)"
 
 

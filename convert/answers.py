@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,8 @@ from convert.plan import ArtifactKey
 from convert.progress import Progress
 from engines._onnxruntime import OnnxSession
 from engines.bundle import Bundle
-from engines.manifest import Artifact, BundleManifest, GradesHead, HeadSpec, RegressionHead
+from engines.manifest import Artifact, GradesHead, HeadSpec, RegressionHead
+from engines.members import join
 
 BATCH = 8  # maps of ten ResNet-101 at a time: more is no faster on a CPU and takes gigabytes
 FEATURES = "features"
@@ -78,23 +79,49 @@ class Answers:
         return Answers(self.heads, {name: array[index] for name, array in self.outputs.items()})
 
 
-def artifact_sets(manifest: BundleManifest) -> dict[ArtifactKey, tuple[Artifact, ...]]:
+def artifact_sets(bundle: Bundle) -> dict[ArtifactKey, tuple[Artifact, ...]]:
     """Return the artifacts by precision and family: one, or one a member where members were left apart."""
-    found: dict[ArtifactKey, tuple[Artifact, ...]] = {}
-    for item in manifest.artifacts:
-        found[item.precision, item.family] = (*found.get((item.precision, item.family), ()), item)
-    return found
+    keys = dict.fromkeys((item.precision, item.family) for item in bundle.manifest.artifacts)
+    return {key: bundle.artifacts(*key) for key in keys}
 
 
 def answer(
-    bundle: Bundle, artifact: Artifact, crops: NDArray[np.uint8], progress: Progress, threads: int = 2
+    bundle: Bundle, artifacts: Sequence[Artifact], crops: NDArray[np.uint8], progress: Progress, threads: int = 2
 ) -> Answers:
-    """Run ``crops`` uint8 (K, H, W, 3), K >= 1, through one artifact on the CPU, in batches."""
+    """Run ``crops`` uint8 (K, H, W, 3), K >= 1, through artifacts that are one model, on the CPU, in batches.
+
+    Members that were left apart are loaded one after the other, never at once, and joined as the app does.
+    """
+    parts = [_run(bundle, artifact, crops, progress, threads) for artifact in artifacts]
+    return Answers(bundle.manifest.heads, join(bundle.manifest, parts))
+
+
+def answer_rest(
+    bundle: Bundle, known: tuple[NDArray[np.uint8], Answers] | None, crops: NDArray[np.uint8], progress: Progress
+) -> Answers:
+    """Return what fp32 answers to ``crops``, without asking again about those that are ``known``, pixel for pixel."""
+    artifacts = bundle.artifacts("fp32", "any")
+    if known is None:
+        return answer(bundle, artifacts, crops, progress)
+    place = {crop.tobytes(): at for at, crop in enumerate(known[0])}
+    found = np.array([place.get(crop.tobytes(), -1) for crop in crops])
+    old, new = np.flatnonzero(found >= 0), np.flatnonzero(found < 0)
+    parts = [known[1].rows(found[old])]
+    if len(new):
+        parts.append(answer(bundle, artifacts, crops[new], progress))
+    order = np.argsort(np.concatenate([old, new]))
+    names = known[1].outputs
+    outputs = {name: np.concatenate([part.outputs[name] for part in parts])[order] for name in names}
+    return Answers(known[1].heads, outputs)
+
+
+def _run(
+    bundle: Bundle, artifact: Artifact, crops: NDArray[np.uint8], progress: Progress, threads: int
+) -> dict[str, Floats]:
     stage = f"running {artifact.file}"
     parts = []
     with OnnxSession(bundle, artifact, threads) as session:
         for start in range(0, len(crops), BATCH):
             parts.append(session.infer(crops[start : start + BATCH]))
             progress(stage, min(start + BATCH, len(crops)), len(crops))
-    names = [output.name for output in bundle.manifest.outputs]
-    return Answers(bundle.manifest.heads, {name: np.concatenate([part[name] for part in parts]) for name in names})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

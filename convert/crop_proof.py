@@ -16,15 +16,15 @@ where the graph gives them and from texture; golden vectors; card and report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.answers import Answers, answer, answer_rest, artifact_sets
-from convert.crop_set import Crops
 from convert.crop_report import Calibrated, Findings, write_texts
+from convert.crop_set import Crops
 from convert.golden import choose, write_golden
 from convert.local import LEAST, local_interval, observe
 from convert.manifests import Material, Proven, final

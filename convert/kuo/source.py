@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from convert.egfr import HEADS
+from convert.egfr_heads import EGFR_HEADS
 from convert.graph.parts import DeepHead, Ensemble, Member, Trees, Trunk
 from convert.kuo import member
 from convert.kuo.boosters import SUFFIXES, flipped, load_trees
@@ -69,7 +69,7 @@ def read_source(request: Request, progress: Progress) -> Source:
     if reading.defects or len(members) < count:
         raise _refused(request.folder, reading.defects)
     edge = request.layout.size
-    return Source(Ensemble(members, HEADS, edge, edge, MEAN, STD), tuple(reading.files))
+    return Source(Ensemble(members, EGFR_HEADS, edge, edge, MEAN, STD), tuple(reading.files))
 
 
 class _Reading:

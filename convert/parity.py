@@ -95,9 +95,7 @@ def refuse_failed(rows: Sequence[ParityRow]) -> None:
         raise ParityError(failed, rows)
 
 
-def _compare(
-    head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits
-) -> HeadParity:
+def _compare(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits) -> HeadParity:
     found = _difference(head, reference.mean(head), candidate.mean(head), limits)
     p50, p95, p99, largest = np.percentile(found.size, [50, 95, 99, 100]).tolist()
     before, after = reference.map(head), candidate.map(head)

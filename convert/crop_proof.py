@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.answers import Answers, answer, answer_rest, artifact_sets
+from convert.answers import Answers, answer_all, answer_rest
 from convert.crop_report import Calibrated, Findings, write_texts
 from convert.crop_set import Crops
 from convert.golden import choose, write_golden
@@ -30,7 +30,7 @@ from convert.local import LEAST, local_interval, observe
 from convert.manifests import Material, Proven, final
 from convert.origin import Observation, Origin
 from convert.parity import compare, refuse_failed
-from convert.plan import ArtifactKey, BuildPlan
+from convert.plan import BuildPlan
 from convert.progress import Progress
 from engines.bundle import Bundle
 from engines.domain import DomainModel, fit
@@ -63,11 +63,11 @@ class CropProver:
         bundle, crops = self._marked(bundle), self.crops
         held = np.flatnonzero(crops.held)
         reference = answer_rest(bundle, _known(material), crops.pixels, progress)
-        answers = self._answers(bundle, reference.rows(held), progress)
+        observations = tuple(self._observations(plan, reference))
+        answers = answer_all(bundle, crops.pixels[held], progress, reference.rows(held))
         truth = {name: values[held] for name, values in crops.truth.items()}
         rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
         refuse_failed(rows)
-        observations = tuple(self._observations(plan, reference))
         calibrated = tuple(self._calibrated(plan, reference))
         self._domain(reference).save(bundle.path / "domain.npz")
         chosen = held[choose(answers["fp32", "any"].score(reference.main))]
@@ -82,14 +82,6 @@ class CropProver:
             return bundle
         limits = (SIMULATED, *bundle.manifest.limits)
         return Bundle(bundle.path, bundle.manifest.model_copy(update={"limits": limits}), bundle.sha256)
-
-    def _answers(self, bundle: Bundle, reference: Answers, progress: Progress) -> dict[ArtifactKey, Answers]:
-        """Run every artifact but fp32 over the held crops."""
-        crops = self.crops.pixels[self.crops.held]
-        return {
-            key: reference if key[0] == "fp32" else answer(bundle, artifacts, crops, progress)
-            for key, artifacts in artifact_sets(bundle).items()
-        }
 
     def _observations(self, plan: BuildPlan, reference: Answers) -> Iterator[Observation]:
         """Yield what the source asked to examine, then how each head agrees with what is known."""
@@ -124,10 +116,8 @@ class CropProver:
 
     def _domain(self, reference: Answers) -> DomainModel:
         _, patient = np.unique(self.crops.patients, return_inverse=True)
-        held, pixels, features = patient % 2 == 1, self.crops.pixels, reference.features
-        if features is None:
-            return fit(None, pixels[~held], None, pixels[held])
-        return fit(features[~held], pixels[~held], features[held], pixels[held])
+        held, pixels = patient % 2 == 1, self.crops.pixels
+        return fit(reference.rows(~held).features, pixels[~held], reference.rows(held).features, pixels[held])
 
 
 def _known(material: Material) -> tuple[NDArray[np.uint8], Answers] | None:

@@ -49,6 +49,11 @@ class Crops(Protocol):
         ...
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a report must repeat."""
+        ...
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of the set."""
         ...

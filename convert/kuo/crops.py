@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.egfr_heads import egfr_truth
 from convert.plan import CALIBRATION_MINIMUM
 from convert.progress import Progress
 from engines.errors import UsageError
@@ -40,6 +42,26 @@ class Crops:
     def labelled(self) -> NDArray[np.bool_]:
         """Where the eGFR is known."""
         return np.isfinite(self.egfr)
+
+    @property
+    def scanners(self) -> NDArray[np.str_]:
+        """Scanner of each crop: not known."""
+        return np.full(len(self), "", dtype=np.str_)
+
+    @property
+    def truth(self) -> dict[str, NDArray[np.float64]]:
+        """What is known, by head of the eGFR model."""
+        return egfr_truth(self.egfr)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that a report must repeat."""
+        return ()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the pixels."""
+        return hashlib.sha256(self.pixels.tobytes()).hexdigest()
 
     def single(self, among: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
         """Return the position of one random crop of every patient ``among``: the unit of statistics."""

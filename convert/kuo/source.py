@@ -15,6 +15,7 @@ from convert.kuo import member
 from convert.kuo.boosters import SUFFIXES, flipped, load_trees
 from convert.kuo.checkpoint import DefectError, load_checkpoint
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout
+from convert.origin import SourceFile
 from convert.progress import Progress
 from engines.errors import UsageError
 
@@ -22,14 +23,6 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the released code: I
 MOST_MEMBERS = 10
 SHOWN = 12  # defects in one sentence; the rest is counted
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file that went into the bundle."""
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

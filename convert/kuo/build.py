@@ -18,8 +18,9 @@ from convert.kuo.facts import DATA, LEVEL, PATIENTS, RECIPE
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
 from convert.kuo.polarity import ask, check
 from convert.kuo.proof import KuoProver
-from convert.kuo.source import Request, SourceFile, read_source
+from convert.kuo.source import Request, read_source
 from convert.manifests import Material
+from convert.origin import SourceFile
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
 from convert.write import BUNDLE

@@ -21,8 +21,8 @@ from convert.kuo.facts import (
 )
 from convert.kuo.polarity import check, measure
 from convert.kuo.report import Findings, Local, write_texts
-from convert.kuo.source import SourceFile
 from convert.manifests import Material, final
+from convert.origin import SourceFile
 from convert.parity import compare, refuse_failed
 from convert.plan import ArtifactKey, BuildPlan
 from convert.progress import Progress

@@ -10,9 +10,9 @@ import jinja2
 
 from convert.kuo.crops import Crops
 from convert.kuo.polarity import Polarity
-from convert.kuo.source import SourceFile
 from convert.labels import band_label
 from convert.manifests import Material
+from convert.origin import SourceFile
 from convert.plan import LIMITS
 from convert.statistics import Agreement
 from engines.bundle import Bundle

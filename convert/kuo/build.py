@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from convert.assemble import assemble
 from convert.crop_proof import CropProver
+from convert.crops import Crops, read_crops
 from convert.egfr_heads import EGFR_HEADS
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
-from convert.kuo.crops import Crops, read_crops
 from convert.kuo.facts import DATA, LEVEL, LIMITS_OF_USE, PATIENTS, PUBLISHED_BY_HEAD, RECIPE
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
 from convert.kuo.polarity import ask, check, examine
@@ -25,7 +25,7 @@ from convert.origin import Origin, SourceFile
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
 from convert.write import BUNDLE
-from engines.manifest import BundleManifest, CropMode, TrainingSpec
+from engines.manifest import BundleManifest, CropMode, InputSpec, TrainingSpec
 
 SEED = 2019
 CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
@@ -50,6 +50,11 @@ class KuoPlan:
         """What is read from the folder of models."""
         return Request(self.models, self.members, self.flip_polarity, self.layout)
 
+    @property
+    def input(self) -> InputSpec:
+        """What the networks read."""
+        return InputSpec(name="crops", height=self.layout.size, width=self.layout.size, crop_mode=self.crop_mode)
+
 
 def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     """Build the bundle of ``plan`` and return its manifest.
@@ -61,7 +66,7 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
         nothing is written then.
     """
     check_target(plan.bundle, plan.force, BUNDLE)
-    crops = read_crops(plan.crops, plan.layout.size, SEED, progress)
+    crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
     model, files, members = _graph(plan, progress)
     check(ask(model, crops.pixels, progress), plan.flip_polarity)
     material = Material(

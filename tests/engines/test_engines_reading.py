@@ -8,8 +8,9 @@ import pytest
 from engines.bundle import open_bundle
 from engines.errors import BundleError, InferenceError, TensorMismatchError
 from engines.manifest import GradesHead, IntervalSpec, ProbabilityHead, RegressionHead
-from engines.reading import Chance, Graded, Reader, Regressed, heads_agree, interval, value_of
+from engines.reading import Reader
 from engines.runtimes import select
+from engines.values import Chance, Graded, Regressed, heads_agree, interval, value_of
 
 from .bundle_makers import BELOW_60_HEAD, EGFR_HEAD, MODELS, BundlePlan, domain_model, replace_listed, write_bundle
 

@@ -114,7 +114,7 @@ def test_labels_give_a_local_interval(material: Material, tmp_path: Path) -> Non
     assert manifest.input.crop_mode == "legacy_tight"
     assert manifest.parity[0].heads[1].auc is not None
     card = (tmp_path / "b" / "card.md").read_text()
-    assert "Image-derived eGFR 130 patients, one crop each: r" in card
+    assert "Image-derived eGFR: 130 patients, one crop each: r" in card
     assert "with eGFR &lt; 60: AUC" not in card and "with eGFR < 60: AUC" in card
 
 

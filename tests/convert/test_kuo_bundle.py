@@ -25,7 +25,8 @@ from convert.progress import silent
 from engines._onnxruntime import OnnxSession
 from engines.bundle import open_bundle
 from engines.errors import UsageError
-from engines.reading import Reader, interval
+from engines.reading import Reader
+from engines.values import interval
 
 from .kuo_makers import write_crops, write_models
 

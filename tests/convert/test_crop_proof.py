@@ -284,9 +284,9 @@ def test_an_output_that_no_head_names_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_artifact_beyond_its_limits_leaves_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    strict = replace(LIMITS["fp16"], regression_p95=0.0005)  # 0.001 mm: half precision is further off
+    strict = replace(LIMITS["fp16"], regression_p95=1e-6)  # half precision is further off
     monkeypatch.setitem(LIMITS, "fp16", strict)
-    with pytest.raises(ParityError, match=r"95 % of \|delta Length\| is .* mm, limit 0\.001") as caught:
+    with pytest.raises(ParityError, match=r"95 % of \|delta Length\| is .* mm, limit 2e-06") as caught:
         build(tmp_path / "b", crops_of({}), Origin(FILES))
     assert [row.passed for row in caught.value.rows] == [True, False]
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ What it does: parity of every artifact on the held crops, by head; an examinatio
 there are 50, else the published one (``Origin.published``), else none, and said so; the domain check, from features
 where the graph gives them and from texture; golden vectors; card and report.
 
-``crops`` is anything with the fields of ``Crops``. Nothing here knows a single model.
+``crops`` come from ``convert.crops.read_crops``. Nothing here knows a single model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from convert.answers import Answers, answer_all, answer_rest
 from convert.crop_report import Calibrated, Findings, write_texts
-from convert.crop_set import Crops
+from convert.crops import Crops
 from convert.golden import choose, write_golden
 from convert.local import LEAST, local_interval, observe
 from convert.manifests import Material, Proven, final
@@ -108,10 +108,7 @@ class CropProver:
 
     def _labelled(self, head: str, plan: BuildPlan) -> NDArray[np.intp]:
         """Return one crop of each patient whose truth is known; nothing if these are fewer than 50."""
-        truth = self.crops.truth.get(head)
-        if truth is None:
-            return np.empty(0, np.intp)
-        single = self.crops.single(np.isfinite(truth), plan.training.seed)
+        single = self.crops.single(self.crops.labelled(head), plan.training.seed)
         return single if len(single) >= LEAST else single[:0]
 
     def _domain(self, reference: Answers) -> DomainModel:

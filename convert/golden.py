@@ -32,8 +32,9 @@ def choose(score: NDArray[np.float64], count: int = COUNT) -> NDArray[np.intp]:
 
 def write_golden(path: Path, crops: NDArray[np.uint8], answers: Answers) -> None:
     """Write crops uint8 (K, H, W, 3) and one array an output, under the outputs' names."""
+    arrays: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {"crops": crops, **answers.outputs}
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:  # array by array: an output may have the name of a keyword
-        for name, array in {"crops": crops, **answers.outputs}.items():
+        for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 

@@ -16,7 +16,7 @@ from engines.bundle import Bundle
 from engines.manifest import BundleManifest, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
 
 MIB = 1024 * 1024
-COLUMNS = ("artifact", "answer", "50 %", "95 %", "99 %", "max", "flips/far", "AUC (95 % CI)", "maps", "verdict")
+COLUMNS = ("artifact", "answer", "50 %", "95 %", "99 %", "max", "flips", "AUC (95 % CI)", "maps", "verdict")
 
 
 def overview(bundle: Bundle) -> RenderableType:
@@ -35,8 +35,8 @@ def overview(bundle: Bundle) -> RenderableType:
 def parity_table(rows: Iterable[ParityRow]) -> Group:
     """Return the rows of the parity comparison with their verdicts, and below them each reason in full."""
     rows = tuple(rows)
-    title = "|Difference| from fp32 on held-out crops, in the unit of each answer; far: flips far from a boundary"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    title = "|Difference| from fp32 on held-out crops, in the unit of each answer; flips: all/far"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     for name in COLUMNS:
         left = name in ("artifact", "answer", "verdict")
         long = name == "answer"

@@ -155,7 +155,7 @@ def _reasons(head: HeadSpec, found: HeadParity, limits: ParityLimits, *, jumps: 
         ]
     unit = f" {head.unit}" if isinstance(head, RegressionHead) else ""
     for share, value, limit in tests:
-        if value > limit:
+        if value > limit and not jumps:
             yield f"{share} of |delta {name}| is {value:.3g}{unit}, limit {limit:g}"
     if found.flips_far > limits.flips_far and not jumps:
         yield f"{flips.format(name)}: {found.flips_far}, limit {limits.flips_far}"

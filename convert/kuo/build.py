@@ -52,9 +52,8 @@ class KuoPlan:
 
     @property
     def input(self) -> InputSpec:
-        """What the network reads, and how crops for it are cut."""
-        size = self.layout.size
-        return InputSpec(name="crops", height=size, width=size, crop_mode=self.crop_mode)
+        """What the networks read."""
+        return InputSpec(name="crops", height=self.layout.size, width=self.layout.size, crop_mode=self.crop_mode)
 
 
 def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:

@@ -20,6 +20,7 @@ from engines.bundle import Bundle
 from engines.cpu import read_cpu
 from engines.errors import BundleError, InferenceError, RuntimeUnavailableError
 from engines.manifest import Artifact
+from engines.members import join, members_of, session_info
 from engines.session import Outputs, SessionInfo
 from engines.tensors import TensorSpec, accepts, check_finite, check_input, input_spec, matches, output_specs
 
@@ -50,7 +51,7 @@ class _Native(Protocol):
 class _Open:
     """What exists between enter and exit."""
 
-    native: _Native
+    natives: tuple[_Native, ...]  # one an artifact
     thread: int
     errors: tuple[type[Exception], ...]
 
@@ -83,17 +84,18 @@ class OnnxSession:
     ----------
     bundle : Bundle
         Verified; its manifest says what goes in and comes out.
-    artifact : Artifact
-        Which of its ONNX files to run.
+    artifacts : Artifact or tuple of Artifact
+        Which of its ONNX files to run, at one precision. Members that were left as separate artifacts are all run,
+        in the order given, and answer as one model; a single one of them answers as a model of one member.
     threads : int or None
         Threads of one inference; None: all physical cores but one.
     """
 
-    def __init__(self, bundle: Bundle, artifact: Artifact, threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, artifacts: Artifact | tuple[Artifact, ...], threads: int | None = None) -> None:
         self._bundle = bundle
-        self._artifact = artifact
+        self._artifacts = (artifacts,) if isinstance(artifacts, Artifact) else artifacts
         self._input = input_spec(bundle.manifest)
-        self._outputs = output_specs(bundle.manifest)
+        self._outputs = output_specs(bundle.manifest, members_of(bundle.manifest, self._artifacts[:1]))  # of each
         self._threads = threads if threads is not None else default_threads()
         self._version = ""
         self._open: _Open | None = None
@@ -102,17 +104,17 @@ class OnnxSession:
     def info(self) -> SessionInfo:
         """What produces the numbers; the version is known once the session was entered."""
         provider = f"{PROVIDER} {self._version}".strip()
-        return SessionInfo(NAME, provider, self._artifact.precision, self._artifact.file, self._artifact.sha256)
+        return session_info(NAME, provider, self._artifacts)
 
     def __enter__(self) -> OnnxSession:
-        """Load the artifact, check it against the manifest and run it once.
+        """Load each artifact, check it against the manifest and run all once.
 
         Raises
         ------
         RuntimeUnavailableError
             ONNX Runtime is absent or broken.
         BundleError
-            The artifact is not what its manifest says, or cannot be loaded.
+            An artifact is not what its manifest says, or cannot be loaded.
         InferenceError
             The session is already entered, or the first run fails.
         """
@@ -121,9 +123,8 @@ class OnnxSession:
         library = _library_or_sentence()
         self._version = str(library.__version__)
         errors = _library_errors(library)
-        native = self._load(library, errors, self._bundle.read(self._artifact.file))
-        self._check_graph(native)
-        self._open = _Open(native, threading.get_ident(), errors)
+        natives = tuple(self._load(library, errors, artifact) for artifact in self._artifacts)
+        self._open = _Open(natives, threading.get_ident(), errors)
         try:
             self.infer(self._blank())
         except InferenceError:
@@ -134,7 +135,7 @@ class OnnxSession:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the artifact; on the thread that entered."""
+        """Let go of the artifacts; on the thread that entered."""
         self._opened()
         self._open = None
 
@@ -142,24 +143,28 @@ class OnnxSession:
         """Run ``uint8 (N, H, W, 3)`` RGB crops, N >= 1; see ``engines.session.Session.infer``."""
         opened = self._opened()
         check_input(self._input, crops)
-        names = [spec.name for spec in self._outputs]
+        feed = {self._input.name: np.ascontiguousarray(crops)}
+        parts = [self._run(native, opened.errors, feed) for native in opened.natives]
+        outputs = join(self._bundle.manifest, parts)  # new arrays: the caller owns them
+        for name, array in outputs.items():
+            check_finite(name, array, NAME)
+        return outputs
+
+    def _run(self, native: _Native, errors: tuple[type[Exception], ...], feed: dict[str, NDArray[np.uint8]]) -> Outputs:
         try:
-            arrays = opened.native.run(names, {self._input.name: np.ascontiguousarray(crops)})
-        except opened.errors as error:
+            arrays = native.run([spec.name for spec in self._outputs], feed)
+        except errors as error:
             raise InferenceError(
                 "The model could not be run", _first_line(error), "restart the program and run the self-test"
             ) from error
-        return {spec.name: self._owned(spec, array) for spec, array in zip(self._outputs, arrays, strict=True)}
-
-    def _owned(self, spec: TensorSpec, array: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not matches(spec, array.dtype.name, array.shape):
-            raise InferenceError(
-                "The model gave no usable answer",
-                f"'{spec.name}' is {array.dtype.name} {array.shape} instead of {spec}",
-                "convert the model again",
-            )
-        check_finite(spec.name, array, NAME)
-        return np.array(array, dtype=np.float32)  # a copy: the caller owns it
+        for spec, array in zip(self._outputs, arrays, strict=True):
+            if not matches(spec, array.dtype.name, array.shape):
+                raise InferenceError(
+                    "The model gave no usable answer",
+                    f"'{spec.name}' is {array.dtype.name} {array.shape} instead of {spec}",
+                    "convert the model again",
+                )
+        return {spec.name: array for spec, array in zip(self._outputs, arrays, strict=True)}
 
     def _opened(self) -> _Open:
         if self._open is None:
@@ -171,35 +176,39 @@ class OnnxSession:
     def _blank(self) -> NDArray[np.uint8]:
         return np.zeros([1 if length is None else length for length in self._input.shape], np.uint8)
 
-    def _load(self, library: ModuleType, errors: tuple[type[Exception], ...], graph: bytes) -> _Native:
+    def _load(self, library: ModuleType, errors: tuple[type[Exception], ...], artifact: Artifact) -> _Native:
         options = library.SessionOptions()
         options.log_severity_level = _QUIET
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1  # the graph is a chain: nothing runs side by side
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the screen
         try:
-            native = library.InferenceSession(graph, options, providers=[PROVIDER])
+            native = library.InferenceSession(self._bundle.read(artifact.file), options, providers=[PROVIDER])
         except errors as error:
             raise BundleError(
-                f"The artifact {self._artifact.file} cannot be loaded",
+                f"The artifact {artifact.file} cannot be loaded",
                 f"ONNX Runtime {self._version} says: {_first_line(error)}",
                 "convert the model again or choose another precision",
             ) from error
-        return cast("_Native", native)
-
-    def _check_graph(self, native: _Native) -> None:
-        defects = _input_defects(self._input, native.get_inputs())
-        declared = {node.name: node for node in native.get_outputs()}
-        for spec in self._outputs:
-            node = declared.get(spec.name)
-            if node is None:
-                defects.append(f"there is no output '{spec.name}'")
-            elif not accepts(spec, *_declared(node)):
-                defects.append(f"the output '{spec.name}' is {_shown(node)} instead of {spec}")
+        defects = _defects(self._input, self._outputs, native)
         if defects:
             raise BundleError(
-                f"The artifact {self._artifact.file} is not what its manifest says", "; ".join(defects), "convert again"
+                f"The artifact {artifact.file} is not what its manifest says", "; ".join(defects), "convert again"
             )
+        return cast("_Native", native)
+
+
+def _defects(crops: TensorSpec, outputs: tuple[TensorSpec, ...], native: _Native) -> list[str]:
+    """Return in which ways a graph is not what its manifest says."""
+    defects = _input_defects(crops, native.get_inputs())
+    declared = {node.name: node for node in native.get_outputs()}
+    for spec in outputs:
+        node = declared.get(spec.name)
+        if node is None:
+            defects.append(f"there is no output '{spec.name}'")
+        elif not accepts(spec, *_declared(node)):
+            defects.append(f"the output '{spec.name}' is {_shown(node)} instead of {spec}")
+    return defects
 
 
 def _input_defects(spec: TensorSpec, nodes: list[_Node]) -> list[str]:

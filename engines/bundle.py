@@ -72,8 +72,10 @@ class Bundle:
             )
         return refs[name]
 
-    def artifact(self, precision: Precision, family: Family) -> Artifact:
-        """Return the artifact for a precision and a family; one of family ``any`` serves every family.
+    def artifacts(self, precision: Precision, family: Family) -> tuple[Artifact, ...]:
+        """Return what runs at a precision for a family; artifacts of family ``any`` serve every family.
+
+        That is the one artifact in which all members are fused, or one for each member, in their order.
 
         Raises
         ------
@@ -81,15 +83,32 @@ class Bundle:
             There is none; the sentence lists those there are.
         """
         for wanted in (family, "any"):
-            for artifact in self.manifest.artifacts:
-                if artifact.precision == precision and artifact.family == wanted:
-                    return artifact
-        there = ", ".join(f"{a.precision} for {a.family}" for a in self.manifest.artifacts)
+            found = [a for a in self.manifest.artifacts if (a.precision, a.family) == (precision, wanted)]
+            if found:
+                return tuple(sorted(found, key=lambda artifact: artifact.member or 0))
+        there = ", ".join(dict.fromkeys(f"{a.precision} for {a.family}" for a in self.manifest.artifacts))
         raise BundleError(
             f"The bundle {self.manifest.bundle_id} cannot run at {precision} for {family}",
             f"it holds only {there}",
             "ask for one of these or convert the model again",
         )
+
+    def artifact(self, precision: Precision, family: Family) -> Artifact:
+        """Return the one file that runs the whole model; ``artifacts`` serves members in separate files as well.
+
+        Raises
+        ------
+        BundleError
+            There is none, or the members were left as separate artifacts.
+        """
+        found = self.artifacts(precision, family)
+        if len(found) > 1:
+            raise BundleError(
+                f"The bundle {self.manifest.bundle_id} cannot be run from one file at {precision} for {family}",
+                f"its {len(found)} members were left as separate artifacts",
+                "convert the model again with its members fused",
+            )
+        return found[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

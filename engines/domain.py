@@ -1,6 +1,7 @@
 """Domain check: how unlike those that the model was made for a picture is.
 
-Two Mahalanobis distances, each in units of its own limit; the larger counts:
+Two Mahalanobis distances, each in units of its own limit; the larger counts. A graph of unknown origin may
+have no pooled features: its check rests on texture alone.
 
 * pooled features, whitened on at most 32 principal components (Lee et al. 2018, "A simple unified
   framework for detecting out-of-distribution samples"): what the network makes of the picture;
@@ -50,18 +51,18 @@ class Whitening:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DomainModel:
-    """A fitted domain check. The distance 1.0 is the 99 % quantile of held-out pictures."""
+    """A fitted domain check; ``features`` None: texture alone. Distance 1.0: the 99 % quantile of held-out pictures."""
 
-    features: Whitening
+    features: Whitening | None
     textures: Whitening
 
-    def distance(self, features: NDArray[np.floating], crop: NDArray[np.uint8]) -> float:
+    def distance(self, features: NDArray[np.floating] | None, crop: NDArray[np.uint8]) -> float:
         """Return the distance of one picture; above 1.0 it is unlike those of the development data.
 
         Parameters
         ----------
-        features : float (F,)
-            Pooled features, all members side by side.
+        features : float (F,) or None
+            Pooled features, all members side by side; None where it was fitted without.
         crop : uint8 (H, W, 3)
             RGB, what the model read.
 
@@ -70,16 +71,17 @@ class DomainModel:
         TensorMismatchError
             The number of features, or the crop, is not as it was fitted.
         """
-        wanted = self.features.mean.shape
-        if features.shape != wanted:
+        given, wanted = _shape(features), None if self.features is None else self.features.mean.shape
+        if given != wanted:
             raise TensorMismatchError(
                 "The domain check cannot be made",
-                f"there are features of shape {features.shape} instead of {wanted}",
+                f"there are {_told(given)} instead of {_told(wanted)}",
                 "convert the model again",
             )
-        by_features = self.features.distance(features.astype(np.float64)[None])
-        by_texture = self.textures.distance(texture(crop)[None])
-        return float(max(by_features[0], by_texture[0]))
+        distance = float(self.textures.distance(texture(crop)[None])[0])
+        if self.features is None or features is None:
+            return distance
+        return max(distance, float(self.features.distance(features.astype(np.float64)[None])[0]))
 
     def save(self, path: Path | str) -> None:
         """Write an npz of plain numbers; the file appears whole or not at all."""
@@ -113,7 +115,8 @@ class DomainModel:
         """
         arrays = parse_npz(raw, name)
         features, textures = _whitening(arrays, "features"), _whitening(arrays, "textures")
-        if features is None or textures is None or textures.mean.shape != (LENGTH,):
+        with_features = any(field.startswith("features_") for field in arrays)
+        if textures is None or textures.mean.shape != (LENGTH,) or (features is None and with_features):
             raise _refused(name, "its arrays are not those of a domain check")
         return DomainModel(features, textures)
 
@@ -122,12 +125,13 @@ class DomainModel:
         return {
             f"{name}_{field}": np.asarray(getattr(part, field), dtype=np.float32)
             for name, part in parts.items()
+            if part is not None
             for field in ("mean", "axes", "limit")
         }
 
 
 def fit(
-    features: NDArray[np.floating],
+    features: NDArray[np.floating] | None,
     crops: NDArray[np.uint8],
     held_features: NDArray[np.floating] | None = None,
     held_crops: NDArray[np.uint8] | None = None,
@@ -136,8 +140,8 @@ def fit(
 
     Parameters
     ----------
-    features : float (K, F)
-        Pooled features of training pictures, K >= 10 (20 without held-out ones).
+    features : float (K, F) or None
+        Pooled features of training pictures, K >= 10 (20 without held-out ones); None: texture alone.
     crops : uint8 (K, H, W, 3)
         The crops that they are of.
     held_features, held_crops
@@ -149,19 +153,32 @@ def fit(
     TensorMismatchError
         Arrays do not belong together, are not finite, or are too few.
     """
-    if held_features is None or held_crops is None:
+    if held_crops is None:
         _check(features, crops, least=2 * MIN_PICTURES)
-        held = np.arange(len(features)) % HELD_OUT_STEP == 0
-        return fit(features[~held], crops[~held], features[held], crops[held])
+        held = np.arange(len(crops)) % HELD_OUT_STEP == 0
+        rows = (None, None) if features is None else (features[~held], features[held])
+        return fit(rows[0], crops[~held], rows[1], crops[held])
     _check(features, crops)
     _check(held_features, held_crops, least=1)
-    values, held_values = features.astype(np.float64), held_features.astype(np.float64)
-    textures, held_textures = np.stack([texture(c) for c in crops]), np.stack([texture(c) for c in held_crops])
-    by_features, by_texture = _principal(values), _shrunk(textures)
-    by_features = _with_limit(by_features, by_features.distance(held_values))
-    by_texture = _with_limit(by_texture, by_texture.distance(held_textures))
-    both = np.maximum(by_features.distance(held_values), by_texture.distance(held_textures))
+    _check_both(features, held_features)
+    by_texture, distances = _limited(_shrunk(_textures(crops)), _textures(held_crops))
+    if features is None or held_features is None:
+        return DomainModel(None, by_texture)
+    by_features, others = _limited(_principal(features.astype(np.float64)), held_features.astype(np.float64))
+    both = np.maximum(distances, others)
     return DomainModel(_with_limit(by_features, both), _with_limit(by_texture, both))
+
+
+def _textures(crops: NDArray[np.uint8]) -> Floats:
+    return np.stack([texture(crop) for crop in crops])
+
+
+def _told(shape: tuple[int, ...] | None) -> str:
+    return "no features" if shape is None else f"features of shape {shape}"
+
+
+def _shape(features: NDArray[np.floating] | None) -> tuple[int, ...] | None:
+    return None if features is None else features.shape
 
 
 def _refused(name: str, because: str) -> BundleError:
@@ -176,15 +193,22 @@ def _write(stream: BinaryIO, arrays: dict[str, NDArray[np.float32]]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _check(features: NDArray[np.floating], crops: NDArray[np.uint8], least: int = MIN_PICTURES) -> None:
+def _check(features: NDArray[np.floating] | None, crops: NDArray[np.uint8], least: int = MIN_PICTURES) -> None:
     what = "The domain check cannot be fitted"
-    if features.ndim != 2 or crops.ndim != 4 or len(features) != len(crops):
-        because = f"features {features.shape} and crops {crops.shape} do not belong together"
+    if crops.ndim != 4 or (features is not None and (features.ndim != 2 or len(features) != len(crops))):
+        because = f"{_told(_shape(features))} and crops {crops.shape} do not belong together"
         raise TensorMismatchError(what, because, "give (K, F) features and their (K, H, W, 3) crops")
-    if len(features) < least:
-        raise TensorMismatchError(what, f"there are only {len(features)} pictures", f"give at least {least}")
-    if not np.all(np.isfinite(features)):
+    if len(crops) < least:
+        raise TensorMismatchError(what, f"there are only {len(crops)} pictures", f"give at least {least}")
+    if features is not None and not np.all(np.isfinite(features)):
         raise TensorMismatchError(what, "a feature is not finite", "run the self-test of the model")
+
+
+def _check_both(features: NDArray[np.floating] | None, held: NDArray[np.floating] | None) -> None:
+    lengths = {None if rows is None else rows.shape[1] for rows in (features, held)}
+    if len(lengths) > 1:
+        because = f"there are {_told(_shape(features))} to fit and {_told(_shape(held))} held out"
+        raise TensorMismatchError("The domain check cannot be fitted", because, "give the same features of both")
 
 
 def _principal(values: Floats) -> Whitening:
@@ -204,6 +228,12 @@ def _shrunk(values: Floats) -> Whitening:
     shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * diagonal + TEXTURE_FLOOR**2 * np.eye(len(covariance))
     axes = np.linalg.inv(np.linalg.cholesky(shrunk)).T
     return Whitening(values.mean(axis=0), axes, 1.0)
+
+
+def _limited(part: Whitening, held: Floats) -> tuple[Whitening, Floats]:
+    """Return the whitening with its limit set on held-out rows, and the distances of these rows by it."""
+    limited = _with_limit(part, part.distance(held))
+    return limited, limited.distance(held)
 
 
 def _with_limit(part: Whitening, held_distances: Floats) -> Whitening:

@@ -18,6 +18,7 @@ Category = Literal["G1", "G2", "G3a", "G3b", "G4", "G5"]
 Sex = Literal["female", "male"]
 Calibration = Literal["non-idms", "idms"]
 
+UNIT = "mL/min/1.73 m2"  # of every eGFR
 BOUNDARIES: tuple[float, ...] = (15.0, 30.0, 45.0, 60.0, 90.0)  # a boundary belongs to the better category
 CATEGORIES: tuple[Category, ...] = ("G5", "G4", "G3b", "G3a", "G2", "G1")
 

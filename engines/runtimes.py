@@ -44,7 +44,7 @@ class Runtime:
     family: Family
     order: tuple[Precision, ...]
     probe: Callable[[], Availability]
-    open: Callable[[Bundle, Artifact], Session] | None
+    open: Callable[[Bundle, tuple[Artifact, ...]], Session] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,20 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What will run a bundle, and every candidate that was looked at."""
+    """What will run a bundle, and every candidate that was looked at.
+
+    ``artifacts``: the one in which all members are fused, or one for each member.
+    """
 
     bundle: Bundle
     runtime: Runtime
-    artifact: Artifact
+    artifacts: tuple[Artifact, ...]
     candidates: tuple[Candidate, ...]
+
+    @property
+    def precision(self) -> Precision:
+        """The precision that runs."""
+        return self.artifacts[0].precision
 
     @property
     def chosen(self) -> Candidate:
@@ -79,7 +87,7 @@ class Selection:
                 f"{self.runtime.title} has no session in this version",
                 "choose another runtime",
             )
-        return self.runtime.open(self.bundle, self.artifact)
+        return self.runtime.open(self.bundle, self.artifacts)
 
     def explain(self) -> str:
         """One line: what runs and why."""
@@ -113,8 +121,8 @@ def _probe_tensorrt() -> Availability:
     return Availability("unfinished", "the TensorRT library is installed, but this version builds no engines yet")
 
 
-def _open_onnxruntime(bundle: Bundle, artifact: Artifact) -> Session:
-    return _onnxruntime.OnnxSession(bundle, artifact)
+def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
+    return _onnxruntime.OnnxSession(bundle, artifacts)
 
 
 RUNTIMES: tuple[Runtime, ...] = (
@@ -157,8 +165,8 @@ def select(
     judged = [(row, candidate) for row in rows for candidate in judge.candidates(row)]
     for row, candidate in judged:
         if candidate.outcome == "possible" and candidate.precision is not None:
-            artifact = bundle.artifact(candidate.precision, row.family)
-            return Selection(bundle, row, artifact, _mark([other for _, other in judged], candidate))
+            artifacts = bundle.artifacts(candidate.precision, row.family)
+            return Selection(bundle, row, artifacts, _mark([other for _, other in judged], candidate))
     reasons = "; ".join(f"{c.runtime} {c.precision or ''}".strip() + f": {c.reason}" for _, c in judged)
     raise RuntimeUnavailableError(
         f"The bundle {bundle.manifest.bundle_id} cannot be run as asked", reasons, "ask for another or leave it open"
@@ -182,7 +190,7 @@ class _Judge:
 
     def _judged(self, runtime: Runtime, precision: Precision) -> tuple[Outcome, str]:
         try:
-            artifact = self.bundle.artifact(precision, runtime.family)
+            artifact = self.bundle.artifacts(precision, runtime.family)[0]  # parity is of all members together
         except BundleError:
             return "unavailable", f"the bundle has no {precision} artifact for it"
         fault = self._parity_fault(artifact)

@@ -1,4 +1,4 @@
-"""The Session protocol: a loaded artifact, bound to one thread."""
+"""The Session protocol: a loaded artifact, or those of several members as one, bound to one thread."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class SessionInfo:
     runtime: str  # "onnxruntime"
     provider: str  # "CPUExecutionProvider 1.31.1"
     precision: Precision
-    artifact: str  # file name in the bundle
-    artifact_sha256: str
+    artifact: str  # file name in the bundle; "... and 2 more" where members are separate artifacts
+    artifact_sha256: str  # of the file; of several, one that stands for all: see engines.members
 
 
 @runtime_checkable

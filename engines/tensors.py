@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import InferenceError, TensorMismatchError
-from engines.manifest import BundleManifest
+from engines.manifest import BundleManifest, OutputSpec
 
 Dim = int | None  # None: any length of at least one
 
@@ -32,9 +32,20 @@ def input_spec(manifest: BundleManifest) -> TensorSpec:
     return TensorSpec(spec.name, "uint8", (None, spec.height, spec.width, 3))
 
 
-def output_specs(manifest: BundleManifest) -> tuple[TensorSpec, ...]:
-    """Return what each output must be: float32 (N, ...)."""
-    return tuple(TensorSpec(output.name, "float32", (None, *output.shape)) for output in manifest.outputs)
+def output_specs(manifest: BundleManifest, members: int | None = None) -> tuple[TensorSpec, ...]:
+    """Return what each output must be: float32 (N, ...); of so many members alone, or of all (None)."""
+    count = manifest.members if members is None else members
+    return tuple(
+        TensorSpec(output.name, "float32", (None, *_shape(output, count, manifest.members)))
+        for output in manifest.outputs
+    )
+
+
+def _shape(output: OutputSpec, members: int, of: int) -> tuple[int, ...]:
+    """Return the shape, without batch, of an output for some of the members; a map has no axis of members."""
+    if output.meaning == "map":
+        return output.shape
+    return (output.shape[0] * members // of, *output.shape[1:])
 
 
 def matches(spec: TensorSpec, dtype: str, shape: Sequence[int]) -> bool:

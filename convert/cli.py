@@ -116,20 +116,14 @@ def parity(
     with boundary(), convert_libraries("The parity cannot be measured"):
         from convert.dataset import read_table
         from convert.overview import parity_table
-        from convert.recheck import recheck
+        from convert.recheck import recheck, told
         from engines.bundle import open_bundle
 
         opened, table = open_bundle(bundle), read_table(dataset).split("test")
         with bars() as progress:
             found = recheck(opened, table, seed, progress)
         out.print(parity_table(found.parity))
-        total, auc = found.evaluation.bands[0], found.evaluation.auc
-        out.print(
-            f"fp32 on {found.evaluation.patients} patients, one crop each: r {found.evaluation.r[0]:.3f}, "
-            f"mean absolute error {total.mae:.1f}, bias {total.bias:+.1f}, "
-            f"AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
-            f"{100 * found.in_domain:.1f} % in domain; SYNTHETIC: {opened.manifest.synthetic}"
-        )
+        out.print(f"{told(found)}; SYNTHETIC: {opened.manifest.synthetic}")
         if not all(row.passed for row in found.parity):
             raise typer.Exit(1)
 

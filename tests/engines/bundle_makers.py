@@ -360,3 +360,18 @@ def write_bundle(folder: Path, plan: BundlePlan) -> Path:
     }
     (folder / "manifest.json").write_text(json.dumps({**manifest, **plan.changes}), encoding="utf-8")
     return folder
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """Change fields of a manifest."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+
+
+def replace_listed(path: Path, field: str, content: bytes) -> None:
+    """Replace a listed file and correct its manifest entry: a well-made bundle with other contents."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    entry = manifest[field]
+    (path / entry["file"]).write_bytes(content)
+    entry |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    (path / "manifest.json").write_text(json.dumps(manifest))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
+from convert.checkpoint import DefectError, file_sha256
+from convert.egfr_heads import EGFR_HEADS
 from convert.graph.parts import DeepHead, Ensemble, Member, Trees, Trunk
 from convert.kuo import member
 from convert.kuo.boosters import SUFFIXES, flipped, load_trees
-from convert.kuo.checkpoint import DefectError, load_checkpoint
+from convert.kuo.checkpoint import load_checkpoint
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout
+from convert.origin import SourceFile
 from convert.progress import Progress
 from engines.errors import UsageError
 
@@ -21,14 +23,6 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the released code: I
 MOST_MEMBERS = 10
 SHOWN = 12  # defects in one sentence; the rest is counted
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file that went into the bundle."""
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +62,7 @@ def read_source(request: Request, progress: Progress) -> Source:
     if reading.defects or len(members) < count:
         raise _refused(request.folder, reading.defects)
     edge = request.layout.size
-    return Source(Ensemble(members, edge, edge, MEAN, STD), tuple(reading.files))
+    return Source(Ensemble(members, EGFR_HEADS, edge, edge, MEAN, STD), tuple(reading.files))
 
 
 class _Reading:
@@ -86,7 +80,8 @@ class _Reading:
         trees = self._attempt(tuple(f"xgb_{index}{suffix}" for suffix in SUFFIXES), self._trees)
         if network is None or trees is None:
             return None
-        return Member(*network, trees)
+        trunk, head = network
+        return Member(trunk, (head, trees))
 
     def _network(self, path: Path) -> tuple[Trunk, DeepHead]:
         state = load_checkpoint(path, self._request.layout)
@@ -113,19 +108,11 @@ class _Reading:
         return None
 
     def _note(self, path: Path) -> None:
-        with path.open("rb") as stream:
-            sha256 = _sha256(stream)
+        sha256 = file_sha256(path)
         self.files.append(SourceFile(path.name, sha256))
         first = self._seen.setdefault(sha256, path.name)
         if first != path.name:
             raise DefectError(f"is the same file as {first}")
-
-
-def _sha256(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _count(request: Request) -> int:

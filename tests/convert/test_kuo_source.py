@@ -16,8 +16,9 @@ import torch
 import xgboost
 from numpy.typing import NDArray
 
+from convert.checkpoint import DefectError
 from convert.graph.ensemble import write_graph
-from convert.kuo.checkpoint import DefectError, load_checkpoint
+from convert.kuo.checkpoint import load_checkpoint
 from convert.kuo.layout import Layout, expected_shapes
 from convert.kuo.source import Request, Source, read_source
 from convert.progress import silent
@@ -84,7 +85,7 @@ def test_the_graph_answers_what_the_networks_answer(made: Made, run_onnx) -> Non
 
 
 def test_the_map_is_grad_cam_of_autograd(made: Made, run_onnx) -> None:
-    found = run_onnx(made.model, made.crops)["cam"]
+    found = run_onnx(made.model, made.crops)["egfr_map"]
     expected = np.mean([one.answers(made.crops)[2] for one, _ in made.members], axis=0)
     assert found.shape == (60, 2, 2)
     assert np.abs(found - expected).max() < 1e-4 * max(1.0, np.abs(expected).max())

@@ -96,6 +96,16 @@ def answer(
     return Answers(bundle.manifest.heads, join(bundle.manifest, parts))
 
 
+def answer_all(
+    bundle: Bundle, crops: NDArray[np.uint8], progress: Progress, reference: Answers | None = None
+) -> dict[ArtifactKey, Answers]:
+    """Return the answers of every artifact to ``crops``; ``reference``: those of fp32, if they are known already."""
+    return {
+        key: reference if reference is not None and key[0] == "fp32" else answer(bundle, artifacts, crops, progress)
+        for key, artifacts in artifact_sets(bundle).items()
+    }
+
+
 def answer_rest(
     bundle: Bundle, known: tuple[NDArray[np.uint8], Answers] | None, crops: NDArray[np.uint8], progress: Progress
 ) -> Answers:

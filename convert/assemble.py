@@ -10,7 +10,6 @@ from convert.manifests import Material, provisional
 from convert.plan import ArtifactKey, BuildPlan
 from convert.precision import to_fp16
 from convert.progress import Progress
-from convert.proof import prove
 from convert.write import draft, refer, write_manifest
 from engines.bundle import Bundle
 from engines.manifest import Artifact, BundleManifest
@@ -18,7 +17,7 @@ from engines.manifest import Artifact, BundleManifest
 Prover = Callable[[BuildPlan, Material, Bundle, Progress], BundleManifest]
 
 
-def assemble(plan: BuildPlan, material: Material, progress: Progress, prove: Prover = prove) -> BundleManifest:
+def assemble(plan: BuildPlan, material: Material, progress: Progress, prove: Prover) -> BundleManifest:
     """Write the bundle of ``plan`` and return its manifest; nothing is written if an artifact fails its limits.
 
     ``prove`` measures the artifacts, writes the files beside them and returns the final manifest.

@@ -18,7 +18,6 @@ from convert.write import refer
 from engines.bundle import Bundle
 from engines.errors import UsageError
 from engines.manifest import (
-    SCHEMA_VERSION,
     Artifact,
     BundleManifest,
     CropMode,
@@ -90,7 +89,7 @@ def provisional(plan: BuildPlan, material: Material, artifacts: tuple[Artifact, 
     graph, claims = material.model.graph, material.claims
     shape = [dimension.dim_value for dimension in graph.input[0].type.tensor_type.shape.dim]
     return BundleManifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=2,
         bundle_id=plan.bundle_id,
         version=plan.version,
         title=plan.title,
@@ -138,9 +137,10 @@ def final(bundle: Bundle, proven: Proven) -> BundleManifest:
 
 
 def _settled(head: HeadSpec, intervals: Mapping[str, IntervalSpec]) -> HeadSpec:
-    if not isinstance(head, RegressionHead) or head.name not in intervals:
+    """Return the head with its interval, or with none: nothing but a proof settles it."""
+    if not isinstance(head, RegressionHead):
         return head
-    return head.model_copy(update={"interval": intervals[head.name]})
+    return head.model_copy(update={"interval": intervals.get(head.name)})
 
 
 def _output(value: onnx.ValueInfoProto, heads: tuple[HeadSpec, ...]) -> OutputSpec:

@@ -45,18 +45,22 @@ def compare(
     limits = LIMITS[key[0]] if limits is None else limits
     heads = tuple(_compare(head, reference, candidate, truth, limits) for head in reference.heads)
     specs = zip(reference.heads, heads, strict=True)
-    reasons = tuple(reason for spec, found in specs for reason in _reasons(spec, found, limits))
+    reasons = tuple(
+        reason for spec, found in specs for reason in _reasons(spec, found, limits, jumps=from_trees(spec, reference))
+    )
     return ParityRow(
         precision=key[0], family=key[1], crops=len(reference), heads=heads, passed=not reasons, reasons=reasons
     )
 
 
-def from_trees(head: HeadSpec) -> bool:
-    """Tell whether boosted trees answer: P(eGFR < 60) without a map, as no gradient goes through trees.
+def from_trees(head: HeadSpec, answers: Answers) -> bool:
+    """Tell whether boosted trees answer: P(eGFR < 60) without a map, beside the pooled features that trees read.
 
-    Any other probability counts as smooth, with or without a map, and is held to the limits of its flips.
+    No gradient goes through trees, hence no map; a network that was not cut has no map either, but no features.
+    Any other probability counts as smooth and is held to the limit of its flips.
     """
-    return isinstance(head, ProbabilityHead) and head.quantity == "egfr_below_60" and head.map is None
+    trees = isinstance(head, ProbabilityHead) and head.quantity == "egfr_below_60" and head.map is None
+    return trees and answers.features is not None
 
 
 def label(head: HeadSpec) -> str:
@@ -140,22 +144,21 @@ def _auc(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth) -
     return AucParity(value=after.value, low=after.low, high=after.high, change=after.value - before.value)
 
 
-def _reasons(head: HeadSpec, found: HeadParity, limits: ParityLimits) -> Iterator[str]:
-    name = label(head)
+def _reasons(head: HeadSpec, found: HeadParity, limits: ParityLimits, *, jumps: bool) -> Iterator[str]:
+    name, flips = label(head), "flips of {} from far"
+    tests = [("95 %", found.p95, limits.probability_p95)]
     if isinstance(head, RegressionHead):
-        tests = (
-            (f"95 % of |delta {name}|", found.p95, limits.regression_p95 * head.resolution, f" {head.unit}"),
-            (f"99 % of |delta {name}|", found.p99, limits.regression_p99 * head.resolution, f" {head.unit}"),
-        )
-        flips = f"category flips of {name} far from a boundary"
-    else:
-        tests = ((f"95 % of |delta {name}|", found.p95, limits.probability_p95, ""),)
-        flips = f"flips of {name} from far"
-    for words, value, limit, unit in tests:
-        if value > limit:
-            yield f"{words} is {value:.3g}{unit}, limit {limit:g}"
-    if found.flips_far > limits.flips_far and not from_trees(head):
-        yield f"{flips}: {found.flips_far}, limit {limits.flips_far}"
+        flips = "category flips of {} far from a boundary"
+        tests = [
+            ("95 %", found.p95, limits.regression_p95 * head.resolution),
+            ("99 %", found.p99, limits.regression_p99 * head.resolution),
+        ]
+    unit = f" {head.unit}" if isinstance(head, RegressionHead) else ""
+    for share, value, limit in tests:
+        if value > limit and not jumps:
+            yield f"{share} of |delta {name}| is {value:.3g}{unit}, limit {limit:g}"
+    if found.flips_far > limits.flips_far and not jumps:
+        yield f"{flips.format(name)}: {found.flips_far}, limit {limits.flips_far}"
     if found.auc is not None and -found.auc.change > limits.auc_loss:
         yield f"loss of AUC of {name} is {-found.auc.change:.3g}, limit {limits.auc_loss:g}"
     if found.map_correlation is not None and found.map_correlation < limits.map_correlation:

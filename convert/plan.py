@@ -66,8 +66,8 @@ class ParityLimits:
     """What an artifact may differ from fp32 on held-out crops.
 
     Regressions: quantiles of |delta| and the distance of a flip from a category boundary, in multiples of the head's
-    ``resolution``. Probabilities and grades: in probability, 0..1. Boosted trees jump between leaves, so no flip of
-    theirs is held against them, however far.
+    ``resolution``. Probabilities and grades: in probability, 0..1. Boosted trees jump from leaf to leaf by the
+    last bit of a feature, so neither size nor flips are held against theirs: what they must keep is the AUC.
     """
 
     regression_p95: float

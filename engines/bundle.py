@@ -23,6 +23,7 @@ from engines.npz import parse_npz
 
 MANIFEST_LIMIT_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
+_CONVERT_AGAIN = "convert the model again with this version of the program"
 _COPY_AGAIN = "copy the bundle again from where it came from"
 
 
@@ -130,10 +131,11 @@ def open_bundle(path: Path | str) -> Bundle:
     root = Path(path)
     raw = _manifest_bytes(root)
     manifest = _parse(root, raw)
-    defects = [*contradictions(manifest), *_stranger_defects(root, manifest)]
+    nonsense = list(contradictions(manifest))
+    defects = [*nonsense, *_stranger_defects(root, manifest)]
     defects += [defect for ref in listed_files(manifest) if (defect := _file_defect(root, ref))]
     if defects:
-        raise _cannot_open(root, "; ".join(defects), _COPY_AGAIN)
+        raise _cannot_open(root, "; ".join(defects), _CONVERT_AGAIN if nonsense else _COPY_AGAIN)
     return Bundle(root, manifest, hashlib.sha256(raw).hexdigest())
 
 
@@ -197,7 +199,7 @@ def _parse(root: Path, raw: bytes) -> BundleManifest:
             cause = f"its format is not version {SCHEMA_VERSION}, the one that this program reads"
             raise _cannot_open(root, cause, "update the program, or convert the model again with this one") from error
         cause = f"{MANIFEST_NAME} is not valid ({_explain(error)})"
-        raise _cannot_open(root, cause, "convert the model again with this version of the program") from error
+        raise _cannot_open(root, cause, _CONVERT_AGAIN) from error
 
 
 def _explain(error: ValidationError) -> str:

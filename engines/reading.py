@@ -14,33 +14,7 @@ from engines.errors import BundleError, TensorMismatchError
 from engines.manifest import BundleManifest
 from engines.session import Outputs, Session, SessionInfo
 from engines.tensors import check_input, input_spec
-from engines.values import (
-    Chance,
-    Graded,
-    Map,
-    Regressed,
-    Value,
-    categories,
-    egfr_below_60_of,
-    egfr_of,
-    heads_agree,
-    interval,
-    value_of,
-)
-
-__all__ = [
-    "Chance",
-    "Graded",
-    "Map",
-    "Reader",
-    "Reading",
-    "Regressed",
-    "Value",
-    "categories",
-    "heads_agree",
-    "interval",
-    "value_of",
-]
+from engines.values import Chance, Regressed, Value, egfr_below_60_of, egfr_of, heads_agree, value_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,10 +12,15 @@ from engines.manifest import BundleManifest
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
-def test_the_example_manifest_is_one() -> None:
-    block = re.search(r"```json\n(.*?)```", (DOCS / "bundle-format.md").read_text(), re.DOTALL)
-    assert block
-    assert list(contradictions(BundleManifest.model_validate_json(block.group(1)))) == []
+def test_the_example_manifests_are_what_they_say() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (DOCS / "bundle-format.md").read_text(), re.DOTALL)
+    whole, probability = (json.loads(block) for block in blocks)
+    manifests = [BundleManifest.model_validate_json(json.dumps(raw)) for raw in (whole, {**whole, **probability})]
+    assert [list(contradictions(manifest)) for manifest in manifests] == [[], []]
+    assert [[head.kind for head in manifest.heads] for manifest in manifests] == [
+        ["regression", "probability"],
+        ["probability"],
+    ]
 
 
 def test_every_refusal_code_is_documented() -> None:

@@ -60,5 +60,7 @@ def kuo2019(
             manifest = build_kuo(plan, progress)
         made = f"{manifest.title}, {len(manifest.artifacts)} artifacts"
         out.print(f"Written: {target} ({made}).", soft_wrap=True, markup=False, highlight=False)
-        interval = f"{100 * manifest.interval.level:.0f} % interval: {manifest.interval.basis}."
-        out.print(interval, soft_wrap=True, markup=False, highlight=False)
+        if manifest.egfr is not None and manifest.egfr.interval is not None:
+            spec = manifest.egfr.interval
+            interval = f"{100 * spec.level:.0f} % interval: {spec.basis}."
+            out.print(interval, soft_wrap=True, markup=False, highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,21 @@ import onnx
 from numpy.typing import NDArray
 
 from convert.assemble import assemble
-from convert.dataset import Table
+from convert.crop_proof import CropProver
+from convert.crops import Crops, read_crops
+from convert.egfr_heads import EGFR_HEADS
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
-from convert.kuo.crops import Crops, read_crops
-from convert.kuo.facts import DATA, LEVEL, PATIENTS, RECIPE
+from convert.kuo.facts import DATA, LEVEL, LIMITS_OF_USE, PATIENTS, PUBLISHED_BY_HEAD, RECIPE
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
-from convert.kuo.polarity import ask, check
-from convert.kuo.proof import KuoProver
+from convert.kuo.polarity import ask, check, examine
 from convert.kuo.source import Request, read_source
-from convert.manifests import Material
-from convert.origin import SourceFile
+from convert.manifests import Claims, Material
+from convert.origin import Origin, SourceFile
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
 from convert.write import BUNDLE
-from engines.manifest import BundleManifest, CropMode, TrainingSpec
+from engines.manifest import BundleManifest, CropMode, InputSpec, TrainingSpec
 
 SEED = 2019
 CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
@@ -49,6 +50,11 @@ class KuoPlan:
         """What is read from the folder of models."""
         return Request(self.models, self.members, self.flip_polarity, self.layout)
 
+    @property
+    def input(self) -> InputSpec:
+        """What the networks read."""
+        return InputSpec(name="crops", height=self.layout.size, width=self.layout.size, crop_mode=self.crop_mode)
+
 
 def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     """Build the bundle of ``plan`` and return its manifest.
@@ -60,18 +66,20 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
         nothing is written then.
     """
     check_target(plan.bundle, plan.force, BUNDLE)
-    crops = read_crops(plan.crops, plan.layout.size, SEED, progress)
+    crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
     model, files, members = _graph(plan, progress)
     check(ask(model, crops.pixels, progress), plan.flip_polarity)
     material = Material(
         model=model,
-        table=_no_table(plan.crops),
+        heads=EGFR_HEADS,
         calibration=_calibration(crops),
         training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, members)),
         members=members,
         parameters=_parameters(plan.layout),
+        claims=Claims(synthetic=False, limits=LIMITS_OF_USE, crop_mode=plan.crop_mode),
     )
-    prover = KuoProver(crops, files, plan.flip_polarity, plan.crop_mode)
+    origin = Origin(files, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))
+    prover = CropProver(crops, origin)
     return assemble(_build_plan(plan, members), material, progress, prover)
 
 
@@ -116,9 +124,3 @@ def _parameters(layout: Layout) -> int:
     scale = [name.replace("running_mean", "weight") for name in folded if name.endswith("running_mean")]
     gone = {*folded, *scale}
     return sum(int(np.prod(shape)) for name, shape in shapes.items() if name not in gone)
-
-
-def _no_table(root: Path) -> Table:
-    """Return an empty table: crops of this route are in ``KuoProver``."""
-    words = np.array([], np.str_)
-    return Table(root, words, words, words, np.array([], np.float64), np.array([], np.bool_))

@@ -132,8 +132,10 @@ def test_a_file_that_is_no_domain_check_is_refused(model: DomainModel, tmp_path:
 
 
 def test_wrong_features_and_crops_are_explained(model: DomainModel) -> None:
-    with pytest.raises(TensorMismatchError, match=r"shape \(12,\) instead of \(40,\)"):
+    with pytest.raises(TensorMismatchError, match=r"features of shape \(12,\) instead of features of shape \(40,\)"):
         model.distance(np.zeros(12), speckle(1, 1)[0])
+    with pytest.raises(TensorMismatchError, match=r"no features instead of features of shape \(40,\)"):
+        model.distance(None, speckle(1, 1)[0])
     with pytest.raises(TensorMismatchError, match="instead of uint8"):
         model.distance(np.zeros(FEATURES), np.zeros((96, 96, 3)))  # type: ignore[arg-type]
     with pytest.raises(TensorMismatchError, match="only 3 pictures"):
@@ -142,6 +144,37 @@ def test_wrong_features_and_crops_are_explained(model: DomainModel) -> None:
         fit(feature_rows(30, 1), speckle(29, 1))
     with pytest.raises(TensorMismatchError, match="not finite"):
         fit(np.full((30, 4), np.nan), speckle(30, 1))
+    with pytest.raises(TensorMismatchError, match=r"shape \(30, 40\) to fit and no features held out"):
+        fit(feature_rows(30, 1), speckle(30, 1), None, speckle(5, 2))
+    with pytest.raises(TensorMismatchError, match=r"no features to fit and features of shape \(5, 40\) held out"):
+        fit(None, speckle(30, 1), feature_rows(5, 2), speckle(5, 2))
+    with pytest.raises(TensorMismatchError, match="only 19 pictures"):
+        fit(None, speckle(19, 1))
+
+
+def test_without_features_the_texture_alone_decides(model: DomainModel, tmp_path: Path) -> None:
+    alone = fit(None, speckle(400, 1), None, speckle(300, 2))
+    assert alone.features is None
+    held = [alone.distance(None, crop) for crop in speckle(300, 2)]
+    assert np.quantile(held, 0.99) == pytest.approx(1.0, abs=1e-6)
+    blurred = cv2.GaussianBlur(speckle(1, 4)[0], (0, 0), 3.0)
+    assert alone.distance(None, blurred) > 1.5
+    alone.save(tmp_path / "d.npz")
+    assert DomainModel.load(tmp_path / "d.npz").features is None
+    assert DomainModel.load(tmp_path / "d.npz").distance(None, blurred) == pytest.approx(
+        alone.distance(None, blurred), rel=1e-3
+    )
+    with pytest.raises(TensorMismatchError, match=r"features of shape \(40,\) instead of no features"):
+        alone.distance(feature_rows(1, 3)[0], blurred)
+
+
+def test_half_of_the_features_is_no_domain_check_by_texture(model: DomainModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "d.npz")
+    with np.load(tmp_path / "d.npz") as archive:
+        arrays = {name: archive[name] for name in archive.files if name != "features_mean"}
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(BundleError, match="not those of a domain check"):
+        DomainModel.load(tmp_path / "bad.npz")
 
 
 @settings(max_examples=40)

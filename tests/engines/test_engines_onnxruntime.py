@@ -37,7 +37,7 @@ from engines.errors import RuntimeUnavailableError
 from engines._onnxruntime import OnnxSession
 bundle = open_bundle(sys.argv[1])
 print(dict(engines.runtimes.available())["onnxruntime"])
-session = OnnxSession(bundle, bundle.artifact("fp32", "cpu"))
+session = OnnxSession(bundle, bundle.artifacts("fp32", "cpu"))
 for act in (lambda: engines.runtimes.select(bundle), session.__enter__):
     try:
         act()
@@ -90,8 +90,8 @@ def test_the_number_of_threads_does_not_change_the_answer(bundle: Bundle) -> Non
     crops = np.random.default_rng(0).integers(0, 200, (3, 64, 64, 3), dtype=np.uint8)
     answers = []
     for threads in (1, 2):
-        with OnnxSession(bundle, bundle.artifact("fp32", "cpu"), threads) as session:
-            answers.append(session.infer(crops)["egfr"])
+        with OnnxSession(bundle, bundle.artifacts("fp32", "cpu"), threads) as session:
+            answers.append(session.infer(crops)["egfr_members"])
     np.testing.assert_allclose(answers[0], answers[1], rtol=1e-5)
 
 

@@ -24,13 +24,13 @@ def whole(make_bundle):
 @pytest.mark.parametrize("flag", ["avx512_vnni", "avx_vnni", "amx_int8", "asimddp"])
 def test_int8_is_chosen_where_the_cpu_has_8_bit_dot_products(whole, flag: str) -> None:
     selection = select(whole, cpu=Cpu("new", frozenset({flag}), 8))
-    assert selection.artifact.precision == "int8"
+    assert selection.precision == "int8"
     assert flag in selection.explain()
 
 
 def test_fp32_is_chosen_on_an_older_cpu_and_the_table_says_why(whole) -> None:
     selection = select(whole, cpu=OLD)
-    assert (selection.runtime.name, selection.artifact.precision) == ("onnxruntime", "fp32")
+    assert (selection.runtime.name, selection.precision) == ("onnxruntime", "fp32")
     rows = {(row[0], row[1]): row[2:] for row in selection.table()}
     assert rows["onnxruntime", "int8"][0] == "passed over" and "VNNI" in rows["onnxruntime", "int8"][1]
     assert rows["onnxruntime", "fp32"][0] == "chosen"
@@ -41,31 +41,41 @@ def test_fp32_is_chosen_on_an_older_cpu_and_the_table_says_why(whole) -> None:
 def test_int8_that_failed_its_parity_is_never_chosen(make_bundle) -> None:
     bundle = make_bundle(graphs=ALL, parity=(("int8", "cpu", False), ("fp16", "cpu", True)))
     selection = select(bundle, cpu=VNNI)
-    assert selection.artifact.precision == "fp32"
+    assert selection.precision == "fp32"
     reasons = [row[3] for row in selection.table() if row[1] == "int8"]
-    assert reasons == ["its parity with fp32 failed (egfr_p99 is 4.2 where 1.0 is allowed)"]
+    assert reasons == ["its parity with fp32 failed (egfr p99 is 4.2 where 1.0 is allowed)"]
     with pytest.raises(RuntimeUnavailableError, match="its parity with fp32 failed"):
         select(bundle, precision="int8", cpu=VNNI)
 
 
 def test_int8_whose_parity_was_measured_for_another_family_is_never_chosen(make_bundle) -> None:
     bundle = make_bundle(graphs=ALL, parity=(("int8", "tensorrt", True),))
-    assert select(bundle, cpu=VNNI).artifact.precision == "fp32"
+    assert select(bundle, cpu=VNNI).precision == "fp32"
     with pytest.raises(RuntimeUnavailableError, match="never measured"):
         select(bundle, precision="int8", cpu=VNNI)
 
 
 def test_a_request_is_honoured(whole) -> None:
-    assert select(whole, precision="fp16", cpu=VNNI).artifact.precision == "fp16"
-    assert select(whole, precision="int8", cpu=OLD).artifact.precision == "int8"
+    assert select(whole, precision="fp16", cpu=VNNI).precision == "fp16"
+    assert select(whole, precision="int8", cpu=OLD).precision == "int8"
     assert select(whole, "onnxruntime", "fp32", VNNI).explain() == "onnxruntime fp32: asked for"
 
 
 def test_a_bundle_without_int8_runs_at_fp32(bundle) -> None:
     selection = select(bundle, cpu=VNNI)
-    assert selection.artifact.precision == "fp32"
+    assert selection.precision == "fp32"
     with selection.open() as session:
         assert session.info.precision == "fp32"
+
+
+def test_members_in_separate_artifacts_are_chosen_together(make_bundle) -> None:
+    apart = (("int8", "cpu"),)
+    bundle = make_bundle(graphs=ALL, parity=PASSED, apart=apart)
+    selection = select(bundle, cpu=VNNI)
+    assert [(a.precision, a.member) for a in selection.artifacts] == [("int8", 0), ("int8", 1), ("int8", 2)]
+    assert select(bundle, cpu=OLD).artifacts == bundle.manifest.artifacts[:1]
+    failed = make_bundle(graphs=ALL, parity=(("int8", "cpu", False),), apart=apart)
+    assert select(failed, cpu=VNNI).precision == "fp32"
 
 
 def test_a_precision_that_the_bundle_does_not_hold_is_refused(bundle) -> None:

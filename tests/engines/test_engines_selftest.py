@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engines import selftest
+from engines._onnxruntime import OnnxSession
 from engines.errors import InferenceError
 from engines.runtimes import select
 from engines.selftest import HeadDelta
@@ -12,7 +13,7 @@ def test_a_faithful_artifact_passes(bundle) -> None:
     with select(bundle).open() as session:
         test = selftest.run(bundle, session)
     assert test.passed and test.crops == 5
-    assert [head.meaning for head in test.heads] == ["egfr_members", "p_egfr_below_60_members"]
+    assert [head.output for head in test.heads] == ["egfr_members", "p_egfr_below_60_members", "egfr_map"]
     assert all(0 <= head.delta <= head.tolerance for head in test.heads)
     assert "5 golden crops on onnxruntime fp32: egfr_members" in test.explain()
     assert test.took_ms > 0
@@ -36,6 +37,25 @@ def test_a_drift_of_the_probability_alone_is_found(make_bundle) -> None:
         selftest.run(bundle, session)
     assert "p_egfr_below_60_members differs" in caught.value.sentence
     assert "egfr_members differs by" not in caught.value.sentence.replace("p_egfr_below_60_members differs by", "")
+
+
+@pytest.mark.parametrize(("model", "output"), [("probability", "bright_members"), ("grades", "echogenicity_members")])
+def test_every_kind_of_head_is_compared_with_its_map(make_bundle, model: str, output: str) -> None:
+    bundle = make_bundle(model=model)
+    with select(bundle).open() as session:
+        assert [head.output for head in selftest.run(bundle, session).heads] == [output, output[:-7] + "map"]
+    drifted = make_bundle(model=model, graphs={("fp32", "any"): {"p_gain": 0.98}})
+    with select(drifted).open() as session, pytest.raises(InferenceError, match=f"{output} differs by"):
+        selftest.run(drifted, session)
+
+
+def test_members_in_separate_artifacts_pass_together_and_none_stands_for_all(make_bundle) -> None:
+    bundle = make_bundle(apart=(("fp32", "any"),))
+    with select(bundle).open() as session:
+        assert selftest.run(bundle, session).passed
+    with OnnxSession(bundle, bundle.manifest.artifacts[1]) as session:
+        with pytest.raises(InferenceError, match=r"'egfr_members' is \(5, 1\) where the golden vectors are \(5, 3\)"):
+            selftest.measure(bundle, session)
 
 
 def test_a_session_that_is_not_entered_cannot_pass(bundle) -> None:

@@ -101,6 +101,13 @@ def test_whatever_an_engine_depends_on_makes_another_key(store: EngineStore, cha
     assert store.find(KEY.model_copy(update=change)) is None
 
 
+def test_the_engines_of_members_that_were_left_apart_lie_side_by_side(store: EngineStore) -> None:
+    keys = [KEY.model_copy(update={"artifact_sha256": digit * 64}) for digit in "abc"]
+    paths = [put(store, f"member {at}".encode(), key) for at, key in enumerate(keys)]
+    assert [path.read_bytes() for path in paths] == [b"member 0", b"member 1", b"member 2"]
+    assert states(store) == ["good", "good", "good"]
+
+
 def test_a_rebuild_replaces_the_engine_and_its_record(store: EngineStore) -> None:
     old, new = put(store), put(store, b"engine two")
     assert not old.exists()

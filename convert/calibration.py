@@ -138,7 +138,9 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _options(model: onnx.ModelProto, anatomy: Anatomy) -> dict[str, bool | list[str] | dict[str, Override]]:
     weights = {str(tensor.name): tensor for tensor in model.graph.initializer}
-    overrides = {part.weight: _half_scales(numpy_helper.to_array(weights[part.weight])) for part in anatomy.convolutions}
+    overrides = {
+        part.weight: _half_scales(numpy_helper.to_array(weights[part.weight])) for part in anatomy.convolutions
+    }
     return {
         "ActivationSymmetric": True,
         "WeightSymmetric": True,

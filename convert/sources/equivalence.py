@@ -37,9 +37,9 @@ def measure(ensemble: Ensemble, at: int, network: Network, crops: NDArray[np.uin
     DefectError
         They differ by more than 1e-4, or the answer to a crop depends on the others.
     """
-    endings = list(network.endings.values())
-    layer = LinearHead(*(np.concatenate(parts) for parts in zip(*((e.layer.weight, e.layer.bias) for e in endings))))
-    probe = Runner(write_probe(ensemble, at, layer))
+    layers = [ending.layer for ending in network.endings.values()]
+    weight, bias = np.concatenate([one.weight for one in layers]), np.concatenate([one.bias for one in layers])
+    probe = Runner(write_probe(ensemble, at, LinearHead(weight, bias)))
     found, wanted = probe(crops), network.original(planes(crops, spec))
     _check_apart(found["answers"], np.concatenate([probe(crop[None])["answers"] for crop in crops[:2]]))
     answers, start = 0.0, 0

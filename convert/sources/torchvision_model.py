@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from pathlib import Path
 
@@ -12,13 +11,11 @@ from torch import nn
 from convert.checkpoint import COUNTER, matched
 from convert.sources._torchvision import load_models
 from convert.sources.adopt import adopt
-from convert.sources.network import Floats, Network
+from convert.sources.network import Floats, Network, Original
 from convert.sources.recipe import Recipe
 from convert.sources.state import renamed_tensors
 from convert.sources.torch_graph import ANSWERS, torch_graph
 from engines.errors import UsageError
-
-WITHOUT = {"weights": None, "init_weights": False}  # nothing is downloaded, nothing drawn at random in vain
 
 
 def read_torchvision(path: Path, recipe: Recipe) -> Network:
@@ -57,19 +54,15 @@ def build(architecture: str, outputs: int) -> nn.Module:
             "torchvision has no classification network of that name",
             f"choose from {', '.join(near[:8])}" + (" and others" if len(near) > 8 else ""),
         )
-    builder = models.get_model_builder(architecture)
-    options = {"num_classes": outputs, "weights": None}
-    if architecture in ("googlenet", "inception_v3"):
-        options["init_weights"] = False
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        network: nn.Module = builder(**options)
+        warnings.simplefilter("ignore")  # some say that their random first weights will change; they are replaced
+        network: nn.Module = models.get_model(architecture, weights=None, num_classes=outputs)  # nothing is fetched
     return network.eval()
 
 
-def _original(network: nn.Module):
-    def answer(planes: Floats):
+def _original(network: nn.Module) -> Original:
+    def answers(planes: Floats) -> dict[str, Floats]:
         with torch.inference_mode():
             return {ANSWERS: network(torch.from_numpy(planes)).numpy()}
 
-    return answer
+    return answers

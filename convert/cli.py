@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from convert.commands import calibration as calibration_command
 from convert.commands import engines as engines_commands
 from convert.commands import evaluate as evaluate_command
 from convert.commands import kuo2019 as kuo2019_command
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (kuo2019_command, evaluate_command, engines_commands):
+for commands in (kuo2019_command, calibration_command, evaluate_command, engines_commands):
     commands.register(app)
 
 Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")]

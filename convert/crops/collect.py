@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from convert.progress import Progress
 from engines.errors import UsageError
 from engines.version import program_version
 
+WHAT = "The calibration set cannot be collected"
+NAME = re.compile("[a-z][a-z0-9_]{0,31}")  # as engines.manifest.HeadName
+RESERVED = frozenset({"crop", "frame", "video", "patient", "scanner", "look", "split", "x1", "y1", "x2", "y2"})
 SEED = 2019  # of the split that the counts are shown with
 
 
@@ -45,7 +49,9 @@ def collect(plan: CollectPlan, progress: Progress) -> Crops:
     """
     check_set_target(plan.target, plan.force)
     _check_key(plan)
+    _check_columns(plan.wish.columns)
     gathered = gather(plan.sources, plan.wish, progress)
+    _require_columns(gathered.samples, plan.wish.columns)
     crops, spec = settled(gathered, (), SEED), plan.wish.spec
     columns = tuple(dict.fromkeys((*columns_of(()), *plan.wish.columns)))
     with _key(plan) as key, all_or_nothing(plan.target, plan.force, SET) as folder:
@@ -83,6 +89,19 @@ def check(root: Path, progress: Progress) -> tuple[SetFacts, Crops]:
         because = "it has no dataset.json of a calibration set"
         raise UsageError(f"{root} cannot be checked", because, "give the folder that --out named")
     return stored, read_crops(root, stored.spec, (), SEED, progress)
+
+
+def _check_columns(columns: Sequence[str]) -> None:
+    for name in columns:
+        if name in RESERVED or not NAME.fullmatch(name):
+            because = f"'{name}' is no name of a label"
+            raise UsageError(WHAT, because, "give the name of a head: small letters, digits and underscores")
+
+
+def _require_columns(samples: Sequence[Sample], columns: Sequence[str]) -> None:
+    lacking = [name for name in columns if not any(name in item.facts.labels for item in samples)]
+    if lacking:
+        raise UsageError(WHAT, f"no table has a value in the column {lacking[0]}", "correct --label or leave it out")
 
 
 def _check_key(plan: CollectPlan) -> None:

@@ -18,7 +18,8 @@ class Crops:
     ``truth`` holds float64 (K,) by head name, NaN where not known, and always ``egfr`` (mL/min/1.73 m2): a regression
     in its unit, an event as 0 or 1, grades as positions. ``sha256`` covers pixels and which crops belong to one
     patient (``convert.crops.identity``), not labels. ``patients`` are p0001 and so on: their names in the source stay
-    there, so that nothing which is made of a set depends on them or carries them. ``remarks`` are sentences that a report must repeat.
+    there, so that nothing which is made of a set depends on them or carries them. ``remarks`` are sentences that a
+    report must repeat.
     """
 
     pixels: NDArray[np.uint8]  # (K, H, W, 3) RGB

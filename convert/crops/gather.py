@@ -53,7 +53,7 @@ def gather(sources: Sequence[Path], wish: Wish, progress: Progress) -> Gathered:
         A source cannot be read, something in them is wrong (all of it is in the sentence), crops of the phantom and
         of patients are mixed, or fewer than 200 different crops are left.
     """
-    what = unusable(sources[0]) if len(sources) == 1 else f"These {len(sources)} sources cannot serve as calibration"
+    what = unusable(sources[0] if len(sources) == 1 else f"The {len(sources)} sources together")
     intake = _take_all(sources, wish, progress)
     found = intake.samples
     truth = truth_of(wish.heads, [item.facts for item in found], intake.defects)

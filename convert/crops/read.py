@@ -54,16 +54,13 @@ def read_crops(
 
 
 def settled(gathered: Gathered, heads: Sequence[HeadSpec], seed: int) -> Crops:
-    """Return what was gathered as arrays, split and counted."""
+    """Return what was gathered, split and counted."""
     samples = gathered.samples
-    pixels = np.empty((len(samples), *samples[0].pixels.shape), np.uint8)
-    for at, item in enumerate(samples):
-        pixels[at] = item.pixels
     patients = np.array(renamed(samples))
     scanners = np.array([item.facts.scanner for item in samples])
     held = hold(patients.tolist(), seed)
     return Crops(
-        pixels=pixels,
+        pixels=np.stack([item.pixels for item in samples]),
         patients=patients,
         scanners=scanners,
         truth=gathered.truth,

@@ -20,7 +20,7 @@ UNLISTED = "{} videos are not in videos.csv and were left out."
 WAYS = "give pictures, labels.csv with a column crop or frame, or videos with their reports"
 
 
-def unusable(source: Path) -> str:
+def unusable(source: Path | str) -> str:
     """Return what fails, for a sentence."""
     return f"{source} cannot serve as calibration crops"
 

@@ -14,12 +14,13 @@ from convert.csvfile import WORDS, CsvTable, Row, number, read_csv
 from convert.defects import Defects
 from convert.evaluate.factors import factors_of
 from convert.evaluate.plan import EGFR_RANGE, EvaluationPlan
+from convert.evaluate.question import ClassHead, class_names, column_of
 from convert.evaluate.sample import Index, Vector
 from convert.progress import Progress
 from convert.synthetic import says_synthetic
 from engines.errors import UsageError
+from engines.manifest import HeadSpec, ProbabilityHead
 
-REQUIRED = ("crop", "egfr", "patient")
 FEWEST, FEW = 20, 50
 
 
@@ -32,7 +33,7 @@ class Cohort:
     synthetic: bool  # the data set says so of itself
     lines: Index  # line of each row in the file, the header is line 1
     crops: tuple[Path, ...]
-    egfr: Vector
+    truth: Vector  # eGFR, mL/min/1.73 m2, or the position of the class
     patients: Index  # codes
     factors: dict[str, tuple[str, ...]]  # level of each crop by factor
     reader: Vector | None  # as the column says; nan where it is empty
@@ -43,8 +44,8 @@ class Cohort:
         return len(self.lines)
 
 
-def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
-    """Read the table of a plan and try every crop of it.
+def read_cohort(plan: EvaluationPlan, head: HeadSpec, progress: Progress) -> Cohort:
+    """Read the table of a plan, with the reference of ``head``, and try every crop of it.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
         their range, duplicate rows, crops that cannot be read or are the same picture twice.
     """
     path = plan.data
-    table = _parse(path)
+    table = _parse(path, head)
     lines, rows, comma = table.lines, table.rows, table.comma
     remarks = []
     if "split" in rows[0] and plan.split is None and len({row["split"] for row in rows}) > 1:
@@ -61,7 +62,9 @@ def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
     keep = [at for at, row in enumerate(rows) if plan.split is None or row.get("split") == plan.split]
     lines, rows = [lines[at] for at in keep], [rows[at] for at in keep]
     defects = Defects()
-    egfr, reader = _check_rows(plan, lines, rows, comma, defects)
+    _check_rows(plan, lines, rows, defects)
+    truth = _truth(head, lines, rows, comma, defects)
+    reader = _reader_column(plan, lines, rows, comma, defects)
     crops = tuple(path.parent / row["crop"] for row in rows)
     _check_crops(lines, crops, defects, progress)
     factors, factor_remarks = factors_of(rows, lambda line, kind: defects.add(kind, f"line {lines[line]}"))
@@ -73,7 +76,7 @@ def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
         synthetic=says_synthetic(path.parent),
         lines=np.array(lines),
         crops=crops,
-        egfr=egfr,
+        truth=truth,
         patients=patients,
         factors=factors,
         reader=reader,
@@ -81,19 +84,18 @@ def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
     )
 
 
-def _parse(path: Path) -> CsvTable:
+def _parse(path: Path, head: HeadSpec) -> CsvTable:
     what = f"{path} cannot be evaluated"
     table = read_csv(path, what)
-    missing = [name for name in REQUIRED if name not in table.columns]
+    required = ("crop", column_of(head), "patient")
+    missing = [name for name in required if name not in table.columns]
     if missing:
         because = "it has no column " + ", ".join(missing) if table.rows else "it has no rows"
-        raise UsageError(what, because, f"give the columns {', '.join(REQUIRED)}")
+        raise UsageError(what, because, f"give the columns {', '.join(required)}")
     return table
 
 
-def _check_rows(
-    plan: EvaluationPlan, lines: list[int], rows: list[Row], comma: bool, defects: Defects
-) -> tuple[Vector, Vector | None]:
+def _check_rows(plan: EvaluationPlan, lines: list[int], rows: list[Row], defects: Defects) -> None:
     if len(rows) < FEWEST:
         where = f" of the split {plan.split}" if plan.split else ""
         defects.whole(f"it has {len(rows)} rows{where} and at least {FEWEST} are needed")
@@ -104,11 +106,23 @@ def _check_rows(
         first = seen.setdefault(row["crop"], line)
         if first != line:
             defects.add("rows are there twice", f"lines {first} and {line}")
-    egfr = np.array([number(row["egfr"], comma) for row in rows])
-    low, high = EGFR_RANGE
-    for at in np.flatnonzero(~((egfr >= low) & (egfr <= high))).tolist():
-        defects.add(f"the egfr is not a number from {low:g} to {high:g}", f"line {lines[at]}")
-    return egfr, _reader_column(plan, lines, rows, comma, defects)
+
+
+def _truth(head: HeadSpec, lines: list[int], rows: list[Row], comma: bool, defects: Defects) -> Vector:
+    column = column_of(head)
+    if isinstance(head, ClassHead):
+        names = {name.lower(): float(at) for at, name in enumerate(class_names(head))}
+        known = {**WORDS, "0": 0.0, "1": 1.0} if isinstance(head, ProbabilityHead) else names
+        values = np.array([known.get(row[column].lower(), np.nan) for row in rows])
+        wanted = "0 or 1" if isinstance(head, ProbabilityHead) else " or ".join(head.grades)
+        wrong, kind = np.isnan(values), f"the column {column} does not say {wanted}"
+    else:
+        values = np.array([number(row[column], comma) for row in rows])
+        low, high = EGFR_RANGE
+        wrong, kind = ~((values >= low) & (values <= high)), f"the egfr is not a number from {low:g} to {high:g}"
+    for at in np.flatnonzero(wrong).tolist():
+        defects.add(kind, f"line {lines[at]}")
+    return values
 
 
 def _reader_column(

@@ -2,151 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from convert.answers import Answers, answer_rest
-from convert.assemble import assemble
-from convert.crop_proof import CropProver
-from convert.crops import Crops
-from convert.crops.counts import count
-from convert.graph.ensemble import write_graph
-from convert.graph.parts import Convolution, Ensemble, LinearHead, Member, Plain, Trunk
-from convert.manifests import Claims, Material
-from convert.origin import Observation, Origin, Published, SourceFile
-from convert.parity import ParityError
-from convert.plan import LIMITS, ArtifactKey, BuildPlan
+from convert.answers import Answers, answer_all, answer_rest
+from convert.manifests import provisional
+from convert.origin import Observation, Origin, Published
+from convert.parity import ParityError, compare
+from convert.plan import LIMITS, BuildPlan
+from convert.write import refer
 from engines._onnxruntime import OnnxSession
-from engines.bundle import Bundle, load_golden, open_bundle
+from engines.bundle import Bundle, load_golden
 from engines.domain import DomainModel
 from engines.errors import UsageError
-from engines.manifest import (
-    GradesHead,
-    HeadSpec,
-    IntervalSpec,
-    OutputSpec,
-    ProbabilityHead,
-    RegressionHead,
-    TrainingSpec,
-)
+from engines.manifest import Artifact, IntervalSpec, OutputSpec, RegressionHead
 from engines.reading import Reader
 from engines.selftest import run as self_test
 
-SIZE, PATIENTS, EACH = 48, 70, 3
-LESION = ProbabilityHead(
-    name="lesion", title="Lesion", quantity="other", event="lesion in view", output="lesion_members", map="lesion_map"
+from .head_makers import (
+    ARTIFACTS,
+    CLAIMS,
+    EACH,
+    FILES,
+    LENGTH,
+    LESION,
+    PATIENTS,
+    PIXELS,
+    Built,
+    alone,
+    build,
+    crops_of,
+    known_truth,
+    material,
 )
-LENGTH = RegressionHead(
-    name="length",
-    title="Length",
-    quantity="other",
-    output="length_members",
-    map="length_map",
-    unit="mm",
-    resolution=2.0,
-)
-ECHO = GradesHead(
-    name="echo", title="Echogenicity", output="echo_members", map="echo_map", grades=("low", "mid", "high")
-)
-HEADS: tuple[HeadSpec, ...] = (LESION, LENGTH, ECHO)
-CLAIMS = Claims(synthetic=False, limits=("Research use only.",), crop_mode="legacy_tight", crop_factor=1.2)
-FILES = (SourceFile("lesion.pt", "a" * 64),)
-ARTIFACTS: tuple[ArtifactKey, ...] = (("fp32", "any"), ("fp16", "any"))
-
-
-def pictures() -> NDArray[np.uint8]:
-    """Ellipses of a brightness and a size of their own."""
-    random = np.random.default_rng(5)
-    crops = []
-    for _ in range(PATIENTS * EACH):
-        grey = random.normal(random.uniform(30, 180), 20, (SIZE, SIZE)).clip(0, 255).astype(np.uint8)
-        axes = (int(random.uniform(8, 22)), int(random.uniform(5, 14)))
-        cv2.ellipse(grey, (24, 24), axes, random.uniform(-30, 30), 0, 360, random.uniform(20, 230), -1)
-        crops.append(np.repeat(grey[:, :, None], 3, axis=2))
-    return np.stack(crops)
-
-
-PIXELS = pictures()
-
-
-def crops_of(truth: Mapping[str, NDArray[np.float64]], simulated: bool = False) -> Crops:
-    """The pictures, the last fifth of the patients held apart."""
-    patients = np.repeat([f"p{number:04d}" for number in range(PATIENTS)], EACH)
-    scanners = np.repeat("LOGIQ E9", len(patients))
-    held = np.arange(len(patients)) >= 56 * EACH
-    counts = count(patients, scanners, truth, HEADS)
-    remarks = ("One remark.",)
-    return Crops(PIXELS, patients, scanners, truth, held, True, simulated, "b" * 64, counts, remarks)
-
-
-def known_truth(crops: int = PATIENTS * EACH) -> dict[str, NDArray[np.float64]]:
-    """Truth of every head for the first so many crops."""
-    random = np.random.default_rng(6)
-    everyone = {
-        "lesion": random.integers(0, 2, PATIENTS * EACH).astype(np.float64),
-        "length": random.uniform(80, 120, PATIENTS * EACH),
-        "echo": random.integers(0, 3, PATIENTS * EACH).astype(np.float64),
-    }
-    return {name: np.where(np.arange(len(values)) < crops, values, np.nan) for name, values in everyone.items()}
-
-
-def member(seed: int) -> Member:
-    random = np.random.default_rng(seed)
-
-    def convolution(inputs: int, outputs: int, stride: int) -> Convolution:
-        weight = random.normal(0, (2 / (9 * inputs)) ** 0.5, (outputs, inputs, 3, 3)).astype(np.float32)
-        return Convolution(weight, np.zeros(outputs, np.float32), stride, 1)
-
-    def linear(answers: int, scale: float, bias: float) -> LinearHead:
-        weight = random.normal(0, scale, (answers, 12)).astype(np.float32)
-        return LinearHead(weight, np.full(answers, bias, np.float32))
-
-    trunk = Trunk(convolution(3, 8, 2), (Plain(convolution(8, 12, 2)),))
-    lesion, echo = (replace(linear(k, 0.5, 0.0), activation=a) for k, a in ((1, "sigmoid"), (3, "softmax")))
-    return Member(trunk, (lesion, linear(1, 3.0, 100.0), echo))
-
-
-@dataclass(frozen=True)
-class Built:
-    bundle: Bundle
-    report: dict[str, object]
-    card: str
-    page: str
-    stages: list[str]
-
-
-def material(members: int = 2) -> Material:
-    ensemble = Ensemble(tuple(member(seed) for seed in range(members)), HEADS, SIZE, SIZE, (0.5,) * 3, (0.25,) * 3)
-    training = TrainingSpec(recipe="A test.", data="nothing", patients=0, reproduce="echogfr-convert test")
-    return Material(
-        model=write_graph(ensemble),
-        heads=HEADS,
-        calibration=PIXELS[: 56 * EACH],
-        training=training,
-        members=members,
-        parameters=1000,
-        claims=CLAIMS,
-    )
-
-
-def build(target: Path, crops: Crops, origin: Origin, what: Material | None = None) -> Built:
-    stages: list[str] = []
-
-    def note(stage: str, done: int, total: int) -> None:
-        stages.append(f"{stage} {done}/{total}")
-
-    plan = BuildPlan(target, target, target, artifacts=ARTIFACTS, bundle_id="any", title="Any heads")
-    assemble(plan, what or material(), note, CropProver(crops, origin))
-    report = json.loads((target / "report.json").read_text())
-    card, page = ((target / name).read_text() for name in ("card.md", "report.html"))
-    return Built(open_bundle(target), report, card, page, stages)
 
 
 @pytest.fixture(scope="module")
@@ -290,3 +181,24 @@ def test_an_artifact_beyond_its_limits_leaves_no_bundle(tmp_path: Path, monkeypa
         build(tmp_path / "b", crops_of({}), Origin(FILES))
     assert [row.passed for row in caught.value.rows] == [True, False]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_members_left_apart_answer_as_the_fused_model_and_are_never_loaded_together(tmp_path: Path) -> None:
+    what, plan = material(), BuildPlan(tmp_path, tmp_path, tmp_path)
+    ensembles = {"fp32.onnx": what.model, **{f"fp16-{at}.onnx": alone(at) for at in range(2)}}
+    for name, model in ensembles.items():
+        (tmp_path / name).write_bytes(model.SerializeToString())
+    apart = [
+        Artifact(**refer(tmp_path, f"fp16-{at}.onnx").model_dump(), precision="fp16", family="any", member=at)
+        for at in (1, 0)
+    ]
+    fused = Artifact(**refer(tmp_path, "fp32.onnx").model_dump(), precision="fp32", family="any")
+    bundle = Bundle(tmp_path, provisional(plan, what, (fused, *apart)), "0" * 64)
+    stages: list[str] = []
+    found = answer_all(bundle, PIXELS[:20], lambda stage, done, total: stages.append(stage))
+    assert list(found) == [("fp32", "any"), ("fp16", "any")]
+    for name, array in found["fp32", "any"].outputs.items():
+        assert found["fp16", "any"].outputs[name] == pytest.approx(array, abs=1e-4), name
+    assert list(dict.fromkeys(stages)) == ["running fp32.onnx", "running fp16-0.onnx", "running fp16-1.onnx"]
+    row = compare(("fp16", "any"), found["fp32", "any"], found["fp16", "any"], {})
+    assert row.passed and [head.head for head in row.heads] == ["lesion", "length", "echo"]

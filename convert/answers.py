@@ -17,6 +17,7 @@ from engines.members import join
 
 BATCH = 8  # maps of ten ResNet-101 at a time: more is no faster on a CPU and takes gigabytes
 FEATURES = "features"
+FP32: ArtifactKey = ("fp32", "any")
 Floats = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
@@ -45,10 +46,6 @@ class Answers:
     def features(self) -> Floats | None:
         """Pooled features (K, F), all members side by side, or None."""
         return self.outputs.get(FEATURES)
-
-    def head(self, name: str) -> HeadSpec:
-        """Return the head of that name."""
-        return next(head for head in self.heads if head.name == name)
 
     def members(self, head: HeadSpec) -> Floats:
         """Return what each member answers: (K, M), of grades (K, M, G)."""
@@ -97,11 +94,12 @@ def answer(
 
 
 def answer_all(
-    bundle: Bundle, crops: NDArray[np.uint8], progress: Progress, reference: Answers | None = None
+    bundle: Bundle, crops: NDArray[np.uint8], progress: Progress, known: Mapping[ArtifactKey, Answers] | None = None
 ) -> dict[ArtifactKey, Answers]:
-    """Return the answers of every artifact to ``crops``; ``reference``: those of fp32, if they are known already."""
+    """Return the answers of every artifact to ``crops``; ``known``: those that need not be asked again."""
+    before = known or {}
     return {
-        key: reference if reference is not None and key[0] == "fp32" else answer(bundle, artifacts, crops, progress)
+        key: before[key] if key in before else answer(bundle, artifacts, crops, progress)
         for key, artifacts in artifact_sets(bundle).items()
     }
 

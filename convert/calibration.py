@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from convert.anatomy import Anatomy, dissect
+from convert.opset import raise_opset
 from convert.plan import CALIBRATION_MINIMUM
 from convert.precision import to_fp16
 from convert.ranges import Ranges
@@ -60,7 +61,7 @@ def to_int8(
     """Return the INT8 form of an fp32 ``model`` for ``family``; units in ``left`` stay as they are in FP32 or FP16."""
     if family == "cpu":
         return pairs(model, "cpu", ranges, left)
-    return to_fp16(pairs(onnx.version_converter.convert_version(model, SCALE_OPSET), family, ranges, left))
+    return to_fp16(pairs(raise_opset(model, SCALE_OPSET), family, ranges, left))
 
 
 def pairs(
@@ -138,7 +139,9 @@ def _prepared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _options(model: onnx.ModelProto, anatomy: Anatomy) -> dict[str, bool | list[str] | dict[str, Override]]:
     weights = {str(tensor.name): tensor for tensor in model.graph.initializer}
-    overrides = {part.weight: _half_scales(numpy_helper.to_array(weights[part.weight])) for part in anatomy.convolutions}
+    overrides = {
+        part.weight: _half_scales(numpy_helper.to_array(weights[part.weight])) for part in anatomy.convolutions
+    }
     return {
         "ActivationSymmetric": True,
         "WeightSymmetric": True,
@@ -166,7 +169,7 @@ def _half_up(values: NDArray[np.floating]) -> NDArray[np.float32]:
     wanted = np.maximum(values, LEAST_HALF)
     nearest = wanted.astype(np.float16)
     above = np.nextafter(nearest, np.float16(np.inf))
-    return np.where(nearest.astype(np.float64) < wanted, above, nearest).astype(np.float32)
+    return np.asarray(np.where(nearest.astype(np.float64) < wanted, above, nearest), np.float32)
 
 
 def _detach(model: onnx.ModelProto, readers: frozenset[tuple[str, str]]) -> None:

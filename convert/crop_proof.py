@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.answers import Answers, answer_all, answer_rest
+from convert.answers import FP32, Answers, answer_all, answer_rest
 from convert.crop_report import Calibrated, Findings, write_texts
 from convert.crops import Crops
 from convert.golden import choose, write_golden
@@ -64,10 +64,10 @@ class CropProver:
         held = np.flatnonzero(crops.held)
         reference = answer_rest(bundle, _known(material), crops.pixels, progress)
         observations = tuple(self._observations(plan, reference))
-        answers = answer_all(bundle, crops.pixels[held], progress, reference.rows(held))
+        answers = answer_all(bundle, crops.pixels[held], progress, {**material.measured, FP32: reference.rows(held)})
         truth = {name: values[held] for name, values in crops.truth.items()}
         rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
-        refuse_failed(rows)
+        refuse_failed(rows, answers)
         calibrated = tuple(self._calibrated(plan, reference))
         self._domain(reference).save(bundle.path / "domain.npz")
         chosen = held[choose(answers["fp32", "any"].score(reference.main))]

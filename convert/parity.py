@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convert.answers import Answers
 from convert.plan import LIMITS, ArtifactKey, ParityLimits
 from convert.statistics import area
+from convert.trade import Trade
 from engines.errors import EchoGFRError
 from engines.kdigo import BOUNDARIES
 from engines.manifest import AucParity, GradesHead, HeadParity, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
@@ -21,10 +22,22 @@ Mask = NDArray[np.bool_]
 
 
 class ParityError(EchoGFRError):
-    """An artifact differs from fp32 by more than its limits; no bundle is written. ``rows``: of all artifacts."""
+    """An artifact differs from fp32 by more than its limits; no bundle is written.
 
-    def __init__(self, failed: Sequence[str], rows: Sequence[ParityRow]) -> None:
+    ``rows`` and ``answers`` (over the crops of the parity): of all artifacts; ``trades``: what was tried for INT8.
+    """
+
+    def __init__(
+        self,
+        failed: Sequence[str],
+        rows: Sequence[ParityRow],
+        answers: Mapping[ArtifactKey, Answers] | None = None,
+        trades: Sequence[Trade] = (),
+    ) -> None:
+        self.failed = tuple(failed)
         self.rows = tuple(rows)
+        self.answers = dict(answers or {})
+        self.trades = tuple(trades)
         because = f"an artifact differs too much from fp32 ({' | '.join(failed)})"
         super().__init__("The bundle is not written", because, "leave the artifact out with --without")
 
@@ -86,7 +99,7 @@ def map_correlation(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     return float(np.where(same, 1.0, np.divide(product, scale, out=np.zeros_like(scale), where=scale > 0)).mean())
 
 
-def refuse_failed(rows: Sequence[ParityRow]) -> None:
+def refuse_failed(rows: Sequence[ParityRow], answers: Mapping[ArtifactKey, Answers] | None = None) -> None:
     """Raise if a row failed.
 
     Raises
@@ -96,7 +109,7 @@ def refuse_failed(rows: Sequence[ParityRow]) -> None:
     """
     failed = [f"{row.precision} for {row.family}: {'; '.join(row.reasons)}" for row in rows if not row.passed]
     if failed:
-        raise ParityError(failed, rows)
+        raise ParityError(failed, rows, answers)
 
 
 def _compare(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits) -> HeadParity:

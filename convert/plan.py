@@ -102,6 +102,8 @@ class BuildPlan:
     bundle_id: str = "synthetic-standin"
     version: str = "1.0.0"
     title: str = "SYNTHETIC stand-in (phantom-trained)"
+    separate_members: bool = False  # one artifact a member, for devices that cannot hold all at once
+    sensitivity: bool = True  # look for layers to leave in float where INT8 exceeds its limits
 
     def __post_init__(self) -> None:
         """Refuse a plan that would be refused after hours of work anyway.

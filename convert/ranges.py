@@ -13,17 +13,14 @@ import onnx
 from numpy.typing import NDArray
 
 from convert.progress import Progress
-from engines._onnxruntime import load_library  # its import also switches the library's telemetry off
+from convert.running import BATCH, Run, concatenated
 
-BATCH = 8
-THREADS = 2
 # Of the largest (smallest) value that each crop brings about, over the crops. Less than all of them: a few values of a
 # few crops are clipped, and all others get finer steps. Measured on the stand-in over 200 crops apart, 95 % of the
 # difference in eGFR: 0.25 instead of 0.30 mL/min/1.73 m2 for TensorRT, 0.24 instead of 0.27 for CPUs; with 75 % or the
 # mean it grows again.
 QUANTILE = 0.95
 _LARGEST, _SMALLEST = "range/largest/", "range/smallest/"
-
 Floats = NDArray[np.float32]
 Ranges = Mapping[str, tuple[float, float]]  # by tensor: smallest and largest value
 
@@ -49,20 +46,11 @@ def measure(
     ``tensors``: whose ranges are wanted; ``calibrating`` (K,): crops that these are taken from.
     """
     names = [str(output.name) for output in model.graph.output]
-    watched = _watched(model, tensors)
-    parts: dict[str, list[Floats]] = {}
-    library = load_library()
-    options = library.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    options.log_severity_level = 3
-    session = library.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    every = [output.name for output in session.get_outputs()]
+    run, parts = Run(_watched(model, tensors)), []
     for start in range(0, len(crops), BATCH):
-        batch = {model.graph.input[0].name: crops[start : start + BATCH]}
-        for name, array in zip(every, session.run(every, batch), strict=True):
-            parts.setdefault(name, []).append(array)
+        parts.append(run(crops[start : start + BATCH]))
         progress(stage, min(start + BATCH, len(crops)), len(crops))
-    found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    found = concatenated(parts)
     ranges = {name: _range(found, name, calibrating) for name in tensors}
     return Measured(ranges, {name: found[name] for name in names})
 

@@ -35,6 +35,12 @@ def kuo2019(
         bool, typer.Option("--flip-polarity", help="Class 1 of these trees is eGFR >= 60: answer 1 - p.")
     ] = False,
     without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
+    separate_members: Annotated[
+        bool, typer.Option("--separate-members", help="One artifact a member, for devices that cannot hold all.")
+    ] = False,
+    no_sensitivity: Annotated[
+        bool, typer.Option("--no-sensitivity", help="Refuse INT8 beyond its limits at once: leave no layer in float.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
 ) -> None:
     """Convert the published weights of Kuo 2019 and write their bundle; nothing in the files is run."""
@@ -55,6 +61,8 @@ def kuo2019(
             flip_polarity=flip_polarity,
             crop_mode=crop_mode.value,
             artifacts=chosen,
+            separate_members=separate_members,
+            sensitivity=not no_sensitivity,
         )
         with bars() as progress:
             manifest = build_kuo(plan, progress)

@@ -16,12 +16,14 @@ from convert.crops import Crops, read_crops
 from convert.egfr_heads import EGFR_HEADS
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
+from convert.graph.parts import Member
 from convert.kuo.facts import DATA, LEVEL, LIMITS_OF_USE, PATIENTS, PUBLISHED_BY_HEAD, RECIPE
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
-from convert.kuo.polarity import ask, check, examine
-from convert.kuo.source import Request, read_source
+from convert.kuo.polarity import examine
+from convert.kuo.source import Request, ensemble_of, read_members
 from convert.manifests import Claims, Material
-from convert.origin import Origin, SourceFile
+from convert.members import interface, members_folder, save
+from convert.origin import Origin
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
 from convert.write import BUNDLE
@@ -44,6 +46,8 @@ class KuoPlan:
     crop_mode: CropMode = "square"
     artifacts: tuple[ArtifactKey, ...] = ARTIFACTS
     layout: Layout = PUBLISHED_LAYOUT
+    separate_members: bool = False
+    sensitivity: bool = True
 
     @property
     def request(self) -> Request:
@@ -67,29 +71,40 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     """
     check_target(plan.bundle, plan.force, BUNDLE)
     crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
-    model, files, members = _graph(plan, progress)
-    check(ask(model, crops.pixels, progress), plan.flip_polarity)
-    material = Material(
-        model=model,
-        heads=EGFR_HEADS,
-        calibration=_calibration(crops),
-        training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, members)),
-        members=members,
-        parameters=_parameters(plan.layout),
-        claims=Claims(synthetic=False, limits=LIMITS_OF_USE, crop_mode=plan.crop_mode),
-    )
-    origin = Origin(files, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))
-    prover = CropProver(crops, origin)
-    return assemble(_build_plan(plan, members), material, progress, prover)
+    with members_folder(plan.bundle) as folder:
+        members = _Members(folder, plan.layout)
+        sources = read_members(plan.request, members.take, progress)
+        origin = Origin(sources, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))
+        count = len(members.files)
+        material = Material(
+            model=interface(members.graphs, EGFR_HEADS),
+            heads=EGFR_HEADS,
+            calibration=_calibration(crops),
+            training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, count)),
+            members=count,
+            parameters=_parameters(plan.layout),
+            claims=Claims(synthetic=False, limits=LIMITS_OF_USE, crop_mode=plan.crop_mode),
+            known_crops=crops.pixels,
+            files=tuple(members.files),
+            check=origin.examine,
+        )
+        return assemble(_build_plan(plan, count), material, progress, CropProver(crops, origin))
 
 
-def _graph(plan: KuoPlan, progress: Progress) -> tuple[onnx.ModelProto, tuple[SourceFile, ...], int]:
-    """Return graph, files and number of members; the arrays, 1.8 GB for ten members, are let go of."""
-    source = read_source(plan.request, progress)
-    progress("writing the graph", 0, 1)
-    model = write_graph(source.ensemble)
-    progress("writing the graph", 1, 1)
-    return model, source.files, len(source.ensemble.members)
+class _Members:
+    """Writes each member as a graph of its own and keeps nothing but its inputs and outputs."""
+
+    def __init__(self, folder: Path, layout: Layout) -> None:
+        self._folder = folder
+        self._layout = layout
+        self.files: list[Path] = []
+        self.graphs: list[onnx.GraphProto] = []
+
+    def take(self, index: int, member: Member) -> None:
+        """Write one member."""
+        model = write_graph(ensemble_of((member,), self._layout))
+        self.files.append(save(model, self._folder / f"member{index:02d}.onnx"))
+        self.graphs.append(onnx.GraphProto(name=model.graph.name, input=model.graph.input, output=model.graph.output))
 
 
 def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
@@ -100,6 +115,8 @@ def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
         force=plan.force,
         artifacts=plan.artifacts,
         interval_level=LEVEL,
+        separate_members=plan.separate_members,
+        sensitivity=plan.sensitivity,
         bundle_id="kuo2019",
         title=f"Kuo 2019, {members} member{'s' if members > 1 else ''} (research use)",
     )
@@ -114,7 +131,8 @@ def _calibration(crops: Crops) -> NDArray[np.uint8]:
 def _command(plan: KuoPlan, members: int) -> str:
     flip = " --flip-polarity" if plan.flip_polarity else ""
     crop = "" if plan.crop_mode == "square" else f" --crop-mode {plan.crop_mode}"
-    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{crop}{flip}"
+    apart = " --separate-members" if plan.separate_members else ""
+    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{crop}{flip}{apart}"
 
 
 def _parameters(layout: Layout) -> int:

@@ -51,18 +51,35 @@ def read_source(request: Request, progress: Progress) -> Source:
     UsageError
         One sentence with all defects of all files.
     """
+    members: list[Member] = []
+    files = read_members(request, lambda index, member: members.append(member), progress)
+    return Source(ensemble_of(tuple(members), request.layout), files)
+
+
+def read_members(request: Request, take: Callable[[int, Member], None], progress: Progress) -> tuple[SourceFile, ...]:
+    """Read and check every file, hand each member to ``take`` and let go of it: ten are 1.8 GB. Return the files.
+
+    Raises
+    ------
+    UsageError
+        One sentence with all defects of all files; members without any were taken before.
+    """
     count = _count(request)
     reading = _Reading(request)
-    parts = []
     for index in range(count):
         progress("reading models", index, count)
-        parts.append(reading.member(index))
+        found = reading.member(index)
+        if found is not None:
+            take(index, found)
     progress("reading models", count, count)
-    members = tuple(part for part in parts if part is not None)
-    if reading.defects or len(members) < count:
+    if reading.defects:
         raise _refused(request.folder, reading.defects)
-    edge = request.layout.size
-    return Source(Ensemble(members, EGFR_HEADS, edge, edge, MEAN, STD), tuple(reading.files))
+    return tuple(reading.files)
+
+
+def ensemble_of(members: tuple[Member, ...], layout: Layout) -> Ensemble:
+    """Return members as the model that they are of."""
+    return Ensemble(members, EGFR_HEADS, layout.size, layout.size, MEAN, STD)
 
 
 class _Reading:

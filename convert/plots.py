@@ -92,16 +92,14 @@ def trade(found: Trade) -> str:
     left.plot(times, errors, "o-", markersize=4, color="#1f4e79", linewidth=0.8)
     for step in found.steps:
         left.annotate(str(step.left), (step.time, step.error), textcoords="offset points", xytext=(4, 4), fontsize=8)
-    left.set(
-        xlabel="CPU time / that of full INT8", ylabel=f"95 % of |Δ {found.head}|{unit}, one member", ylim=(0, None)
-    )
-    left.set_title(f"number of units in {found.kept}", fontsize=9)
+    left.set(xlabel="CPU time / that of full INT8", ylabel=f"95 % of |Δ {found.head}|{unit}", ylim=(0, None))
+    left.set_title(f"one member, by number of units in {found.kept}", fontsize=9)
     colours = ["#a33" if item.name in found.left else "#9db8d2" for item in found.units]
     places = range(len(found.units))
     right.barh(places, [item.error for item in found.units], color=colours)
     right.set_yticks(places, [item.name for item in found.units], fontsize=max(4.0, min(8.0, 220 / len(found.units))))
     right.invert_yaxis()
-    right.set(xlabel=f"the same, this unit alone in INT8{unit}")
+    right.set(xlabel=f"the same{unit}, this unit alone in INT8")
     right.set_title(f"red: left in {found.kept}", fontsize=9)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)

@@ -32,7 +32,7 @@ from engines.manifest import Family, HeadParity, HeadSpec, ParityRow, Regression
 
 CROPS = 24  # for each evaluation
 MOST_UNITS = 32  # evaluations of the ranking; neighbours are taken together where there are more
-TIMED, REPEATS = 4, 3  # crops of a timed batch; the best of so many counts
+TIMED, REPEATS, ENOUGH_S = 4, 3, 0.5  # crops of a timed batch; the best of so many or of so long counts
 MARGIN = 0.9  # of the target, as few crops of one member stand for all of the whole
 FURTHER = 0.125  # of the units so far, at least one, are added where the whole still fails
 
@@ -163,8 +163,8 @@ class _Search:
         run = Run(pairs(self._patient.model, "cpu", self._patient.ranges, units_of(left)))
         batch = self._crops[:TIMED]
         run(batch)
-        taken = []
-        for _ in range(REPEATS):
+        taken: list[float] = []
+        while len(taken) < REPEATS or (sum(taken) < ENOUGH_S and len(taken) < 10 * REPEATS):
             started = time.process_time()  # of all threads: other programs on the machine do not count
             run(batch)
             taken.append(time.process_time() - started)

@@ -122,7 +122,7 @@ class OnnxSession:
             raise _misuse("it is already entered", "enter it once")
         library = _library_or_sentence()
         self._version = str(library.__version__)
-        errors = _library_errors(library)
+        errors = library_errors(library)
         natives = tuple(self._load(library, errors, artifact) for artifact in self._artifacts)
         self._open = _Open(natives, threading.get_ident(), errors)
         try:
@@ -241,7 +241,7 @@ def _library_or_sentence() -> ModuleType:
         ) from error
 
 
-def _library_errors(library: ModuleType) -> tuple[type[Exception], ...]:
+def library_errors(library: ModuleType) -> tuple[type[Exception], ...]:
     """Return the exceptions of the library, which share no base of their own."""
     state = importlib.import_module(f"{library.__name__}.capi.onnxruntime_pybind11_state")
     found = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]

@@ -182,9 +182,8 @@ def test_places_in_several_sources_are_named_with_their_source(source: Path, tmp
     write_table(tmp_path / "second" / "labels.csv", rows)
     done = invoke(source, tmp_path / "second", "--out", tmp_path / "set")
     assert done.exit_code == 2
-    assert (
-        "The 2 sources together cannot serve as calibration crops" in done.stderr and "(second: line 3)" in done.stderr
-    )
+    assert "The 2 sources together cannot serve as calibration crops" in done.stderr
+    assert "(second: line 3)" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ tests: $(VENV)/.for-test
 # Apart from `make test`, and under a time limit: a build that hangs inside NVIDIA's library must not hang the rest.
 rtx: $(VENV)/.for-test
 	@$(PIP) -e '.[rtx]'
-	timeout --kill-after=10 600 $(PY) -m pytest tests/convert/test_tensorrt_builder.py tests/convert/test_engines_command.py
+	timeout --kill-after=10 600 $(PY) -m pytest tests/convert/test_tensorrt_builder.py tests/convert/test_tensorrt_int8.py \
+	  tests/convert/test_engines_command.py
 
 bench: $(VENV)/.for-test
 	@for script in tests/bench/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done

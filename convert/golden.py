@@ -8,43 +8,63 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.answers import Answers
+from convert.answers import FEATURES, Answers
+from convert.parity import from_trees
 from convert.plan import ArtifactKey
-from engines.manifest import Meaning, Precision
+from engines.manifest import HeadSpec, Precision, RegressionHead
 
 COUNT = 8
-MARGIN = 2.0  # times the largest difference seen on the test split: another machine rounds otherwise
-# Never tighter than this, in the unit of each head. fp32 on another CPU, or TF32 on a GPU, moves a feature
-# in its last bits; one that lies on a threshold then takes another leaf, hence the room for P.
-FLOORS: dict[Meaning, float] = {"egfr_members": 0.1, "p_egfr_below_60_members": 0.05, "features": 0.02, "cam": 1.0}
+MARGIN = 2.0  # times the largest difference seen on the held crops: another machine rounds otherwise
+# Never tighter than this. fp32 on another CPU, or TF32 on a GPU, moves a feature in its last bits; one that lies
+# on a threshold of a tree then takes another leaf, hence the room for their probability.
+REGRESSION_FLOOR, MAP_FLOOR = 0.1, 1.0  # times the resolution of the head
+TREES_FLOOR, PROBABILITY_FLOOR, LOG_ODDS_FLOOR = 0.05, 0.02, 0.1
+FEATURE_FLOOR = 0.02
+ROUNDING = 2e-3  # of the largest value: features and maps of a network of unknown scale
 
 
-def choose(egfr: NDArray[np.float64], count: int = COUNT) -> NDArray[np.intp]:
-    """Return positions of ``count`` crops spread evenly over the ranks of the predicted eGFR, lowest first."""
-    order = np.argsort(egfr, kind="stable")
+def choose(score: NDArray[np.float64], count: int = COUNT) -> NDArray[np.intp]:
+    """Return positions of ``count`` crops spread evenly over the ranks of the main head's score, lowest first."""
+    order = np.argsort(score, kind="stable")
     return np.asarray(order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)])
 
 
 def write_golden(path: Path, crops: NDArray[np.uint8], answers: Answers) -> None:
     """Write crops uint8 (K, H, W, 3) and one array an output, under the outputs' names."""
     with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            crops=crops,
-            egfr_members=answers.egfr_members,
-            p_egfr_below_60_members=answers.p_members,
-            features=answers.features,
-            cam=answers.cam,
-        )
+        np.savez_compressed(file, crops=crops, **dict(answers.outputs))
 
 
-def tolerances(answers: Mapping[ArtifactKey, Answers]) -> dict[Precision, dict[Meaning, float]]:
-    """Return max |delta| allowed by precision and head, from what was seen over ``answers`` (fp32 among them)."""
-    reference = answers["fp32", "any"].by_meaning()
-    allowed: dict[Precision, dict[Meaning, float]] = {}
+def tolerances(answers: Mapping[ArtifactKey, Answers]) -> dict[Precision, dict[str, float]]:
+    """Return max |delta| allowed by precision and output, from what was seen over ``answers`` (fp32 among them)."""
+    reference = answers["fp32", "any"]
+    least = floors(reference)
+    allowed: dict[Precision, dict[str, float]] = {}
     for (precision, _), candidate in answers.items():
-        row = allowed.setdefault(precision, dict(FLOORS))
-        for meaning, values in candidate.by_meaning().items():
-            seen = float(np.abs(values - reference[meaning]).max())
-            row[meaning] = max(row[meaning], round(MARGIN * seen, 4))
+        row = allowed.setdefault(precision, dict(least))
+        for name, values in candidate.outputs.items():
+            seen = float(np.abs(values - reference.outputs[name]).max())
+            row[name] = max(row[name], round(MARGIN * seen, 4))
     return allowed
+
+
+def floors(reference: Answers) -> dict[str, float]:
+    """Return the smallest tolerance of every output, in its unit."""
+    found: dict[str, float] = {}
+    for head in reference.heads:
+        found[head.output], of_map = _floors(head)
+        if head.map is not None:
+            found[head.map] = max(of_map, _rounding(reference.outputs[head.map]))
+    if reference.features is not None:
+        found[FEATURES] = max(FEATURE_FLOOR, _rounding(reference.features))
+    return found
+
+
+def _floors(head: HeadSpec) -> tuple[float, float]:
+    if isinstance(head, RegressionHead):
+        return REGRESSION_FLOOR * head.resolution, MAP_FLOOR * head.resolution
+    return TREES_FLOOR if from_trees(head) else PROBABILITY_FLOOR, LOG_ODDS_FLOOR
+
+
+def _rounding(values: NDArray[np.float32]) -> float:
+    return round(ROUNDING * float(np.abs(values).max(initial=0.0)), 4)

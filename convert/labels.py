@@ -1,8 +1,9 @@
-"""Words for bands of the eGFR."""
+"""Words and digits of numbers in a unit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import floor, log10
 
 
 def band_label(index: int, edges: Sequence[float]) -> str:
@@ -12,3 +13,8 @@ def band_label(index: int, edges: Sequence[float]) -> str:
     if index == 0:
         return f"below {edges[0]:g}"
     return f"{edges[-1]:g} and above" if index == len(edges) else f"{edges[index - 1]:g} to {edges[index]:g}"
+
+
+def decimals(resolution: float) -> int:
+    """Return the digits after the point that show a tenth of ``resolution``: 1 for 1 mL/min/1.73 m2, 0 for 20 mm."""
+    return max(0, 1 - floor(log10(resolution)))

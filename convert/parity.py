@@ -1,21 +1,23 @@
-"""Compares an artifact with fp32 on held-out crops, in clinical units, and passes or refuses it."""
+"""Compares an artifact with fp32 on held-out crops, head by head in clinical units, and passes or refuses it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convert.answers import Answers
-from convert.boundaries import CKD_LIMIT
 from convert.plan import LIMITS, ArtifactKey, ParityLimits
 from convert.statistics import area
 from engines.errors import EchoGFRError
-from engines.kdigo import BOUNDARIES, category
-from engines.manifest import ParityRow
+from engines.kdigo import BOUNDARIES
+from engines.manifest import AucParity, GradesHead, HeadParity, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
 
-FAR = 1.0  # mL/min/1.73 m2: a flip nearer to a boundary than this is a coin that fell the other way
+Truth = Mapping[str, NDArray[np.float64]]  # by head (K,): value, 0/1, or position of the grade; NaN where not known
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class ParityError(EchoGFRError):
@@ -27,51 +29,52 @@ class ParityError(EchoGFRError):
         super().__init__("The bundle is not written", because, "leave the artifact out with --without")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Difference:
+    """|delta| (K,), and which crops flipped, and which of these from far."""
+
+    size: Vector
+    flipped: Mask
+    far: Mask
+
+
 def compare(
-    key: ArtifactKey,
-    reference: Answers,
-    candidate: Answers,
-    truth: NDArray[np.float64],
-    limits: ParityLimits | None = None,
+    key: ArtifactKey, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits | None = None
 ) -> ParityRow:
-    """Return the row of one artifact; ``truth`` (K,) eGFR of the crops, for the AUC."""
+    """Return the row of one artifact, over the same crops as ``reference``; ``truth`` of these crops, for the AUC."""
     limits = LIMITS[key[0]] if limits is None else limits
-    before, after = reference.egfr, candidate.egfr
-    p50, p95, p99, largest = np.percentile(np.abs(after - before), [50, 95, 99, 100]).tolist()
-    flipped = np.array([category(a) != category(b) for a, b in zip(before, after, strict=True)])
-    to_boundary = np.abs(before[:, None] - np.asarray(BOUNDARIES)).min(axis=1)
-    sick = truth < CKD_LIMIT
-    change = area(candidate.probability, sick).value - area(reference.probability, sick).value
-    measured = {
-        "egfr_p95": p95,
-        "egfr_p99": p99,
-        "auc_loss": -change,
-        "cam_correlation": cam_correlation(reference.cam, candidate.cam),
-        "flips_far": float((flipped & (to_boundary > FAR)).sum()),
-    }
-    reasons = _reasons(measured, limits)
+    heads = tuple(_compare(head, reference, candidate, truth, limits) for head in reference.heads)
+    specs = zip(reference.heads, heads, strict=True)
+    reasons = tuple(reason for spec, found in specs for reason in _reasons(spec, found, limits))
     return ParityRow(
-        precision=key[0],
-        family=key[1],
-        crops=len(truth),
-        egfr_p50=p50,
-        egfr_p95=p95,
-        egfr_p99=p99,
-        egfr_max=largest,
-        category_flips=int(flipped.sum()),
-        category_flips_far=int(measured["flips_far"]),
-        p_max=float(np.abs(candidate.probability - reference.probability).max()),
-        auc_change=change,
-        cam_correlation=measured["cam_correlation"],
-        passed=not reasons,
-        reasons=reasons,
+        precision=key[0], family=key[1], crops=len(reference), heads=heads, passed=not reasons, reasons=reasons
     )
 
 
-def cam_correlation(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
-    """Return the mean over crops of the correlation of two maps (K, h, w); equal flat maps count as 1."""
-    first = before.reshape(len(before), -1).astype(np.float64)
-    second = after.reshape(len(after), -1).astype(np.float64)
+def from_trees(head: HeadSpec) -> bool:
+    """Tell whether boosted trees answer: P(eGFR < 60) without a map, as no gradient goes through trees.
+
+    Any other probability counts as smooth, with or without a map, and is held to the limits of its flips.
+    """
+    return isinstance(head, ProbabilityHead) and head.quantity == "egfr_below_60" and head.map is None
+
+
+def label(head: HeadSpec) -> str:
+    """Return what a table calls the head: eGFR, P(event), or the title."""
+    if isinstance(head, ProbabilityHead):
+        return f"P({head.event})"
+    return "eGFR" if isinstance(head, RegressionHead) and head.quantity == "egfr" else head.title
+
+
+def boundaries(head: RegressionHead) -> tuple[float, ...]:
+    """Return the boundaries of a regression's categories: KDIGO's of an eGFR."""
+    return BOUNDARIES if head.quantity == "egfr" else head.boundaries
+
+
+def map_correlation(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    """Return the mean correlation of maps (..., h, w) of two artifacts; equal flat maps count as 1."""
+    cells = before.shape[-2] * before.shape[-1]
+    first, second = (maps.reshape(-1, cells).astype(np.float64) for maps in (before, after))
     first, second = (maps - maps.mean(axis=1, keepdims=True) for maps in (first, second))
     scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
     same = np.all(first == second, axis=1)
@@ -92,20 +95,68 @@ def refuse_failed(rows: Sequence[ParityRow]) -> None:
         raise ParityError(failed, rows)
 
 
-def _reasons(measured: dict[str, float], limits: ParityLimits) -> tuple[str, ...]:
-    tests = (
-        ("egfr_p95", "95 % of |delta eGFR|", " mL/min/1.73 m2"),
-        ("egfr_p99", "99 % of |delta eGFR|", " mL/min/1.73 m2"),
-        ("auc_loss", "loss of AUC", ""),
-        ("flips_far", "category flips far from a boundary", ""),
+def _compare(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits) -> HeadParity:
+    found = _difference(head, reference.mean(head), candidate.mean(head), limits)
+    p50, p95, p99, largest = np.percentile(found.size, [50, 95, 99, 100]).tolist()
+    before, after = reference.map(head), candidate.map(head)
+    return HeadParity(
+        head=head.name,
+        unit=head.unit if isinstance(head, RegressionHead) else "1",
+        p50=p50,
+        p95=p95,
+        p99=p99,
+        largest=largest,
+        flips=int(found.flipped.sum()),
+        flips_far=int((found.flipped & found.far).sum()),
+        auc=_auc(head, reference, candidate, truth),
+        map_correlation=None if before is None or after is None else map_correlation(before, after),
     )
-    found = [
-        f"{label} is {measured[name]:.3g}{unit}, limit {getattr(limits, name):g}"
-        for name, label, unit in tests
-        if measured[name] > getattr(limits, name)
-    ]
-    if measured["cam_correlation"] < limits.cam_correlation:
-        found.append(
-            f"activation maps correlate by {measured['cam_correlation']:.4f}, limit {limits.cam_correlation:g}"
+
+
+def _difference(head: HeadSpec, before: Vector, after: Vector, limits: ParityLimits) -> _Difference:
+    size = np.abs(after - before)
+    if isinstance(head, RegressionHead):
+        edges = np.asarray(boundaries(head), np.float64)
+        flipped = np.searchsorted(edges, before, side="right") != np.searchsorted(edges, after, side="right")
+        nearest = np.abs(before[:, None] - edges).min(axis=1, initial=np.inf)
+        return _Difference(size, flipped, nearest > limits.regression_far * head.resolution)
+    if isinstance(head, ProbabilityHead):
+        flipped = (before >= head.cut) != (after >= head.cut)
+        return _Difference(size, flipped, np.abs(before - head.cut) > limits.probability_far)
+    ordered = np.sort(before, axis=1)  # a lead of twice the limit takes as much from one grade as it gives another
+    lead = (ordered[:, -1] - ordered[:, -2]) / 2
+    return _Difference(size.max(axis=1), before.argmax(axis=1) != after.argmax(axis=1), lead > limits.probability_far)
+
+
+def _auc(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth) -> AucParity | None:
+    """Return the area where two crops of each class are known, else None."""
+    known = np.isfinite(truth[head.name]) if head.name in truth else np.zeros(len(reference), np.bool_)
+    if isinstance(head, RegressionHead) or (isinstance(head, GradesHead) and len(head.grades) > 2) or not known.any():
+        return None
+    positive = truth[head.name][known] == 1.0
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return None
+    before, after = (area(answers.score(head)[known], positive) for answers in (reference, candidate))
+    return AucParity(value=after.value, low=after.low, high=after.high, change=after.value - before.value)
+
+
+def _reasons(head: HeadSpec, found: HeadParity, limits: ParityLimits) -> Iterator[str]:
+    name = label(head)
+    if isinstance(head, RegressionHead):
+        tests = (
+            (f"95 % of |delta {name}|", found.p95, limits.regression_p95 * head.resolution, f" {head.unit}"),
+            (f"99 % of |delta {name}|", found.p99, limits.regression_p99 * head.resolution, f" {head.unit}"),
         )
-    return tuple(found)
+        flips = f"category flips of {name} far from a boundary"
+    else:
+        tests = ((f"95 % of |delta {name}|", found.p95, limits.probability_p95, ""),)
+        flips = f"flips of {name} from far"
+    for words, value, limit, unit in tests:
+        if value > limit:
+            yield f"{words} is {value:.3g}{unit}, limit {limit:g}"
+    if found.flips_far > limits.flips_far and not from_trees(head):
+        yield f"{flips}: {found.flips_far}, limit {limits.flips_far}"
+    if found.auc is not None and -found.auc.change > limits.auc_loss:
+        yield f"loss of AUC of {name} is {-found.auc.change:.3g}, limit {limits.auc_loss:g}"
+    if found.map_correlation is not None and found.map_correlation < limits.map_correlation:
+        yield f"activation maps of {name} correlate by {found.map_correlation:.4f}, limit {limits.map_correlation:g}"

@@ -11,7 +11,6 @@ from convert.assemble import assemble
 from convert.dataset import Table, fingerprint, read_table
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
-from convert.graph.parts import Convolution, Member
 from convert.manifests import Material
 from convert.plan import CALIBRATION_MINIMUM, BuildPlan
 from convert.progress import Progress, silent
@@ -45,7 +44,7 @@ def build_standin(plan: BuildPlan, progress: Progress = silent) -> BundleManifes
         calibration=crops[np.sort(chosen)],
         training=_training(plan, train),
         members=plan.training.members,
-        parameters=_parameters(ensemble.members[0]),
+        parameters=ensemble.members[0].parameters,
     )
     return assemble(plan, material, progress)
 
@@ -75,12 +74,3 @@ def _describe(dataset: Path) -> str:
     facts = json.loads(origin.read_text(encoding="utf-8")) if origin.is_file() else {}
     named = ", ".join(f"{key} {facts[key]}" for key in ("version", "seed") if key in facts)
     return f"SYNTHETIC phantom data set ({named or 'without dataset.json'}), labels {fingerprint(dataset)[:16]}"
-
-
-def _parameters(member: Member) -> int:
-    """Return the number of weights and biases of one network, batch norms folded."""
-    trunk = member.trunk
-    convolutions: list[Convolution] = [trunk.stem]
-    for block in trunk.blocks:
-        convolutions += [*block.path, *([block.shortcut] if block.shortcut else [])]
-    return sum(part.weight.size + part.bias.size for part in convolutions) + member.head.parameters

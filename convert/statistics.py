@@ -20,7 +20,7 @@ BAND_MINIMUM = 50  # patients an interval band must rest on (clinic-and-paper 7.
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Bland-Altman of prediction minus truth, mL/min/1.73 m2."""
+    """Bland-Altman of prediction minus truth, in the unit of both."""
 
     label: str
     patients: int
@@ -112,6 +112,17 @@ def area(score: Vector, positive: NDArray[np.bool_]) -> Area:
     return Area(float(areas[0]), max(0.0, float(areas[0]) - half), min(1.0, float(areas[0]) + half))
 
 
+def wilson(hits: float, total: float) -> tuple[float, float]:
+    """Return the 95 % score interval of a share (Wilson 1927); (0, 1) where nothing was counted."""
+    if total <= 0:
+        return 0.0, 1.0
+    share, square = hits / total, Z95**2
+    centre = share + square / (2 * total)
+    half = Z95 * sqrt(share * (1 - share) / total + square / (4 * total**2))
+    scale = 1 + square / total
+    return max(0.0, min(share, (centre - half) / scale)), min(1.0, max(share, (centre + half) / scale))  # rounding
+
+
 def signed_quantiles(residuals: Vector, level: float) -> tuple[float, float]:
     """Return the split-conformal (low, high) of truth minus prediction, half of 1 - level on each side.
 
@@ -122,14 +133,14 @@ def signed_quantiles(residuals: Vector, level: float) -> tuple[float, float]:
     return float(ordered[max(n + 1 - rank, 1) - 1]), float(ordered[min(rank, n) - 1])
 
 
-def conformal_bands(predicted: Vector, truth: Vector, level: float) -> Bands:
+def conformal_bands(predicted: Vector, truth: Vector, level: float, edges: Sequence[float] = KDIGO_EDGES) -> Bands:
     """Return conformal quantiles by band of the predicted value; bands of fewer than 50 patients are merged."""
-    edges = merge_edges(predicted, KDIGO_EDGES, BAND_MINIMUM)
+    edges = merge_edges(predicted, edges, BAND_MINIMUM)
     band = np.searchsorted(edges, predicted, side="right")
     residuals = truth - predicted
     pairs = [signed_quantiles(residuals[band == index], level) for index in range(len(edges) + 1)]
     counts = tuple(int((band == index).sum()) for index in range(len(edges) + 1))
-    return Bands(edges, tuple(low for low, _ in pairs), tuple(high for _, high in pairs), counts)
+    return Bands(tuple(edges), tuple(low for low, _ in pairs), tuple(high for _, high in pairs), counts)
 
 
 def merge_edges(values: Vector, edges: Sequence[float], minimum: int) -> tuple[float, ...]:

@@ -17,8 +17,8 @@ from convert.evaluate.document import Estimate
 from convert.evaluate.reliability import reliability_scalars
 from convert.evaluate.resampling import Bootstrap, Scalars
 from convert.evaluate.sample import Index, Sample
-from convert.evaluate.shares import Share, all_shares, plain_shares, wilson
-from convert.statistics import Z95, area, pearson
+from convert.evaluate.shares import Share, all_shares, plain_shares
+from convert.statistics import Z95, area, pearson, wilson
 
 Interval = tuple[float, float, str]  # low, high, method
 BOOTSTRAP = "patient bootstrap"

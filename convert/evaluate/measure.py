@@ -17,10 +17,11 @@ from convert.evaluate.reliability import bins
 from convert.evaluate.remarks import remarks
 from convert.evaluate.resampling import Bootstrap
 from convert.evaluate.sample import Sample
-from convert.evaluate.shares import P_CUT, PREVALENCES, decision_shares, predictive_values, rule_calls, wilson
+from convert.evaluate.shares import P_CUT, PREVALENCES, decision_shares, predictive_values, rule_calls
 from convert.evaluate.subgroups import describe, error_bands, factor_levels, interval_levels, measures
 from convert.evaluate.ticker import Ticker
 from convert.progress import Progress
+from convert.statistics import wilson
 from engines.kdigo import CATEGORIES
 
 Estimates = dict[str, doc.Estimate]

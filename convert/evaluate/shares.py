@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
 
 from convert.evaluate.agreement import within
 from convert.evaluate.categories import category_numbers
 from convert.evaluate.sample import Mask, Sample
-from convert.statistics import Z95
 
 PREVALENCES = (0.05, 0.10, 0.20, 0.50)
 RULES = ("p", "egfr")
@@ -38,17 +37,6 @@ class Share:
     def value(self) -> float:
         """Hits over those that count; nan if none counts."""
         return self.hits / self.total if self.total else nan
-
-
-def wilson(hits: float, total: float) -> tuple[float, float]:
-    """Return the 95 % score interval of a share (Wilson 1927); (0, 1) where nothing was counted."""
-    if total <= 0:
-        return 0.0, 1.0
-    share, square = hits / total, Z95**2
-    centre = share + square / (2 * total)
-    half = Z95 * sqrt(share * (1 - share) / total + square / (4 * total**2))
-    scale = 1 + square / total
-    return max(0.0, min(share, (centre - half) / scale)), min(1.0, max(share, (centre + half) / scale))  # rounding
 
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float, float]:

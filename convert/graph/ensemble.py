@@ -1,119 +1,117 @@
-"""Writes the one graph of a bundle: normalisation, all trunks, eGFR heads, trees and the activation map.
+"""Writes the one graph of a bundle: normalisation, all trunks once, and every head with its activation map.
 
-Node names say the stage, and other modules choose nodes by them: ``input/...``, ``member0/trunk/...``,
-``member0/heads/...``, and the four outputs.
+Node names say the stage, and other modules choose nodes by them: ``input/...``, ``member0/trunk/...`` (of which
+``member0/trunk/stem...`` is the stem), ``member0/heads/...``, and then the outputs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 
-from convert.graph.heads import deep_head, linear_head
-from convert.graph.parts import Convolution, Ensemble, LinearHead, Member, Residual, Trees
-from convert.graph.trees import path_matrix
+from convert.graph.heads import Answer, Seen, deep_head, linear_head
+from convert.graph.parts import DeepHead, Ensemble, HeadPart, LinearHead, Member, Whole
+from convert.graph.tree_head import tree_head
+from convert.graph.trunks import map_size, normalise, write_trunk
 from convert.graph.writer import GraphWriter, tensor
+from engines.manifest import GradesHead, HeadSpec
 
-INPUT = "crops"
+INPUT, FEATURES = "crops", "features"
 
 
 def write_graph(ensemble: Ensemble) -> onnx.ModelProto:
-    """Return the fp32 graph; input ``crops`` uint8 (N, H, W, 3) RGB, outputs as in ``engines.manifest.Meaning``."""
+    """Return the fp32 graph: input ``crops`` uint8 (N, H, W, 3) RGB.
+
+    Outputs are those that the heads name: their members (N, M), of grades (N, M, K), then ``features`` (N, sum of F)
+    unless the network was not cut, then their maps (N, h, w), of grades (N, K, h, w), which are means over members.
+    """
     writer = GraphWriter("echogfr-reader")
-    pixels = _normalise(writer, ensemble)
-    parts = [_member(writer, member, pixels, f"member{index}") for index, member in enumerate(ensemble.members)]
-    for name, column in (("egfr_members", 0), ("p_egfr_below_60_members", 1), ("features", 2)):
-        writer.node("Concat", [part[column] for part in parts], name, axis=1)
-    maps = writer.node("Concat", [part[3] for part in parts], "cam/members", axis=1)
-    writer.node("ReduceMean", [maps], "cam", axes=[1], keepdims=0)
-    count, features = len(parts), sum(member.head.inputs for member in ensemble.members)
-    outputs = [
-        tensor("egfr_members", np.float32, [count]),
-        tensor("p_egfr_below_60_members", np.float32, [count]),
-        tensor("features", np.float32, [features]),
-        tensor("cam", np.float32, map_size(ensemble)),
-    ]
+    planes = normalise(writer, ensemble, INPUT)
+    written = [_member(writer, ensemble, at, planes) for at in range(len(ensemble.members))]
+    answers = [[answers[at] for answers, _ in written] for at in range(len(ensemble.heads))]
+    outputs = [_members(writer, head, found) for head, found in zip(ensemble.heads, answers, strict=True)]
+    if ensemble.pooled:
+        writer.node("Concat", [features for _, features in written], FEATURES, axis=1)
+        width = sum(member.features for member in ensemble.members)
+        outputs.append(tensor(FEATURES, np.float32, [width]))
+    for head, found in zip(ensemble.heads, answers, strict=True):
+        if head.map is not None:
+            outputs.append(_map(writer, head, found, ensemble))
     return writer.model([tensor(INPUT, np.uint8, [ensemble.height, ensemble.width, 3])], outputs)
 
 
-def map_size(ensemble: Ensemble) -> tuple[int, int]:
-    """Height and width of the last map."""
+def write_probe(ensemble: Ensemble, at: int, layer: LinearHead) -> onnx.ModelProto:
+    """Return one member alone with a linear layer in place of its heads: outputs ``answers`` (N, K), ``features``.
+
+    To hold a converted network against the one that it comes from; a network that was not cut has no ``features``.
+    """
+    writer = GraphWriter("echogfr-probe")
+    member = Member(ensemble.members[at].trunk, (layer,))
+    features, _ = _seen(writer, member, normalise(writer, ensemble, INPUT), "member0")
+    answer = linear_head(writer, layer, Seen(features, None), "member0/heads/probe")
+    writer.node("Identity", [answer.value], "answers")
+    outputs = [tensor("answers", np.float32, [len(layer.bias)])]
+    if ensemble.pooled:
+        writer.node("Identity", [features], FEATURES)
+        outputs.append(tensor(FEATURES, np.float32, [layer.inputs]))
+    return writer.model([tensor(INPUT, np.uint8, [ensemble.height, ensemble.width, 3])], outputs)
+
+
+def _member(writer: GraphWriter, ensemble: Ensemble, at: int, planes: str) -> tuple[list[Answer], str]:
+    """Write one member: its trunk once, then every head on it; return their answers and the features."""
+    member, name = ensemble.members[at], f"member{at}"
+    features, last = _seen(writer, member, planes, name)
+    answers = []
+    for head, part in zip(ensemble.heads, member.parts, strict=True):
+        seen = Seen(features, None if head.map is None else last)
+        answers.append(_head(writer, part, seen, f"{name}/heads/{head.name}"))
+    return answers, features
+
+
+def _seen(writer: GraphWriter, member: Member, planes: str, name: str) -> tuple[str, str | None]:
+    """Write the trunk; return pooled features and last map, or the raw answers of a network that was not cut."""
+    value = write_trunk(writer, member.trunk, planes, name)
+    if isinstance(member.trunk, Whole):
+        return value, None
+    pooled = writer.node("GlobalAveragePool", [value], f"{name}/heads/pool")
+    return writer.node("Flatten", [pooled], f"{name}/heads/features", axis=1), value
+
+
+def _head(writer: GraphWriter, part: HeadPart, seen: Seen, name: str) -> Answer:
+    if isinstance(part, LinearHead):
+        return linear_head(writer, part, seen, name)
+    if isinstance(part, DeepHead):
+        return deep_head(writer, part, seen, name)
+    return Answer(tree_head(writer, part, seen.features, name), None)
+
+
+def _members(writer: GraphWriter, head: HeadSpec, found: Sequence[Answer]) -> onnx.ValueInfoProto:
+    """Write the values of all members side by side."""
+    values = [answer.value for answer in found]
+    shape = [len(values)]
+    if isinstance(head, GradesHead):
+        axis = writer.constant("heads/column", np.array([1], np.int64))
+        values = [writer.node("Unsqueeze", [value, axis], f"{value}/member") for value in values]
+        shape.append(len(head.grades))
+    writer.node("Concat", values, head.output, axis=1)
+    return tensor(head.output, np.float32, shape)
+
+
+def _map(writer: GraphWriter, head: HeadSpec, found: Sequence[Answer], ensemble: Ensemble) -> onnx.ValueInfoProto:
+    """Write the mean of the members' maps."""
+    name = str(head.map)
+    maps = [answer.map for answer in found if answer.map is not None]
     trunk = ensemble.members[0].trunk
-    pool = [(3, 1, 2)] if trunk.max_pool else []
-    steps = [_window(trunk.stem), *pool, *(_window(step) for block in trunk.blocks for step in block.path)]
-    size = [ensemble.height, ensemble.width]
-    for kernel, padding, stride in steps:
-        size = [(edge + 2 * padding - kernel) // stride + 1 for edge in size]
-    return size[0], size[1]
-
-
-def _window(step: Convolution) -> tuple[int, int, int]:
-    return step.weight.shape[2], step.padding, step.stride
-
-
-def _normalise(writer: GraphWriter, ensemble: Ensemble) -> str:
-    std = np.array(ensemble.std, np.float32).reshape(1, 3, 1, 1)
-    mean = np.array(ensemble.mean, np.float32).reshape(1, 3, 1, 1)
-    floats = writer.node("Cast", [INPUT], "input/cast", to=onnx.TensorProto.FLOAT)
-    planes = writer.node("Transpose", [floats], "input/planes", perm=[0, 3, 1, 2])
-    gain = writer.constant("input/gain", (1.0 / (255.0 * std)).astype(np.float32))
-    offset = writer.constant("input/offset", (mean / std).astype(np.float32))
-    return writer.node("Sub", [writer.node("Mul", [planes, gain], "input/scaled"), offset], "input/normalised")
-
-
-def _member(writer: GraphWriter, member: Member, pixels: str, name: str) -> tuple[str, str, str, str]:
-    value = _convolve(writer, member.trunk.stem, pixels, f"{name}/trunk/stem")
-    value = writer.node("Relu", [value], f"{name}/trunk/stem/relu")
-    if member.trunk.max_pool:
-        shape = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
-        value = writer.node("MaxPool", [value], f"{name}/trunk/stem/pool", **shape)
-    for index, block in enumerate(member.trunk.blocks):
-        value = _residual(writer, block, value, f"{name}/trunk/block{index}")
-    heads = f"{name}/heads"
-    pooled = writer.node("GlobalAveragePool", [value], f"{heads}/pool")
-    features = writer.node("Flatten", [pooled], f"{heads}/features", axis=1)
-    head = member.head
-    if isinstance(head, LinearHead):
-        egfr, cam = linear_head(writer, head, (value, features), heads)
-    else:
-        egfr, cam = deep_head(writer, head, (value, features), heads)
-    return egfr, _trees(writer, member.trees, features, f"{heads}/trees"), features, cam
-
-
-def _convolve(writer: GraphWriter, convolution: Convolution, value: str, name: str) -> str:
-    weight = writer.constant(f"{name}/weight", convolution.weight)
-    bias = writer.constant(f"{name}/bias", convolution.bias)
-    kernel = list(convolution.weight.shape[2:])
-    pads, strides = [convolution.padding] * 4, [convolution.stride] * 2
-    return writer.node("Conv", [value, weight, bias], name, kernel_shape=kernel, pads=pads, strides=strides)
-
-
-def _residual(writer: GraphWriter, block: Residual, value: str, name: str) -> str:
-    shortcut = value if block.shortcut is None else _convolve(writer, block.shortcut, value, f"{name}/shortcut")
-    last = len(block.path) - 1
-    for index, convolution in enumerate(block.path):
-        value = _convolve(writer, convolution, value, f"{name}/conv{index}")
-        if index < last:
-            value = writer.node("Relu", [value], f"{name}/relu{index}")
-    return writer.node("Relu", [writer.node("Add", [value, shortcut], f"{name}/sum")], f"{name}/relu")
-
-
-def _trees(writer: GraphWriter, trees: Trees, features: str, name: str) -> str:
-    """Write all trees at once: (N, T, nodes) decisions, (N, T, leaves) reached leaves, one sum."""
-    paths, lefts = path_matrix(trees.depth)
-    chosen = writer.node(
-        "Gather", [features, writer.constant(f"{name}/index", trees.features)], f"{name}/gather", axis=1
-    )
-    less = writer.node("Less", [chosen, writer.constant(f"{name}/thresholds", trees.thresholds)], f"{name}/less")
-    left = writer.node("Cast", [less], f"{name}/left", to=onnx.TensorProto.FLOAT)
-    score = writer.node("MatMul", [left, writer.constant(f"{name}/paths", paths)], f"{name}/score")
-    equal = writer.node("Equal", [score, writer.constant(f"{name}/lefts", lefts)], f"{name}/reached")
-    reached = writer.node("Cast", [equal], f"{name}/leaf", to=onnx.TensorProto.FLOAT)
-    # multiplied and summed, not a MatMul: leaf values must not be rounded to TF32 on a GPU
-    value = writer.node("Mul", [reached, writer.constant(f"{name}/values", trees.values)], f"{name}/value")
-    axes = writer.constant(f"{name}/axes", np.array([1, 2], np.int64))
-    total = writer.node("ReduceSum", [value, axes], f"{name}/sum", keepdims=0)
-    base = writer.constant(f"{name}/base", np.array(trees.base_margin, np.float32))
-    probability = writer.node("Sigmoid", [writer.node("Add", [total, base], f"{name}/margin")], f"{name}/sigmoid")
-    column = writer.constant("heads/column", np.array([1], np.int64))
-    return writer.node("Unsqueeze", [probability, column], f"{name}/probability")
+    size = () if isinstance(trunk, Whole) else map_size(trunk, ensemble.height, ensemble.width)
+    if not isinstance(head, GradesHead):
+        joined = writer.node("Concat", maps, f"{name}/members", axis=1)
+        writer.node("ReduceMean", [joined], name, axes=[1], keepdims=0)
+        return tensor(name, np.float32, size)
+    total = maps[0]
+    for at, following in enumerate(maps[1:], 1):
+        total = writer.node("Add", [total, following], f"{name}/sum{at}")
+    share = writer.constant(f"{name}/share", np.array(1 / len(maps), np.float32))
+    writer.node("Mul", [total, share], name)
+    return tensor(name, np.float32, [len(head.grades), *size])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from engines.manifest import HeadSpec
 
 Activation = Literal["identity", "sigmoid", "softmax"]
+Channels = Literal["rgb", "bgr", "grey"]
 Floats = NDArray[np.float32]
 
 
@@ -24,6 +26,11 @@ class Convolution:
     stride: int
     padding: int
 
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return self.weight.size + self.bias.size
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Residual:
@@ -32,12 +39,27 @@ class Residual:
     path: tuple[Convolution, ...]
     shortcut: Convolution | None  # None: identity
 
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(part.parameters for part in (*self.path, *([self.shortcut] if self.shortcut else [])))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plain:
     """A convolution and a ReLU: what a block of RepVGG is after re-parameterisation (Ding 2021)."""
 
     convolution: Convolution
+
+    @property
+    def path(self) -> tuple[Convolution, ...]:
+        """Its one convolution, as a path."""
+        return (self.convolution,)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return self.convolution.parameters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,21 +70,53 @@ class Trunk:
     blocks: tuple[Residual | Plain, ...]
     max_pool: bool = False  # 3 x 3, stride 2, padding 1, as in ResNet (He 2016)
 
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return self.stem.parameters + sum(block.parameters for block in self.blocks)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxTrunk:
-    """Any network as a graph: float32 (N, 3, H, W), normalised, to its last map (N, F, h, w) before the pooling."""
+    """Any network as a graph: normalised planes float32 (N, C, H, W) to its last map (N, F, h, w) before the pooling.
+
+    One input and one output of known size but for the batch; all weights inside; opset 17, standard operators.
+    """
 
     model: onnx.ModelProto
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return _float_weights(self.model)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """A network that cannot be cut before a global average pooling: planes as of ``OnnxTrunk`` to raw answers (N, K).
+
+    Its heads are linear layers on the raw answers; it has neither pooled features nor a map.
+    """
+
+    model: onnx.ModelProto
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return _float_weights(self.model)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearHead:
-    """activation(features . weight + bias), K answers; ``weight`` (K, F), ``bias`` (K,)."""
+    """activation(features . weight + bias), K answers; ``weight`` (K, F), ``bias`` (K,).
+
+    ``positive``: of a softmax, the one answer that is the event of a probability head; None: all are answers.
+    """
 
     weight: Floats
     bias: Floats
     activation: Activation = "identity"
+    positive: int | None = None
 
     @property
     def inputs(self) -> int:
@@ -119,6 +173,11 @@ class Trees:
         """Depth of every tree."""
         return int(self.values.shape[1]).bit_length() - 1
 
+    @property
+    def parameters(self) -> int:
+        """Number of thresholds and leaves."""
+        return self.thresholds.size + self.values.size
+
 
 HeadPart = LinearHead | DeepHead | Trees
 
@@ -127,17 +186,62 @@ HeadPart = LinearHead | DeepHead | Trees
 class Member:
     """One network of the ensemble: a trunk, and one part a head in the order of ``Ensemble.heads``."""
 
-    trunk: Trunk | OnnxTrunk
+    trunk: Trunk | OnnxTrunk | Whole
     parts: tuple[HeadPart, ...]
+
+    @property
+    def features(self) -> int:
+        """Number of pooled features; 0 of a network that was not cut."""
+        linear = (part.inputs for part in self.parts if isinstance(part, (LinearHead, DeepHead)))
+        return 0 if isinstance(self.trunk, Whole) else next(linear)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases, batch norms folded where they could be; trees are not counted."""
+        return self.trunk.parameters + sum(part.parameters for part in self.parts if not isinstance(part, Trees))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
-    """All members, what their heads mean, and the normalisation in front: (pixel / 255 - mean) / std by channel, RGB."""
+    """All members, what their heads mean, and the normalisation in front: (pixel / divisor - mean) / std by channel.
+
+    ``mean`` and ``std`` are in the order of ``channels``, which is that of the trunks; grey has one channel, made
+    of RGB by the luma weights of ITU-R BT.601.
+
+    Raises
+    ------
+    ValueError
+        A member has not one part a head, some members are cut and some are not, or a head has a map that its
+        part cannot give.
+    """
 
     members: tuple[Member, ...]
     heads: tuple[HeadSpec, ...]
     height: int
     width: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    divisor: float = 255.0
+    channels: Channels = "rgb"
+
+    def __post_init__(self) -> None:
+        """Check that heads, parts and channels go together."""
+        channels = 1 if self.channels == "grey" else 3
+        if not self.members or {len(self.mean), len(self.std)} != {channels}:
+            raise ValueError(f"an ensemble has members, and {channels} values of mean and std")
+        if len({isinstance(member.trunk, Whole) for member in self.members}) > 1:
+            raise ValueError("some members are cut before their pooling and some are not")
+        for member in self.members:
+            for head, part in zip(self.heads, member.parts, strict=True):
+                if head.map is not None and (isinstance(part, Trees) or isinstance(member.trunk, Whole)):
+                    raise ValueError(f"the head {head.name} has a map that no part gives")
+
+    @property
+    def pooled(self) -> bool:
+        """Whether members are cut before a global average pooling: there are features, and there can be maps."""
+        return not isinstance(self.members[0].trunk, Whole)
+
+
+def _float_weights(model: onnx.ModelProto) -> int:
+    weights = (tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT)
+    return sum(prod(tensor.dims) for tensor in weights)

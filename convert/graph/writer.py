@@ -28,6 +28,11 @@ class GraphWriter:
         self._constants.setdefault(name, numpy_helper.from_array(np.asarray(array), name))
         return name
 
+    def adopt(self, nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto]) -> None:
+        """Take over finished nodes and constants, whose names are free; the constants are not copied."""
+        self._nodes.extend(nodes)
+        self._constants.update((str(constant.name), constant) for constant in constants)
+
     def node(self, operator: str, inputs: Sequence[str], name: str, **attributes: Attribute) -> str:
         """Add a node whose one output has the node's own name; return that name."""
         node = helper.make_node(operator, list(inputs), [name], name=name)

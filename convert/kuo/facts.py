@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from convert.kuo.crops import Crops
-from convert.statistics import Bands, Vector, conformal_bands
+from convert.egfr_heads import EGFR
+from convert.origin import Published
 from engines.manifest import IntervalSpec
 
 RECIPE = (
@@ -16,7 +16,6 @@ DATA = (
 )
 PATIENTS = 1286
 LEVEL = 0.9
-LOCAL_LEAST = 50  # labelled patients that a local interval must rest on (clinic-and-paper 7.2)
 PUBLISHED_BASIS = "from the authors' published figure, one fold, not local"
 PUBLISHED = IntervalSpec(
     level=LEVEL,
@@ -27,10 +26,8 @@ PUBLISHED = IntervalSpec(
     basis=PUBLISHED_BASIS,
 )
 PUBLISHED_BANDS = (33, 34, 51, 25, 18)  # patients of the figure by band
-SIMULATED = (
-    "Calibrated on SYNTHETIC crops of the phantom: its domain check, its INT8 ranges and its parity say nothing "
-    "of pictures of patients; convert it again with crops of your own scanner."
-)
+ERROR = "Published: r 0.74, limits of agreement about -51 to +44."
+PUBLISHED_BY_HEAD = {EGFR.name: Published(PUBLISHED, PUBLISHED_BANDS, ERROR)}
 LIMITS_OF_USE = (
     "Research use only: an image-derived value, at one time point, that no decision may rest on.",
     "Made from adults before dialysis, seen with two scanners of one maker in one hospital, both kidneys with intact "
@@ -41,22 +38,3 @@ LIMITS_OF_USE = (
     "P(eGFR < 60) was made where four of five patients were below 60; at lower prevalence most alarms are false.",
 )
 
-
-def local_interval(predicted: Vector, truth: Vector) -> tuple[IntervalSpec, tuple[int, ...]]:
-    """Return the split-conformal interval of labelled local patients (one crop each) and the patients by band."""
-    bands: Bands = conformal_bands(predicted, truth, LEVEL)
-    count = len(truth)
-    spec = IntervalSpec(
-        level=LEVEL,
-        edges=bands.edges,
-        low=bands.low,
-        high=bands.high,
-        patients=count,
-        basis=f"split conformal on {count} local patients of the calibration crops, one crop each",
-    )
-    return spec, bands.patients
-
-
-def labelled_patients(crops: Crops) -> int:
-    """Count the patients with a known eGFR."""
-    return len(set(crops.patients[crops.labelled].tolist()))

@@ -7,12 +7,15 @@ files themselves are asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from convert.answers import Answers
+from convert.egfr_heads import BELOW_60, EGFR
+from convert.origin import Observation
 from convert.progress import Progress
 from engines._onnxruntime import load_library
 from engines.errors import UsageError
@@ -57,6 +60,25 @@ def check(polarity: Polarity, flipped: bool) -> None:
     if wrong:
         because = f"the probability does not fall with the eGFR of its own network in {', '.join(wrong)}"
         raise UsageError(what, because, "check that model_i and xgb_i belong together, or leave members out")
+
+
+def examine(answers: Answers, flipped: bool) -> Observation:
+    """Measure and check what fp32 answered, and say what was found.
+
+    Raises
+    ------
+    UsageError
+        As ``check``.
+    """
+    polarity = measure(answers.members(EGFR), answers.members(BELOW_60))
+    check(polarity, flipped)
+    by_member = ", ".join(f"{r:+.2f}" for r in polarity.members)
+    finding = (
+        f"Correlation of P(eGFR < 60) with the predicted eGFR over {polarity.crops} crops: {polarity.mean:+.3f}, by "
+        f"member {by_member}; it must be negative{'; the trees were flipped on purpose' if flipped else ''}"
+    )
+    numbers = {**asdict(polarity), "flipped": flipped}
+    return Observation("polarity", "Do the trees speak of the right side?", finding, numbers)
 
 
 def ask(model: onnx.ModelProto, crops: NDArray[np.uint8], progress: Progress) -> Polarity:

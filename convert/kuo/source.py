@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from convert.egfr_heads import EGFR_HEADS
 from convert.graph.parts import DeepHead, Ensemble, Member, Trees, Trunk
 from convert.kuo import member
 from convert.kuo.boosters import SUFFIXES, flipped, load_trees
@@ -68,7 +69,7 @@ def read_source(request: Request, progress: Progress) -> Source:
     if reading.defects or len(members) < count:
         raise _refused(request.folder, reading.defects)
     edge = request.layout.size
-    return Source(Ensemble(members, edge, edge, MEAN, STD), tuple(reading.files))
+    return Source(Ensemble(members, EGFR_HEADS, edge, edge, MEAN, STD), tuple(reading.files))
 
 
 class _Reading:
@@ -86,7 +87,8 @@ class _Reading:
         trees = self._attempt(tuple(f"xgb_{index}{suffix}" for suffix in SUFFIXES), self._trees)
         if network is None or trees is None:
             return None
-        return Member(*network, trees)
+        trunk, head = network
+        return Member(trunk, (head, trees))
 
     def _network(self, path: Path) -> tuple[Trunk, DeepHead]:
         state = load_checkpoint(path, self._request.layout)

@@ -68,8 +68,9 @@ class Network(nn.Module):
 
     def linear_head(self, centre: float, scale: float) -> LinearHead:
         """Return the head in mL/min/1.73 m2, given how the target was standardised."""
-        weight = self.head.weight.detach().numpy()[0] * scale
-        return LinearHead(weight.astype(np.float32), float(self.head.bias.detach()[0]) * scale + centre)
+        weight = self.head.weight.detach().numpy() * scale
+        bias = self.head.bias.detach().numpy() * scale + centre
+        return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
 
 
 def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Convolution:

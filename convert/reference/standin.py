@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.dataset import Table
+from convert.egfr_heads import EGFR_HEADS
 from convert.graph.parts import Ensemble, Member
 from convert.graph.trees import read_booster
 from convert.plan import BuildPlan
@@ -26,7 +27,7 @@ def train_ensemble(plan: BuildPlan, train: Table, crops: NDArray[np.uint8], prog
     """Return the ensemble; ``crops`` are the rows of ``train``, uint8 (K, H, W, 3)."""
     members = tuple(_member(plan, train, crops, index, progress) for index in range(plan.training.members))
     height, width = crops.shape[1:3]
-    return Ensemble(members, height, width, MEAN, STD)
+    return Ensemble(members, EGFR_HEADS, height, width, MEAN, STD)
 
 
 def _member(plan: BuildPlan, train: Table, crops: NDArray[np.uint8], index: int, progress: Progress) -> Member:
@@ -40,7 +41,8 @@ def _member(plan: BuildPlan, train: Table, crops: NDArray[np.uint8], index: int,
     progress(stage, 1, 1)
     network, booster = kept
     scale = target_scale(train)
-    return Member(network.trunk(), network.linear_head(scale.centre, scale.scale), read_booster(booster))
+    head = network.linear_head(scale.centre, scale.scale)
+    return Member(network.trunk(), (head, read_booster(booster)))
 
 
 def _booster(plan: BuildPlan, train: Table, crops: NDArray[np.uint8], network: Network, index: int) -> bytes:

@@ -13,6 +13,7 @@ import torch
 import xgboost
 from numpy.typing import NDArray
 
+from convert.egfr_heads import EGFR_HEADS
 from convert.graph.ensemble import write_graph
 from convert.graph.parts import Ensemble, Member
 from convert.graph.trees import read_booster
@@ -93,8 +94,8 @@ def tiny() -> Tiny:
         trees = read_booster(bytes(booster.save_raw("json")))
         networks.append(network)
         boosters.append(booster)
-        members.append(Member(network.trunk(), network.linear_head(45.0, 30.0), trees))
-    ensemble = Ensemble(tuple(members), 64, 64, MEAN, STD)
+        members.append(Member(network.trunk(), (network.linear_head(45.0, 30.0), trees)))
+    ensemble = Ensemble(tuple(members), EGFR_HEADS, 64, 64, MEAN, STD)
     return Tiny(ensemble, write_graph(ensemble), tuple(networks), tuple(boosters), crops)
 
 

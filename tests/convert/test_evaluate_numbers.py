@@ -18,8 +18,8 @@ from convert.evaluate.estimate import FULL, STRATUM, Estimator
 from convert.evaluate.remarks import wrong_way_round
 from convert.evaluate.resampling import Bootstrap
 from convert.evaluate.sample import Sample
-from convert.evaluate.shares import Share, decision_shares, predictive_values, wilson
-from convert.statistics import Z95, delong
+from convert.evaluate.shares import Share, decision_shares, predictive_values
+from convert.statistics import Z95, delong, wilson
 
 seeds = st.integers(0, 10_000)
 

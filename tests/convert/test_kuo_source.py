@@ -84,7 +84,7 @@ def test_the_graph_answers_what_the_networks_answer(made: Made, run_onnx) -> Non
 
 
 def test_the_map_is_grad_cam_of_autograd(made: Made, run_onnx) -> None:
-    found = run_onnx(made.model, made.crops)["cam"]
+    found = run_onnx(made.model, made.crops)["egfr_map"]
     expected = np.mean([one.answers(made.crops)[2] for one, _ in made.members], axis=0)
     assert found.shape == (60, 2, 2)
     assert np.abs(found - expected).max() < 1e-4 * max(1.0, np.abs(expected).max())

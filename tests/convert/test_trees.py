@@ -9,7 +9,7 @@ import onnx
 import pytest
 import xgboost
 
-from convert.graph.ensemble import _trees
+from convert.graph.tree_head import tree_head
 from convert.graph.trees import path_matrix, read_booster
 from convert.graph.writer import GraphWriter, tensor
 from engines.errors import UsageError
@@ -35,7 +35,7 @@ def rows_with_thresholds(trees, random: np.random.Generator) -> np.ndarray:
 
 def tree_model(trees, width: int) -> onnx.ModelProto:
     writer = GraphWriter("trees")
-    _trees(writer, trees, "features", "t")
+    tree_head(writer, trees, "features", "t")
     return writer.model([tensor("features", np.float32, [width])], [tensor("t/probability", np.float32, [1])])
 
 

@@ -1,0 +1,142 @@
+"""Proves any model that comes with crops of a hospital: one prover for every source of weights.
+
+How to use it::
+
+    material = Material(model, heads, calibration, training, members, parameters, claims, known)
+    prover = CropProver(crops, Origin(files=(SourceFile(name, sha256), ...)))
+    assemble(plan, material, progress, prover)
+
+What it does: parity of every artifact on the held crops, by head; an examination that the source asks for
+(``Origin.examine``: the polarity of Kuo's trees); an interval for each regression, of labelled local patients where
+there are 50, else the published one (``Origin.published``), else none, and said so; the domain check, from features
+where the graph gives them and from texture; golden vectors; card and report.
+
+``crops`` is anything with the fields of ``Crops``. Nothing here knows a single model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.answers import Answers, answer, answer_rest, artifact_sets
+from convert.crop_report import Calibrated, Findings, write_texts
+from convert.crop_set import Crops
+from convert.golden import choose, write_golden
+from convert.local import LEAST, local_interval, observe
+from convert.manifests import Material, Proven, final
+from convert.origin import Observation, Origin
+from convert.parity import compare, refuse_failed
+from convert.plan import ArtifactKey, BuildPlan
+from convert.progress import Progress
+from engines.bundle import Bundle
+from engines.domain import DomainModel, fit
+from engines.manifest import BundleManifest, RegressionHead
+
+SIMULATED = (
+    "Calibrated on SYNTHETIC crops of the phantom: its domain check, its INT8 ranges and its parity say nothing "
+    "of pictures of patients; convert it again with crops of your own scanner."
+)
+HALVES = "half of their patients to fit, the 99 % quantile of the other half is the limit"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CropProver:
+    """Holds what the proof needs beside plan and material; called by ``convert.assemble``."""
+
+    crops: Crops
+    origin: Origin
+
+    def __call__(self, plan: BuildPlan, material: Material, bundle: Bundle, progress: Progress) -> BundleManifest:
+        """Measure everything, write the files beside the artifacts and return the final manifest.
+
+        Raises
+        ------
+        ParityError
+            An artifact differs too much from fp32.
+        UsageError
+            What the source asks to examine is wrong.
+        """
+        bundle, crops = self._marked(bundle), self.crops
+        held = np.flatnonzero(crops.held)
+        reference = answer_rest(bundle, _known(material), crops.pixels, progress)
+        answers = self._answers(bundle, reference.rows(held), progress)
+        truth = {name: values[held] for name, values in crops.truth.items()}
+        rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
+        refuse_failed(rows)
+        observations = tuple(self._observations(plan, reference))
+        calibrated = tuple(self._calibrated(plan, reference))
+        self._domain(reference).save(bundle.path / "domain.npz")
+        chosen = held[choose(answers["fp32", "any"].score(reference.main))]
+        write_golden(bundle.path / "golden.npz", crops.pixels[chosen], reference.rows(chosen))
+        write_texts(bundle, Findings(rows, observations, calibrated, self.origin, crops), material)
+        intervals = {item.head.name: item.spec for item in calibrated if item.spec is not None}
+        return final(bundle, Proven(rows, answers, intervals, _basis(reference)))
+
+    def _marked(self, bundle: Bundle) -> Bundle:
+        """Let the bundle say at the point of use that its crops were simulated, if they were."""
+        if not self.crops.simulated:
+            return bundle
+        limits = (SIMULATED, *bundle.manifest.limits)
+        return Bundle(bundle.path, bundle.manifest.model_copy(update={"limits": limits}), bundle.sha256)
+
+    def _answers(self, bundle: Bundle, reference: Answers, progress: Progress) -> dict[ArtifactKey, Answers]:
+        """Run every artifact but fp32 over the held crops."""
+        crops = self.crops.pixels[self.crops.held]
+        return {
+            key: reference if key[0] == "fp32" else answer(bundle, artifacts, crops, progress)
+            for key, artifacts in artifact_sets(bundle).items()
+        }
+
+    def _observations(self, plan: BuildPlan, reference: Answers) -> Iterator[Observation]:
+        """Yield what the source asked to examine, then how each head agrees with what is known."""
+        if self.origin.examine is not None:
+            yield self.origin.examine(reference)
+        for head in reference.heads:
+            single = self._labelled(head.name, plan)
+            found = observe(head, reference.rows(single), self.crops.truth[head.name][single]) if len(single) else None
+            if found is not None:
+                yield found
+
+    def _calibrated(self, plan: BuildPlan, reference: Answers) -> Iterator[Calibrated]:
+        for head in reference.heads:
+            if not isinstance(head, RegressionHead):
+                continue
+            single, published = self._labelled(head.name, plan), self.origin.published.get(head.name)
+            if len(single):
+                predicted, truth = reference.shown(head)[single], self.crops.truth[head.name][single]
+                yield Calibrated(head, *local_interval(head, predicted, truth, plan.interval_level))
+            elif published is not None:
+                yield Calibrated(head, published.interval, published.patients, published.error)
+            else:
+                yield Calibrated(head, None, ())
+
+    def _labelled(self, head: str, plan: BuildPlan) -> NDArray[np.intp]:
+        """Return one crop of each patient whose truth is known; nothing if these are fewer than 50."""
+        truth = self.crops.truth.get(head)
+        if truth is None:
+            return np.empty(0, np.intp)
+        single = self.crops.single(np.isfinite(truth), plan.training.seed)
+        return single if len(single) >= LEAST else single[:0]
+
+    def _domain(self, reference: Answers) -> DomainModel:
+        _, patient = np.unique(self.crops.patients, return_inverse=True)
+        held, pixels, features = patient % 2 == 1, self.crops.pixels, reference.features
+        if features is None:
+            return fit(None, pixels[~held], None, pixels[held])
+        return fit(features[~held], pixels[~held], features[held], pixels[held])
+
+
+def _known(material: Material) -> tuple[NDArray[np.uint8], Answers] | None:
+    """Return crops that fp32 answered before, and its answers."""
+    if material.known is None:
+        return None
+    return material.calibration if material.known_crops is None else material.known_crops, material.known
+
+
+def _basis(reference: Answers) -> str:
+    seen = "texture alone, as the graph gives no features" if reference.features is None else "features and texture"
+    return f"the calibration crops, {seen}: {HALVES}"

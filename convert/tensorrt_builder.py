@@ -47,7 +47,8 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
     Raises
     ------
     EngineError
-        The parser or the builder refused, or an INT8 artifact would not run in INT8.
+        The artifact was changed, the parser or the builder refused it, an INT8 artifact would not run in INT8, or the
+        engine cannot be written.
     UsageError
         The machine has no such DLA core.
     CancelledError
@@ -61,7 +62,8 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
 def _no_garbage_collection() -> Iterator[None]:
     """Collect first, then not at all while the library works.
 
-    It calls the logger with a lock held; freeing an older object of it from in there waits for that lock for ever.
+    createInferBuilder writes to the logger with a lock held that the end of every other builder needs as well: a
+    collection that begins inside the logger and frees an older builder waits for its own thread, for ever.
     """
     gc.collect()
     gc.disable()
@@ -73,11 +75,12 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Built:
     trt, book = library.module, Logbook()
-    logger = make_logger(library, book)
+    logger = make_logger(library, book, watch)
     builder = trt.Builder(logger)
     network = builder.create_network(library.network_flags)
     watch.report("Parsing", 0, 1)
-    parse(trt.OnnxParser(network, logger), network, plan.artifact.read_bytes(), plan.what)
+    parser = trt.OnnxParser(network, logger)  # weights are its own until the engine is built: not a temporary
+    parse(parser, network, _artifact_bytes(plan), plan.what)
     watch.report("Parsing", 1, 1)
     config = builder.create_builder_config()
     config.progress_monitor = make_monitor(library, watch)
@@ -85,27 +88,51 @@ def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Bui
     _add_profile(builder, config, network, plan)
     timing = draft.parent / plan.timing_cache
     if library.times:
-        load_timing(config, timing)
+        with _files(plan, draft):
+            load_timing(config, timing)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
         raise CancelledError if watch.cancelled() else EngineError(plan.what, *_reason(book))
-    data = bytes(serialized)
+    data = memoryview(serialized)  # not a copy: an engine of ten large members is 1 GB
     table = book.layers or _inspected(library, logger, data)
     built = _judged(plan, data, summarize(planned_precisions(library, network), read_layers(table)), book)
-    draft.write_bytes(data)
-    if library.times:
-        save_timing(config, timing)
+    with _files(plan, draft):
+        draft.write_bytes(data)
+        if library.times:
+            save_timing(config, timing)
     return built
 
 
-def _judged(plan: EnginePlan, data: bytes, layers: LayerSummary, book: Logbook) -> Built:
+def _artifact_bytes(plan: EnginePlan) -> bytes:
+    """Return the artifact, verified once more: the engine's record will name this hash."""
+    cure = "copy the bundle again"
+    try:
+        data = plan.artifact.read_bytes()
+    except OSError as error:
+        raise EngineError(plan.what, f"it cannot be read ({error.strerror})", cure) from error
+    if hashlib.sha256(data).hexdigest() != plan.key.artifact_sha256:
+        raise EngineError(plan.what, "it was changed after the bundle was checked", cure)
+    return data
+
+
+@contextmanager
+def _files(plan: EnginePlan, draft: Path) -> Iterator[None]:
+    """Turn a full disk and the like into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        because = f"{draft.parent} cannot be used ({error.strerror})"
+        raise EngineError(plan.what, because, "free some space there, or choose another folder with --out") from error
+
+
+def _judged(plan: EnginePlan, data: memoryview, layers: LayerSummary, book: Logbook) -> Built:
     """Return what was built with all its warnings, or refuse it."""
     warnings = (
         *check_layers(plan.what, plan.precision, layers),
         *_one_for_all(plan.key.target, book.layers.count(MESSAGE)),
         *book.warnings[:WARNINGS_KEPT],
     )
-    return Built(hashlib.sha256(data).hexdigest(), len(data), layers, warnings)
+    return Built(hashlib.sha256(data).hexdigest(), data.nbytes, layers, warnings)
 
 
 def check_layers(what: str, precision: Precision, layers: LayerSummary) -> list[str]:
@@ -202,7 +229,7 @@ def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network
         raise EngineError(plan.what, f"its input cannot take {batch} crops at once", "convert the model again")
 
 
-def _inspected(library: Library, logger: object, data: bytes) -> str:
+def _inspected(library: Library, logger: object, data: memoryview) -> str:
     """Return the layer table from the finished engine, where there is a GPU to load it; empty elsewhere."""
     trt = library.module
     engine = trt.Runtime(logger).deserialize_cuda_engine(data)

@@ -18,9 +18,19 @@ class Watch(Protocol):
         """Hear of progress."""
         ...
 
+    def heard(self) -> None:
+        """Hear that the library wrote to its log."""
+        ...
+
     def cancelled(self) -> bool:
         """Tell whether the build shall end."""
         ...
+
+
+class _Severity(Protocol):
+    """What is read of ILogger.Severity."""
+
+    name: str
 
 
 @dataclass(slots=True)
@@ -41,10 +51,14 @@ class Logbook:
             self.warnings.append(plain(message))
 
 
-def make_logger(library: Library, book: Logbook) -> object:
+def make_logger(library: Library, book: Logbook, watch: Watch) -> object:
     """Return a logger at VERBOSE; its base class belongs to a library that is imported late."""
-    methods = {"log": lambda self, severity, message: book.take(severity.name, message)}
-    return type("BookLogger", (library.module.ILogger,), methods)()
+
+    def log(_: object, severity: _Severity, message: str) -> None:
+        book.take(severity.name, message)
+        watch.heard()
+
+    return type("BookLogger", (library.module.ILogger,), {"log": log})()
 
 
 def make_monitor(library: Library, watch: Watch) -> object:

@@ -221,12 +221,14 @@ def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
-        rest = tuple(tensor.shape)[1:]
+        count, *rest = tensor.shape
+        if count >= 0 and set(plan.key.recipe.batch) != {count}:
+            raise EngineError(plan.what, f"its input takes {count} crops at once, no more and no less", AGAIN)
         least, best, most = ((count, *rest) for count in plan.key.recipe.batch)
         profile.set_shape(tensor.name, least, best, most)
     if config.add_optimization_profile(profile) < 0:
         batch = " / ".join(map(str, plan.key.recipe.batch))
-        raise EngineError(plan.what, f"its input cannot take {batch} crops at once", "convert the model again")
+        raise EngineError(plan.what, f"its input cannot take {batch} crops at once", AGAIN)
 
 
 def _inspected(library: Library, logger: object, data: memoryview) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,11 +35,13 @@ from convert.graph.parts import (
     Whole,
 )
 from convert.precision import to_fp16
+from convert.tensorrt_builder import CancelledError
 from convert.tensorrt_library import Library
 from convert.tensorrt_messages import MESSAGES, Failed, Finished
 from convert.tensorrt_plan import BATCH, EnginePlan
 from engines.manifest import GradesHead, HeadSpec, Precision, ProbabilityHead, RegressionHead
 from engines.store import EngineError, EngineKey, EngineRecipe, EngineTarget
+from tests.engines.bundle_makers import BundlePlan, parity_row, write_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -54,9 +57,7 @@ CHANCE: tuple[HeadSpec, ...] = (
     ProbabilityHead(name="bright", title="P", quantity="other", event="bright", output="bright_members", map="where"),
 )
 LENGTH: tuple[HeadSpec, ...] = (
-    RegressionHead(
-        name="length", title="Length", quantity="other", output="length_members", unit="mm", resolution=1.0
-    ),
+    RegressionHead(name="length", title="Length", quantity="other", output="length_members", unit="mm", resolution=1.0),
 )
 
 
@@ -70,7 +71,9 @@ class Weights:
         return (self._random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
 
     def convolution(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> Convolution:
-        return Convolution(self.array(outputs, inputs, kernel, kernel), self.array(outputs, 1)[:, 0], stride, kernel // 2)
+        return Convolution(
+            self.array(outputs, inputs, kernel, kernel), self.array(outputs, 1)[:, 0], stride, kernel // 2
+        )
 
     def linear(self, inputs: int, outputs: int, activation: str = "identity") -> LinearHead:
         return LinearHead(self.array(outputs, inputs), self.array(outputs, 1)[:, 0], activation)  # type: ignore[arg-type]
@@ -220,15 +223,46 @@ def write_artifact(kind: str, precision: str, path: Path) -> Path:
     return path
 
 
+def write_members(folder: Path) -> list[Path]:
+    """Write three FP16 artifacts of one member each, that differ."""
+    paths = [folder / f"fp16-{member}.onnx" for member in range(3)]
+    for member, path in enumerate(paths):
+        model = to_fp16(graph_of("one member"))
+        model.graph.doc_string = f"member {member}"
+        onnx.save(model, path)
+    return paths
+
+
 def plan_of(library: Library, artifact: Path, precision: Precision, *capabilities: str) -> EnginePlan:
     """Return the plan that builds any file for compute capabilities, ahead of time."""
     key = EngineKey(
-        artifact_sha256=hashlib.sha256(artifact.read_bytes()).hexdigest(),
+        artifact_sha256=digest(artifact),
         recipe=EngineRecipe(batch=BATCH, workspace_mib=None, dla_core=None),
         builder=library.builder,
         target=EngineTarget(compute_capabilities=capabilities or ("8.6",)),
     )
     return EnginePlan(artifact, precision, library.runtime, key)
+
+
+def write_kind_bundle(folder: Path, artifacts: dict[tuple[str, str], list[Path]]) -> Path:
+    """Write a bundle of three members that holds these files by (precision, family): one, or one a member."""
+    entries, parity = [], []
+    for (precision, family), paths in artifacts.items():
+        for member, path in enumerate(paths):
+            entry = {"file": path.name, "sha256": digest(path), "size_bytes": path.stat().st_size}
+            entry |= {"precision": precision, "family": family, "member": member if len(paths) > 1 else None}
+            entries.append(entry)
+        parity.append(parity_row("egfr", precision, family, True))
+    write_bundle(folder, BundlePlan(changes={"artifacts": entries, "parity": parity}))
+    (folder / "model-0.onnx").unlink()
+    for path in (path for paths in artifacts.values() for path in paths):
+        shutil.copyfile(path, folder / path.name)
+    return folder
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Workshop:
@@ -240,18 +274,20 @@ class Workshop:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def build(self, plan: EnginePlan, draft: Path) -> Finished:
-        """Build as ``convert.tensorrt_builder.build`` does, and raise what it raises for a user."""
+    def build(self, plan: EnginePlan, draft: Path, until: str = "") -> Finished:
+        """Build as ``convert.tensorrt_builder.build`` does, and raise what it raises; cancel it at stage ``until``."""
         process = self._start()
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the workshop has no pipes")
-        job = "\t".join((str(plan.artifact), plan.precision, plan.key.model_dump_json(), str(draft)))
+        job = "\t".join((str(plan.artifact), plan.precision, plan.key.model_dump_json(), str(draft), until))
         process.stdin.write(job.encode() + b"\n")
         process.stdin.flush()
         if not select.select([process.stdout], [], [], self.DEADLINE_S)[0]:
             self.close()
             raise TimeoutError(f"the builder hung for {self.DEADLINE_S} s on {plan.artifact.name}")
         message = MESSAGES.validate_json(process.stdout.readline())
+        if isinstance(message, Failed) and message.what == "cancelled":
+            raise CancelledError
         if isinstance(message, Failed):
             raise EngineError(message.what, message.because, message.cure)
         if not isinstance(message, Finished):

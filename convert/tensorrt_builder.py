@@ -205,16 +205,34 @@ class _Options:
         getattr(self.config, name)(*arguments)
 
 
-class _ProfileMaker(Protocol):
-    def create_optimization_profile(self) -> _Profile: ...
-
-
 class _Profile(Protocol):
+    """What is used of IOptimizationProfile."""
+
     def set_shape(self, name: str, least: tuple[int, ...], best: tuple[int, ...], most: tuple[int, ...]) -> object: ...
 
 
+class _ProfileMaker(Protocol):
+    """What is used of Builder."""
+
+    def create_optimization_profile(self) -> _Profile: ...
+
+
 class _ProfileTaker(Protocol):
+    """What is used of IBuilderConfig."""
+
     def add_optimization_profile(self, profile: _Profile) -> int: ...
+
+
+class _Inspector(Protocol):
+    """What is used of EngineInspector."""
+
+    def get_engine_information(self, form: object) -> str: ...
+
+
+class _Engine(Protocol):
+    """What is used of ICudaEngine."""
+
+    def create_engine_inspector(self) -> _Inspector: ...
 
 
 def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network, plan: EnginePlan) -> None:
@@ -234,10 +252,10 @@ def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network
 def _inspected(library: Library, logger: object, data: memoryview) -> str:
     """Return the layer table from the finished engine, where there is a GPU to load it; empty elsewhere."""
     trt = library.module
-    engine = trt.Runtime(logger).deserialize_cuda_engine(data)
+    engine: _Engine | None = trt.Runtime(logger).deserialize_cuda_engine(data)
     if engine is None:
         return ""
-    return str(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.ONELINE))
+    return engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.ONELINE)
 
 
 def _reason(book: Logbook) -> tuple[str, str]:

@@ -82,7 +82,7 @@ class Network(Protocol):
 
 
 class ParserError(Protocol):
-    """What is read of IParserError."""
+    """What is read of ParserError."""
 
     def desc(self) -> str:
         """Return the text."""

@@ -34,7 +34,10 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A residual sum: ``shortcut`` is the side with fewer convolutions, ``main`` the other (He 2016)."""
+    """A residual sum: ``shortcut`` is the side with fewer convolutions, ``main`` the other (He 2016).
+
+    ``unit``: that of the last convolution on the main path.
+    """
 
     node: str
     unit: str
@@ -63,7 +66,7 @@ def dissect(model: onnx.ModelProto) -> Anatomy:
     """
     graph = model.graph
     constants = {str(tensor.name) for tensor in graph.initializer}
-    depths = _depths(graph)
+    depths, origins = _depths(graph)
     readers = _readers(graph)
     convolutions, sums = [], []
     for node in graph.node:
@@ -76,7 +79,7 @@ def dissect(model: onnx.ModelProto) -> Anatomy:
         elif node.op_type == "Add" and constants.isdisjoint(inputs) and inputs[0] != inputs[1]:
             main, shortcut = sorted(inputs, key=lambda name: -depths.get(name, 0))
             if depths.get(main, 0) > 0:
-                sums.append(Sum(node.name, unit_of(node.name), main, shortcut))
+                sums.append(Sum(node.name, unit_of(origins[main]), main, shortcut))
     return Anatomy(tuple(convolutions), tuple(sums), _last(graph, readers))
 
 
@@ -90,13 +93,17 @@ def _is_stem(node: onnx.NodeProto, depths: Mapping[str, int]) -> bool:
     return depths.get(node.input[0], 0) == 0 or "/trunk/stem" in node.name
 
 
-def _depths(graph: onnx.GraphProto) -> dict[str, int]:
-    """Return for each tensor how many convolutions lie in front of it on the longest way."""
+def _depths(graph: onnx.GraphProto) -> tuple[dict[str, int], dict[str, str]]:
+    """Return how many convolutions lie in front of each tensor on the longest way, and the name of the last of them."""
     depths: dict[str, int] = {}
+    origins: dict[str, str] = {}
     for node in graph.node:
-        before = max((depths.get(name, 0) for name in node.input), default=0)
-        depths.update((str(name), before + (node.op_type == "Conv")) for name in node.output)
-    return depths
+        deepest = max(map(str, node.input), key=lambda name: depths.get(name, 0), default="")
+        is_convolution = node.op_type == "Conv"
+        for name in map(str, node.output):
+            depths[name] = depths.get(deepest, 0) + is_convolution
+            origins[name] = str(node.name) if is_convolution else origins.get(deepest, "")
+    return depths, origins
 
 
 def _readers(graph: onnx.GraphProto) -> dict[str, list[onnx.NodeProto]]:

@@ -17,6 +17,7 @@ from engines.members import join
 
 BATCH = 8  # maps of ten ResNet-101 at a time: more is no faster on a CPU and takes gigabytes
 FEATURES = "features"
+FP32: ArtifactKey = ("fp32", "any")
 Floats = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
@@ -94,6 +95,17 @@ def answer(
     """
     parts = [_run(bundle, artifact, crops, progress, threads) for artifact in artifacts]
     return Answers(bundle.manifest.heads, join(bundle.manifest, parts))
+
+
+def answer_all(
+    bundle: Bundle, crops: NDArray[np.uint8], progress: Progress, known: Mapping[ArtifactKey, Answers] | None = None
+) -> dict[ArtifactKey, Answers]:
+    """Return the answers of every artifact to ``crops``; ``known``: those that need not be asked again."""
+    before = known or {}
+    return {
+        key: before[key] if key in before else answer(bundle, artifacts, crops, progress)
+        for key, artifacts in artifact_sets(bundle).items()
+    }
 
 
 def answer_rest(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from convert.commands import calibration as calibration_command
 from convert.commands import engines as engines_commands
 from convert.commands import evaluate as evaluate_command
 from convert.commands import kuo2019 as kuo2019_command
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (kuo2019_command, evaluate_command, engines_commands):
+for commands in (kuo2019_command, calibration_command, evaluate_command, engines_commands):
     commands.register(app)
 
 Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")]
@@ -116,20 +117,14 @@ def parity(
     with boundary(), convert_libraries("The parity cannot be measured"):
         from convert.dataset import read_table
         from convert.overview import parity_table
-        from convert.recheck import recheck
+        from convert.recheck import recheck, told
         from engines.bundle import open_bundle
 
         opened, table = open_bundle(bundle), read_table(dataset).split("test")
         with bars() as progress:
             found = recheck(opened, table, seed, progress)
         out.print(parity_table(found.parity))
-        total, auc = found.evaluation.bands[0], found.evaluation.auc
-        out.print(
-            f"fp32 on {found.evaluation.patients} patients, one crop each: r {found.evaluation.r[0]:.3f}, "
-            f"mean absolute error {total.mae:.1f}, bias {total.bias:+.1f}, "
-            f"AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
-            f"{100 * found.in_domain:.1f} % in domain; SYNTHETIC: {opened.manifest.synthetic}"
-        )
+        out.print(f"{told(found)}; SYNTHETIC: {opened.manifest.synthetic}")
         if not all(row.passed for row in found.parity):
             raise typer.Exit(1)
 

@@ -11,7 +11,7 @@ What it does: parity of every artifact on the held crops, by head; an examinatio
 there are 50, else the published one (``Origin.published``), else none, and said so; the domain check, from features
 where the graph gives them and from texture; golden vectors; card and report.
 
-``crops`` is anything with the fields of ``Crops``. Nothing here knows a single model.
+``crops`` come from ``convert.crops.read_crops``. Nothing here knows a single model.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.answers import Answers, answer, answer_rest, artifact_sets
+from convert.answers import FP32, Answers, answer_all, answer_rest
 from convert.crop_report import Calibrated, Findings, write_texts
-from convert.crop_set import Crops
+from convert.crops import Crops
 from convert.golden import choose, write_golden
 from convert.local import LEAST, local_interval, observe
 from convert.manifests import Material, Proven, final
 from convert.origin import Observation, Origin
 from convert.parity import compare, refuse_failed
-from convert.plan import ArtifactKey, BuildPlan
+from convert.plan import BuildPlan
 from convert.progress import Progress
 from engines.bundle import Bundle
 from engines.domain import DomainModel, fit
@@ -63,11 +63,11 @@ class CropProver:
         bundle, crops = self._marked(bundle), self.crops
         held = np.flatnonzero(crops.held)
         reference = answer_rest(bundle, _known(material), crops.pixels, progress)
-        answers = self._answers(bundle, reference.rows(held), progress)
+        observations = tuple(self._observations(plan, reference))
+        answers = answer_all(bundle, crops.pixels[held], progress, {**material.measured, FP32: reference.rows(held)})
         truth = {name: values[held] for name, values in crops.truth.items()}
         rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
-        refuse_failed(rows)
-        observations = tuple(self._observations(plan, reference))
+        refuse_failed(rows, answers)
         calibrated = tuple(self._calibrated(plan, reference))
         self._domain(reference).save(bundle.path / "domain.npz")
         chosen = held[choose(answers["fp32", "any"].score(reference.main))]
@@ -82,14 +82,6 @@ class CropProver:
             return bundle
         limits = (SIMULATED, *bundle.manifest.limits)
         return Bundle(bundle.path, bundle.manifest.model_copy(update={"limits": limits}), bundle.sha256)
-
-    def _answers(self, bundle: Bundle, reference: Answers, progress: Progress) -> dict[ArtifactKey, Answers]:
-        """Run every artifact but fp32 over the held crops."""
-        crops = self.crops.pixels[self.crops.held]
-        return {
-            key: reference if key[0] == "fp32" else answer(bundle, artifacts, crops, progress)
-            for key, artifacts in artifact_sets(bundle).items()
-        }
 
     def _observations(self, plan: BuildPlan, reference: Answers) -> Iterator[Observation]:
         """Yield what the source asked to examine, then how each head agrees with what is known."""
@@ -116,18 +108,13 @@ class CropProver:
 
     def _labelled(self, head: str, plan: BuildPlan) -> NDArray[np.intp]:
         """Return one crop of each patient whose truth is known; nothing if these are fewer than 50."""
-        truth = self.crops.truth.get(head)
-        if truth is None:
-            return np.empty(0, np.intp)
-        single = self.crops.single(np.isfinite(truth), plan.training.seed)
+        single = self.crops.single(self.crops.labelled(head), plan.training.seed)
         return single if len(single) >= LEAST else single[:0]
 
     def _domain(self, reference: Answers) -> DomainModel:
         _, patient = np.unique(self.crops.patients, return_inverse=True)
-        held, pixels, features = patient % 2 == 1, self.crops.pixels, reference.features
-        if features is None:
-            return fit(None, pixels[~held], None, pixels[held])
-        return fit(features[~held], pixels[~held], features[held], pixels[held])
+        held, pixels = patient % 2 == 1, self.crops.pixels
+        return fit(reference.rows(~held).features, pixels[~held], reference.rows(held).features, pixels[held])
 
 
 def _known(material: Material) -> tuple[NDArray[np.uint8], Answers] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.crop_set import Crops
+from convert.crops import Crops
 from convert.labels import band_label, decimals
 from convert.manifests import Material
 from convert.origin import Observation, Origin
@@ -67,11 +67,12 @@ def _names(bundle: Bundle, findings: Findings, material: Material) -> dict[str, 
     return {
         "manifest": manifest,
         "created": manifest.created.strftime("%Y-%m-%d %H:%M UTC"),
-        "crops": len(crops.patients),
-        "patients": len(np.unique(crops.patients)),
+        "crops": len(crops),
+        "patients": crops.counts.patients,
         "scanners": _scanners(crops),
         "known": _known(manifest.heads, crops),
         "crops_sha256": crops.sha256,
+        "remarks": crops.remarks,
         "simulated": manifest.limits[0] if crops.simulated else "",
         "held": int(crops.held.sum()),
         "apart": crops.apart,
@@ -96,7 +97,9 @@ def _json(bundle: Bundle, findings: Findings) -> str:
         "created": manifest.created.isoformat(),
         "synthetic": manifest.synthetic,
         "crops": {
-            "count": len(crops.patients),
+            "count": len(crops),
+            "patients": crops.counts.patients,
+            "remarks": crops.remarks,
             "sha256": crops.sha256,
             "simulated": crops.simulated,
             "known": {name: int(np.isfinite(values).sum()) for name, values in crops.truth.items()},
@@ -122,13 +125,15 @@ def _answer(head: HeadSpec) -> str:
 
 
 def _scanners(crops: Crops) -> str:
-    names = sorted({name for name in crops.scanners.tolist() if name})
-    return f", scanners {', '.join(names)}" if names else ""
+    """Return the scanners with their crops, where one is known."""
+    if not any(crops.scanners.tolist()):
+        return ""
+    return f" ({', '.join(f'{share.crops} by {share.name}' for share in crops.counts.by_scanner)})"
 
 
 def _known(heads: tuple[HeadSpec, ...], crops: Crops) -> str:
     """Return of how many crops the truth is known, by head."""
-    counts = [(head, int(np.isfinite(crops.truth[head.name]).sum())) for head in heads if head.name in crops.truth]
+    counts = [(head, int(crops.labelled(head.name).sum())) for head in heads]
     told = [f"{_thing(head)} of {count}" for head, count in counts if count]
     return f"known: {', '.join(told)}" if told else "no value of them is known"
 

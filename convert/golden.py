@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,11 @@ def choose(score: NDArray[np.float64], count: int = COUNT) -> NDArray[np.intp]:
 
 def write_golden(path: Path, crops: NDArray[np.uint8], answers: Answers) -> None:
     """Write crops uint8 (K, H, W, 3) and one array an output, under the outputs' names."""
-    with path.open("wb") as file:
-        np.savez_compressed(file, crops=crops, **dict(answers.outputs))
+    arrays: dict[str, NDArray[np.uint8] | NDArray[np.float32]] = {"crops": crops, **answers.outputs}
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:  # array by array: an output may have the name of a keyword
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def tolerances(answers: Mapping[ArtifactKey, Answers]) -> dict[Precision, dict[str, float]]:
@@ -52,7 +56,7 @@ def floors(reference: Answers) -> dict[str, float]:
     """Return the smallest tolerance of every output, in its unit."""
     found: dict[str, float] = {}
     for head in reference.heads:
-        found[head.output], of_map = _floors(head)
+        found[head.output], of_map = _floors(head, reference)
         if head.map is not None:
             found[head.map] = max(of_map, _rounding(reference.outputs[head.map]))
     if reference.features is not None:
@@ -60,10 +64,10 @@ def floors(reference: Answers) -> dict[str, float]:
     return found
 
 
-def _floors(head: HeadSpec) -> tuple[float, float]:
+def _floors(head: HeadSpec, reference: Answers) -> tuple[float, float]:
     if isinstance(head, RegressionHead):
         return REGRESSION_FLOOR * head.resolution, MAP_FLOOR * head.resolution
-    return TREES_FLOOR if from_trees(head) else PROBABILITY_FLOOR, LOG_ODDS_FLOOR
+    return TREES_FLOOR if from_trees(head, reference) else PROBABILITY_FLOOR, LOG_ODDS_FLOOR
 
 
 def _rounding(values: NDArray[np.float32]) -> float:

@@ -16,5 +16,5 @@ def band_label(index: int, edges: Sequence[float]) -> str:
 
 
 def decimals(resolution: float) -> int:
-    """Return the digits after the point that show a tenth of ``resolution``: 1 for 1 mL/min/1.73 m2, 0 for 20 mm."""
+    """Return the digits after the point that show a tenth of ``resolution``: 1 for 1 mL/min/1.73 m2, 2 for 0.5 mm."""
     return max(0, 1 - floor(log10(resolution)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,11 +15,11 @@ from convert.answers import FEATURES, Answers
 from convert.golden import tolerances
 from convert.plan import ArtifactKey, BuildPlan
 from convert.tools import tool_versions
+from convert.trade import Trade
 from convert.write import refer
 from engines.bundle import Bundle
 from engines.errors import UsageError
 from engines.manifest import (
-    SCHEMA_VERSION,
     Artifact,
     BundleManifest,
     CropMode,
@@ -55,7 +56,9 @@ class Material:
     """What a bundle is assembled from.
 
     ``known``: what the fp32 graph answers to crops that it was asked about already, so that the proof need not
-    ask again; of ``known_crops``, in their order, or of ``calibration`` if that is None.
+    ask again; of ``known_crops``, in their order, or of ``calibration`` if that is None. ``convert.assemble`` asks
+    about these in the one pass that the ranges of INT8 need anyway. ``measured``: the same of whole artifacts, over
+    the crops of the parity.
     """
 
     model: onnx.ModelProto  # fp32, all members; its outputs are those that the heads name, and perhaps ``features``
@@ -67,6 +70,10 @@ class Material:
     claims: Claims
     known: Answers | None = None
     known_crops: NDArray[np.uint8] | None = None
+    files: tuple[Path, ...] = ()  # one fp32 graph of a single member each; ``model`` has inputs and outputs alone then
+    check: Callable[[Answers], object] | None = None  # of fp32, before any artifact is written; raises to refuse
+    measured: Mapping[ArtifactKey, Answers] = field(default_factory=dict)
+    trades: tuple[Trade, ...] = ()  # what was left in float to bring INT8 within its limits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +97,7 @@ def provisional(plan: BuildPlan, material: Material, artifacts: tuple[Artifact, 
     graph, claims = material.model.graph, material.claims
     shape = [dimension.dim_value for dimension in graph.input[0].type.tensor_type.shape.dim]
     return BundleManifest(
-        schema_version=SCHEMA_VERSION,
+        schema_version=2,
         bundle_id=plan.bundle_id,
         version=plan.version,
         title=plan.title,
@@ -138,9 +145,10 @@ def final(bundle: Bundle, proven: Proven) -> BundleManifest:
 
 
 def _settled(head: HeadSpec, intervals: Mapping[str, IntervalSpec]) -> HeadSpec:
-    if not isinstance(head, RegressionHead) or head.name not in intervals:
+    """Return the head with its interval, or with none: nothing but a proof settles it."""
+    if not isinstance(head, RegressionHead):
         return head
-    return head.model_copy(update={"interval": intervals[head.name]})
+    return head.model_copy(update={"interval": intervals.get(head.name)})
 
 
 def _output(value: onnx.ValueInfoProto, heads: tuple[HeadSpec, ...]) -> OutputSpec:

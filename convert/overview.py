@@ -10,11 +10,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from convert.labels import band_label
+from convert.labels import band_label, decimals
+from convert.parity_table import Line, lines
 from engines.bundle import Bundle
-from engines.manifest import BundleManifest, ParityRow
+from engines.manifest import BundleManifest, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
 
 MIB = 1024 * 1024
+COLUMNS = ("artifact", "answer", "50 %", "95 %", "99 %", "max", "flips", "AUC (95 % CI)", "maps", "verdict")
 
 
 def overview(bundle: Bundle) -> RenderableType:
@@ -23,8 +25,9 @@ def overview(bundle: Bundle) -> RenderableType:
     parts: list[RenderableType] = [_head(bundle)]
     if manifest.synthetic:
         parts.append(Panel("SYNTHETIC: its numbers mean nothing for any patient", style="bold yellow"))
-    parts += [_artifacts(manifest), parity_table(manifest.parity), _interval(manifest), _facts(manifest)]
-    parts.append(Text("Limits", style="bold"))
+    parts += [_answers(manifest), _artifacts(manifest), parity_table(manifest.parity)]
+    parts += [_interval(head) for head in manifest.heads if isinstance(head, RegressionHead)]
+    parts += [_facts(manifest), Text("Limits", style="bold")]
     parts += [Text(f"  - {sentence}") for sentence in manifest.limits]
     return Group(*parts)
 
@@ -32,22 +35,29 @@ def overview(bundle: Bundle) -> RenderableType:
 def parity_table(rows: Iterable[ParityRow]) -> Group:
     """Return the rows of the parity comparison with their verdicts, and below them each reason in full."""
     rows = tuple(rows)
-    title = "Difference of the eGFR from fp32 on held-out crops, mL/min/1.73 m2"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("artifact", "95 %", "99 %", "max", "flips/far", "max dP", "dAUC", "maps", "verdict"):
-        table.add_column(name, justify="left" if name in ("artifact", "verdict") else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row.precision if row.family == "any" else f"{row.precision} {row.family}",
-            *(f"{value:.2f}" for value in (row.egfr_p95, row.egfr_p99, row.egfr_max)),
-            f"{row.category_flips}/{row.category_flips_far}",
-            f"{row.p_max:.3f}",
-            f"{row.auc_change:+.3f}",
-            f"{row.cam_correlation:.3f}",
-            "passed" if row.passed else "FAILED",
+    title = "|Difference| from fp32 on held-out crops, in the unit of each answer; flips: all/far"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    for name in COLUMNS:
+        left = name in ("artifact", "answer", "verdict")
+        long = name == "answer"
+        table.add_column(
+            name,
+            justify="left" if left else "right",
+            no_wrap=True,
+            max_width=15 if long else None,
+            overflow="ellipsis",
         )
+    for row, found in lines(rows):
+        for index, line in enumerate(found):
+            verdict = "passed" if row.passed else "FAILED"
+            table.add_row(*_cells(line, verdict) if index == 0 else ("", *_cells(line, "")[1:]))
     reasons = [Text(f"{row.precision} ({row.family}): {'; '.join(row.reasons)}") for row in rows if not row.passed]
     return Group(table, *reasons)
+
+
+def _cells(line: Line, verdict: str) -> tuple[str, ...]:
+    sizes = (line.p50, line.p95, line.p99, line.largest)
+    return (line.artifact, line.head, *sizes, f"{line.flips}/{line.far}", line.auc or "-", line.maps or "-", verdict)
 
 
 def _head(bundle: Bundle) -> Text:
@@ -60,22 +70,45 @@ def _head(bundle: Bundle) -> Text:
     return text
 
 
-def _artifacts(manifest: BundleManifest) -> Table:
-    table = Table(title="Artifacts", title_justify="left")
-    for name in ("file", "precision", "for", "MiB", "SHA-256"):
-        table.add_column(name, justify="right" if name == "MiB" else "left")
-    for item in manifest.artifacts:
-        table.add_row(item.file, item.precision, item.family, f"{item.size_bytes / MIB:.2f}", item.sha256[:16])
+def _answers(manifest: BundleManifest) -> Table:
+    table = Table(title="Answers, the main one first", title_justify="left")
+    for name in ("answer", "title", "what", "map"):
+        table.add_column(name)
+    for head in manifest.heads:
+        table.add_row(head.name, head.title, _what(head), "yes" if head.map else "no")
     return table
 
 
-def _interval(manifest: BundleManifest) -> Table:
-    spec = manifest.interval
-    table = Table(title=f"{100 * spec.level:.0f} % interval: {spec.basis}", title_justify="left")
-    table.add_column("predicted eGFR")
+def _what(head: HeadSpec) -> str:
+    if isinstance(head, RegressionHead):
+        return head.unit
+    if isinstance(head, ProbabilityHead):
+        return f"probability of: {head.event}; cut {head.cut:g}"
+    return f"probabilities of: {', '.join(head.grades)}"
+
+
+def _artifacts(manifest: BundleManifest) -> Table:
+    table = Table(title="Artifacts", title_justify="left")
+    for name in ("file", "precision", "for", "member", "MiB", "SHA-256"):
+        table.add_column(name, justify="right" if name == "MiB" else "left")
+    for item in manifest.artifacts:
+        member = "all" if item.member is None else str(item.member)
+        size = f"{item.size_bytes / MIB:.2f}"
+        table.add_row(item.file, item.precision, item.family, member, size, item.sha256[:16])
+    return table
+
+
+def _interval(head: RegressionHead) -> RenderableType:
+    spec = head.interval
+    if spec is None:
+        return Text(f"{head.title}: not calibrated, so there is no interval.\n")
+    digits = decimals(head.resolution)
+    title = f"{head.title}, {100 * spec.level:.0f} % interval: {spec.basis}"
+    table = Table(title=title, title_justify="left")
+    table.add_column(f"predicted, {head.unit}")
     table.add_column("truth minus prediction", justify="right")
     for index, (low, high) in enumerate(zip(spec.low, spec.high, strict=True)):
-        table.add_row(band_label(index, spec.edges), f"{low:+.1f} to {high:+.1f}")
+        table.add_row(band_label(index, spec.edges), f"{low:+.{digits}f} to {high:+.{digits}f}")
     return table
 
 
@@ -84,7 +117,7 @@ def _facts(manifest: BundleManifest) -> Table:
     rows = {
         "members": str(manifest.members),
         "reads": f"uint8 (N, {spec.height}, {spec.width}, 3) RGB, {spec.crop_mode} crop x {spec.crop_factor:g}",
-        "answers": ", ".join(f"{output.name} {output.shape}" for output in manifest.outputs),
+        "outputs": ", ".join(f"{output.name} {output.shape}" for output in manifest.outputs),
         "domain": f"distance up to {manifest.domain.limit:g}; {manifest.domain.basis}",
         "trained on": f"{manifest.training.data}, {manifest.training.patients} patients",
         "made again by": manifest.training.reproduce,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from convert.answers import Answers
 from convert.plan import LIMITS, ArtifactKey, ParityLimits
 from convert.statistics import area
+from convert.trade import Trade
 from engines.errors import EchoGFRError
 from engines.kdigo import BOUNDARIES
 from engines.manifest import AucParity, GradesHead, HeadParity, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
@@ -21,10 +22,22 @@ Mask = NDArray[np.bool_]
 
 
 class ParityError(EchoGFRError):
-    """An artifact differs from fp32 by more than its limits; no bundle is written. ``rows``: of all artifacts."""
+    """An artifact differs from fp32 by more than its limits; no bundle is written.
 
-    def __init__(self, failed: Sequence[str], rows: Sequence[ParityRow]) -> None:
+    ``rows`` and ``answers`` (over the crops of the parity): of all artifacts; ``trades``: what was tried for INT8.
+    """
+
+    def __init__(
+        self,
+        failed: Sequence[str],
+        rows: Sequence[ParityRow],
+        answers: Mapping[ArtifactKey, Answers] | None = None,
+        trades: Sequence[Trade] = (),
+    ) -> None:
+        self.failed = tuple(failed)
         self.rows = tuple(rows)
+        self.answers = dict(answers or {})
+        self.trades = tuple(trades)
         because = f"an artifact differs too much from fp32 ({' | '.join(failed)})"
         super().__init__("The bundle is not written", because, "leave the artifact out with --without")
 
@@ -45,18 +58,22 @@ def compare(
     limits = LIMITS[key[0]] if limits is None else limits
     heads = tuple(_compare(head, reference, candidate, truth, limits) for head in reference.heads)
     specs = zip(reference.heads, heads, strict=True)
-    reasons = tuple(reason for spec, found in specs for reason in _reasons(spec, found, limits))
+    reasons = tuple(
+        reason for spec, found in specs for reason in _reasons(spec, found, limits, jumps=from_trees(spec, reference))
+    )
     return ParityRow(
         precision=key[0], family=key[1], crops=len(reference), heads=heads, passed=not reasons, reasons=reasons
     )
 
 
-def from_trees(head: HeadSpec) -> bool:
-    """Tell whether boosted trees answer: P(eGFR < 60) without a map, as no gradient goes through trees.
+def from_trees(head: HeadSpec, answers: Answers) -> bool:
+    """Tell whether boosted trees answer: P(eGFR < 60) without a map, beside the pooled features that trees read.
 
-    Any other probability counts as smooth, with or without a map, and is held to the limits of its flips.
+    No gradient goes through trees, hence no map; a network that was not cut has no map either, but no features.
+    Any other probability counts as smooth and is held to the limit of its flips.
     """
-    return isinstance(head, ProbabilityHead) and head.quantity == "egfr_below_60" and head.map is None
+    trees = isinstance(head, ProbabilityHead) and head.quantity == "egfr_below_60" and head.map is None
+    return trees and answers.features is not None
 
 
 def label(head: HeadSpec) -> str:
@@ -82,7 +99,7 @@ def map_correlation(before: NDArray[np.float32], after: NDArray[np.float32]) -> 
     return float(np.where(same, 1.0, np.divide(product, scale, out=np.zeros_like(scale), where=scale > 0)).mean())
 
 
-def refuse_failed(rows: Sequence[ParityRow]) -> None:
+def refuse_failed(rows: Sequence[ParityRow], answers: Mapping[ArtifactKey, Answers] | None = None) -> None:
     """Raise if a row failed.
 
     Raises
@@ -92,7 +109,7 @@ def refuse_failed(rows: Sequence[ParityRow]) -> None:
     """
     failed = [f"{row.precision} for {row.family}: {'; '.join(row.reasons)}" for row in rows if not row.passed]
     if failed:
-        raise ParityError(failed, rows)
+        raise ParityError(failed, rows, answers)
 
 
 def _compare(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits) -> HeadParity:
@@ -140,22 +157,21 @@ def _auc(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth) -
     return AucParity(value=after.value, low=after.low, high=after.high, change=after.value - before.value)
 
 
-def _reasons(head: HeadSpec, found: HeadParity, limits: ParityLimits) -> Iterator[str]:
-    name = label(head)
+def _reasons(head: HeadSpec, found: HeadParity, limits: ParityLimits, *, jumps: bool) -> Iterator[str]:
+    name, flips = label(head), "flips of {} from far"
+    tests = [("95 %", found.p95, limits.probability_p95)]
     if isinstance(head, RegressionHead):
-        tests = (
-            (f"95 % of |delta {name}|", found.p95, limits.regression_p95 * head.resolution, f" {head.unit}"),
-            (f"99 % of |delta {name}|", found.p99, limits.regression_p99 * head.resolution, f" {head.unit}"),
-        )
-        flips = f"category flips of {name} far from a boundary"
-    else:
-        tests = ((f"95 % of |delta {name}|", found.p95, limits.probability_p95, ""),)
-        flips = f"flips of {name} from far"
-    for words, value, limit, unit in tests:
-        if value > limit:
-            yield f"{words} is {value:.3g}{unit}, limit {limit:g}"
-    if found.flips_far > limits.flips_far and not from_trees(head):
-        yield f"{flips}: {found.flips_far}, limit {limits.flips_far}"
+        flips = "category flips of {} far from a boundary"
+        tests = [
+            ("95 %", found.p95, limits.regression_p95 * head.resolution),
+            ("99 %", found.p99, limits.regression_p99 * head.resolution),
+        ]
+    unit = f" {head.unit}" if isinstance(head, RegressionHead) else ""
+    for share, value, limit in tests:
+        if value > limit and not jumps:
+            yield f"{share} of |delta {name}| is {value:.3g}{unit}, limit {limit:g}"
+    if found.flips_far > limits.flips_far and not jumps:
+        yield f"{flips.format(name)}: {found.flips_far}, limit {limits.flips_far}"
     if found.auc is not None and -found.auc.change > limits.auc_loss:
         yield f"loss of AUC of {name} is {-found.auc.change:.3g}, limit {limits.auc_loss:g}"
     if found.map_correlation is not None and found.map_correlation < limits.map_correlation:

@@ -40,7 +40,7 @@ def limit_sentences() -> list[str]:
         f"{precision}: 95 % of |Δ| ≤ {limit.regression_p95:g} and 99 % ≤ {limit.regression_p99:g} times the resolution "
         f"of a regression, no category flip farther than {limit.regression_far:g} times it from a boundary; "
         f"95 % of |Δ P| ≤ {limit.probability_p95:g}, no flip from farther than {limit.probability_far:g} of the cut "
-        f"(boosted trees jump between leaves: theirs are counted, not limited); loss of AUC ≤ {limit.auc_loss:g}; "
+        f"(boosted trees jump from leaf to leaf: theirs is shown, not limited); loss of AUC ≤ {limit.auc_loss:g}; "
         f"map correlation ≥ {limit.map_correlation:g}."
         for precision, limit in LIMITS.items()
         if precision != "fp32"

@@ -66,8 +66,8 @@ class ParityLimits:
     """What an artifact may differ from fp32 on held-out crops.
 
     Regressions: quantiles of |delta| and the distance of a flip from a category boundary, in multiples of the head's
-    ``resolution``. Probabilities and grades: in probability, 0..1. Boosted trees jump between leaves, so no flip of
-    theirs is held against them, however far.
+    ``resolution``. Probabilities and grades: in probability, 0..1. Boosted trees jump from leaf to leaf by the
+    last bit of a feature, so neither size nor flips are held against theirs: what they must keep is the AUC.
     """
 
     regression_p95: float
@@ -102,6 +102,8 @@ class BuildPlan:
     bundle_id: str = "synthetic-standin"
     version: str = "1.0.0"
     title: str = "SYNTHETIC stand-in (phantom-trained)"
+    separate_members: bool = False  # one artifact a member, for devices that cannot hold all at once
+    sensitivity: bool = True  # look for layers to leave in float where INT8 exceeds its limits
 
     def __post_init__(self) -> None:
         """Refuse a plan that would be refused after hours of work anyway.

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from convert.egfr_heads import EGFR
 from convert.evaluation import Evaluation
 from engines.manifest import IntervalSpec
-from engines.reading import interval
+from engines.values import interval
 
 Vector = NDArray[np.float64]
 SIZE = (5.2, 4.2)
@@ -26,7 +27,7 @@ def scatter(predicted: Vector, truth: Vector, spec: IntervalSpec) -> str:
     """Draw predicted against true eGFR with the prediction interval."""
     figure, axes = _figure()
     line = np.linspace(max(0.0, predicted.min()), predicted.max(), 200)
-    ends = np.array([interval(spec, value) for value in line])
+    ends = np.array([interval(spec, value, EGFR.lowest) for value in line])
     axes.fill_betweenx(line, ends[:, 0], ends[:, 1], color="#9db8d2", alpha=0.35, linewidth=0)
     axes.plot([0, 130], [0, 130], color="#888", linewidth=0.8)
     axes.plot(truth, predicted, ".", markersize=3, color="#1f4e79")

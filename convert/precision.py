@@ -7,7 +7,7 @@ of ONNX's own schemas, so that trunks of any origin come out right: shapes and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -128,7 +128,7 @@ class _Casts:
         self._taken: set[str] = set()
 
     def before(self, node: onnx.NodeProto, signature: _Signature | None) -> list[onnx.NodeProto]:
-        """Point the inputs of ``node`` at tensors of the types that it computes in; return the casts that this needs."""
+        """Point the inputs of ``node`` at tensors of the types it computes in; return the casts that this needs."""
         self._taken = set()
         casts: list[onnx.NodeProto] = []
         for position, name in enumerate(map(str, node.input)):

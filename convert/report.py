@@ -6,17 +6,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from importlib.resources import files
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from convert import plots
 from convert.answers import Answers
+from convert.egfr_heads import BELOW_60, EGFR, EGFR_HEADS
 from convert.evaluation import Evaluation
 from convert.labels import band_label
+from convert.parity import label
+from convert.parity_table import limit_sentences, lines
 from convert.plan import LIMITS, ArtifactKey
+from convert.templating import template
 from engines.manifest import IntervalSpec, ParityRow, TrainingSpec
 
 
@@ -51,11 +53,11 @@ def render_html(identity: Identity, evidence: Evidence, tools: Mapping[str, str]
     """Return the report as one self-contained page."""
     labels = [band_label(index, evidence.interval.edges) for index in range(len(evidence.interval.low))]
     rows = zip(labels, evidence.band_patients, evidence.interval.low, evidence.interval.high, strict=True)
-    return _template("report.html.j2").render(
+    return template("report.html.j2").render(
         **_names(identity),
         crops=len(evidence.truth),
-        parity=evidence.parity,
-        limits=[(precision, asdict(limit)) for precision, limit in LIMITS.items() if precision != "fp32"],
+        parity=list(lines(evidence.parity, {head.name: label(head) for head in EGFR_HEADS})),
+        limits=limit_sentences(),
         evaluation=evidence.evaluation,
         level=evidence.interval.level,
         bands=list(rows),
@@ -92,7 +94,7 @@ class CardFacts:
 
 def render_card(identity: Identity, evidence: Evidence, facts: CardFacts) -> str:
     """Return the model card."""
-    return _template("card.md.j2").render(
+    return template("card.md.j2").render(
         **_names(identity),
         recipe=facts.training.recipe,
         data=facts.training.data,
@@ -113,22 +115,16 @@ def _names(identity: Identity) -> dict[str, str | bool]:
 
 def _plots(evidence: Evidence) -> dict[str, str]:
     reference = evidence.answers["fp32", "any"]
-    predicted, truth = reference.egfr[evidence.single], evidence.truth[evidence.single]
+    predicted, truth = reference.mean(EGFR)[evidence.single], evidence.truth[evidence.single]
     differences = {
-        f"{precision} ({family})": np.abs(answers.egfr - reference.egfr)
+        f"{precision} ({family})": np.abs(answers.mean(EGFR) - reference.mean(EGFR))
         for (precision, family), answers in evidence.answers.items()
         if precision != "fp32"
     }
     return {
         "scatter": plots.scatter(predicted, truth, evidence.interval),
         "agreement": plots.agreement(predicted, truth, evidence.evaluation),
-        "probability": plots.probability(reference.probability[evidence.single], truth),
+        "probability": plots.probability(reference.mean(BELOW_60)[evidence.single], truth),
         "parity": plots.parity(differences),
-        "maps": plots.maps(evidence.golden_crops, evidence.golden.cam),
+        "maps": plots.maps(evidence.golden_crops, evidence.golden.outputs["egfr_map"]),
     }
-
-
-def _template(name: str) -> jinja2.Template:
-    text = (files("convert") / "templates" / name).read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=name.endswith(".html.j2"), undefined=jinja2.StrictUndefined)
-    return environment.from_string(text)

@@ -9,15 +9,25 @@ import numpy as np
 
 from convert.assemble import assemble
 from convert.dataset import Table, fingerprint, read_table
+from convert.egfr_heads import EGFR_HEADS
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
-from convert.manifests import Material
+from convert.manifests import Claims, Material
 from convert.plan import CALIBRATION_MINIMUM, BuildPlan
 from convert.progress import Progress, silent
+from convert.proof import StandinProver
 from convert.reference.standin import RECIPE, train_ensemble
 from convert.write import BUNDLE
 from engines.errors import UsageError
 from engines.manifest import BundleManifest, TrainingSpec
+
+LIMITS_OF_USE = (
+    "SYNTHETIC: trained on simulated pictures only; no number from it means anything for a patient.",
+    "Research use only: an image-derived value, at one time point, that no decision may rest on.",
+    "Made for one longitudinal view of a kidney between its two length markers; anything else is outside its domain.",
+    "The crop takes the size away: the length of the kidney is not seen and must be judged beside the value.",
+    "Regresses to the mean: low values are read too high and high values too low.",
+)
 
 
 def build_standin(plan: BuildPlan, progress: Progress = silent) -> BundleManifest:
@@ -40,13 +50,14 @@ def build_standin(plan: BuildPlan, progress: Progress = silent) -> BundleManifes
     chosen = random.choice(len(crops), min(plan.calibration_crops, len(crops)), replace=False)
     material = Material(
         model=write_graph(ensemble),
-        table=table,
+        heads=EGFR_HEADS,
         calibration=crops[np.sort(chosen)],
         training=_training(plan, train),
         members=plan.training.members,
         parameters=ensemble.members[0].parameters,
+        claims=Claims(synthetic=True, limits=LIMITS_OF_USE),
     )
-    return assemble(plan, material, progress)
+    return assemble(plan, material, progress, StandinProver(table))
 
 
 def _check_calibration(plan: BuildPlan, train: Table) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("echogfr", "numpy", "opencv-python-headless", "onnx", "onnxruntime", "torch", "xgboost-cpu", "xgboost")
+PACKAGES = (
+    "echogfr",
+    "numpy",
+    "opencv-python-headless",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "torchvision",
+    "xgboost-cpu",
+    "xgboost",
+)
 
 
 def tool_versions() -> dict[str, str]:

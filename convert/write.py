@@ -33,8 +33,11 @@ def draft(target: Path, force: bool) -> Iterator[Path]:
 
 def refer(folder: Path, name: str) -> FileRef:
     """Return the reference to a written file of the draft."""
-    data = (folder / name).read_bytes()
-    return FileRef(file=name, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+    digest = hashlib.sha256()
+    with (folder / name).open("rb") as stream:
+        while chunk := stream.read(1 << 20):  # an artifact may have 2 GB
+            digest.update(chunk)
+    return FileRef(file=name, sha256=digest.hexdigest(), size_bytes=(folder / name).stat().st_size)
 
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:

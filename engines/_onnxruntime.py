@@ -122,7 +122,7 @@ class OnnxSession:
             raise _misuse("it is already entered", "enter it once")
         library = _library_or_sentence()
         self._version = str(library.__version__)
-        errors = _library_errors(library)
+        errors = library_errors(library)
         natives = tuple(self._load(library, errors, artifact) for artifact in self._artifacts)
         self._open = _Open(natives, threading.get_ident(), errors)
         try:
@@ -182,6 +182,8 @@ class OnnxSession:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1  # the graph is a chain: nothing runs side by side
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the screen
+        if artifact.family == "tensorrt":  # run as written: its biases overflow half where they are made integers here
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         try:
             native = library.InferenceSession(self._bundle.read(artifact.file), options, providers=[PROVIDER])
         except errors as error:
@@ -239,7 +241,7 @@ def _library_or_sentence() -> ModuleType:
         ) from error
 
 
-def _library_errors(library: ModuleType) -> tuple[type[Exception], ...]:
+def library_errors(library: ModuleType) -> tuple[type[Exception], ...]:
     """Return the exceptions of the library, which share no base of their own."""
     state = importlib.import_module(f"{library.__name__}.capi.onnxruntime_pybind11_state")
     found = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]

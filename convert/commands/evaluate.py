@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from convert.evaluate.document import Evaluation, Measure
 
 
+SHOWN = frozenset(("r", "mae", "bias", "loa_low", "loa_high", "p30", "coverage", "refused", "class_exact"))
+
+
 class Means(str, Enum):  # an enumeration: older typer knows no literals
     """What a reader column holds."""
 
@@ -30,7 +33,10 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")],
-    data: Annotated[Path, typer.Option("--data", help="CSV with crop, egfr, patient; maybe sex, age, side, scanner.")],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="CSV: crop, patient, egfr or the answer's name; maybe sex, age, side, scanner."),
+    ],
     reader_column: Annotated[str | None, typer.Option(help="Column of readers to compare with, paired.")] = None,
     reader_means: Annotated[
         Means, typer.Option(help="score: higher is more likely below; egfr: estimates.")
@@ -77,13 +83,14 @@ def summary(document: Evaluation) -> list[str]:
     """Return the main numbers with their frame, for the terminal."""
     counts, about = document.counts, document.about
     mark = "SYNTHETIC: " if document.synthetic else ""
-    by_key = {measure.key: measure for measure in (*document.agreement, *document.safety)}
-    chosen = ("r", "mae", "bias", "loa_low", "loa_high", "p30", "coverage", "refused")
+    found = (*document.agreement, *(document.category_agreement if document.kind == "classes" else ()))
+    shown = [measure for measure in (*found, *document.safety) if measure.key in SHOWN]
+    side = "" if counts.images_positive is None else f", {counts.images_positive} images {document.words.short}"
     lines = [
         f"{mark}{about.bundle} ({about.precision}) on {about.data}: {counts.images} images of {counts.patients} "
-        f"patients, {counts.images_below} images below {about.cut:g}; research use"
+        f"patients{side}; research use"
     ]
-    lines += [f"  {_line(by_key[key])}" for key in chosen]
+    lines += [f"  {_line(measure)}" for measure in shown]
     lines += [f"  AUC of {c.name}: {_interval(c.area.value, c.area.low, c.area.high, 3)}" for c in document.curves]
     return [*lines, *(f"  Note: {text}" for text in document.remarks)]
 

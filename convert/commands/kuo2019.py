@@ -35,6 +35,12 @@ def kuo2019(
         bool, typer.Option("--flip-polarity", help="Class 1 of these trees is eGFR >= 60: answer 1 - p.")
     ] = False,
     without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
+    separate_members: Annotated[
+        bool, typer.Option("--separate-members", help="One artifact a member, for devices that cannot hold all.")
+    ] = False,
+    no_sensitivity: Annotated[
+        bool, typer.Option("--no-sensitivity", help="Refuse INT8 beyond its limits at once: leave no layer in float.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
 ) -> None:
     """Convert the published weights of Kuo 2019 and write their bundle; nothing in the files is run."""
@@ -55,10 +61,14 @@ def kuo2019(
             flip_polarity=flip_polarity,
             crop_mode=crop_mode.value,
             artifacts=chosen,
+            separate_members=separate_members,
+            sensitivity=not no_sensitivity,
         )
         with bars() as progress:
             manifest = build_kuo(plan, progress)
         made = f"{manifest.title}, {len(manifest.artifacts)} artifacts"
         out.print(f"Written: {target} ({made}).", soft_wrap=True, markup=False, highlight=False)
-        interval = f"{100 * manifest.interval.level:.0f} % interval: {manifest.interval.basis}."
-        out.print(interval, soft_wrap=True, markup=False, highlight=False)
+        if manifest.egfr is not None and manifest.egfr.interval is not None:
+            spec = manifest.egfr.interval
+            interval = f"{100 * spec.level:.0f} % interval: {spec.basis}."
+            out.print(interval, soft_wrap=True, markup=False, highlight=False)

@@ -46,7 +46,7 @@ CALIBRATION = (
     Entry("p_slope", "calibration slope (log-odds; 1 is perfect)"),
     Entry("p_intercept", "calibration intercept (log-odds; 0 is perfect)"),
     Entry("p_in_the_large", "calibration in the large (slope held at 1; 0 is perfect)"),
-    Entry("brier", "Brier score"),
+    Entry("brier", "Brier score (0 is perfect; of more than two grades their sum)"),
     Entry("ece", "expected calibration error, ten equal bins"),
 )
 SAFETY = (
@@ -70,6 +70,27 @@ STRATUM = (
     Entry("auc_p", "AUC of P"),
     Entry("coverage", "coverage", "%", 1, True),
     Entry("width", "width", UNIT, 1),
+    Entry("refused", "refused", "%", 1, True),
+)
+CLASS = (
+    Entry("class_exact", "same as the reference (accuracy)", "%", 1, True),
+    Entry("class_within_one", "same or neighbouring grade", "%", 1, True),
+    Entry("kappa_linear", "weighted kappa, linear"),
+    Entry("kappa_quadratic", "weighted kappa, quadratic"),
+)
+EVENT_STRATUM = (
+    Entry("auc_1", "AUC"),
+    Entry("class_exact", "accuracy", "%", 1, True),
+    Entry("1_sensitivity", "sensitivity", "%", 1, True),
+    Entry("1_specificity", "specificity", "%", 1, True),
+    Entry("brier", "Brier score"),
+    Entry("refused", "refused", "%", 1, True),
+)
+GRADES_STRATUM = (
+    Entry("class_exact", "accuracy", "%", 1, True),
+    Entry("class_within_one", "same or neighbouring", "%", 1, True),
+    Entry("kappa_quadratic", "kappa, quadratic"),
+    Entry("brier", "Brier score"),
     Entry("refused", "refused", "%", 1, True),
 )
 INTERVAL = (

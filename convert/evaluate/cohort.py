@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from convert.csvfile import WORDS, CsvTable, Row, number, read_csv
+from convert.defects import Defects
 from convert.evaluate.factors import factors_of
 from convert.evaluate.plan import EGFR_RANGE, EvaluationPlan
+from convert.evaluate.question import ClassHead, class_names, column_of
 from convert.evaluate.sample import Index, Vector
 from convert.progress import Progress
+from convert.synthetic import says_synthetic
 from engines.errors import UsageError
+from engines.manifest import HeadSpec, ProbabilityHead
 
-REQUIRED = ("crop", "egfr", "patient")
 FEWEST, FEW = 20, 50
-NAMED = 5  # defects of one kind that are named before "and N more"
-WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +33,7 @@ class Cohort:
     synthetic: bool  # the data set says so of itself
     lines: Index  # line of each row in the file, the header is line 1
     crops: tuple[Path, ...]
-    egfr: Vector
+    truth: Vector  # eGFR, mL/min/1.73 m2, or the position of the class
     patients: Index  # codes
     factors: dict[str, tuple[str, ...]]  # level of each crop by factor
     reader: Vector | None  # as the column says; nan where it is empty
@@ -46,27 +44,8 @@ class Cohort:
         return len(self.lines)
 
 
-class _Defects:
-    """Collects defects by kind, in the order in which the kinds were met."""
-
-    def __init__(self) -> None:
-        self._kinds: dict[str, list[str]] = {}
-        self._whole: list[str] = []
-
-    def whole(self, text: str) -> None:
-        self._whole.append(text)
-
-    def add(self, kind: str, where: str) -> None:
-        self._kinds.setdefault(kind, []).append(where)
-
-    def refuse(self, path: Path) -> None:
-        texts = self._whole + [f"{kind} ({_some(places)})" for kind, places in self._kinds.items()]
-        if texts:
-            raise UsageError(f"{path} cannot be evaluated", "; ".join(texts), "correct the table and run it again")
-
-
-def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
-    """Read the table of a plan and try every crop of it.
+def read_cohort(plan: EvaluationPlan, head: HeadSpec, progress: Progress) -> Cohort:
+    """Read the table of a plan, with the reference of ``head``, and try every crop of it.
 
     Raises
     ------
@@ -75,27 +54,29 @@ def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
         their range, duplicate rows, crops that cannot be read or are the same picture twice.
     """
     path = plan.data
-    raw = _bytes(path)
-    lines, rows, comma = _parse(path, raw)
+    table = _parse(path, head)
+    lines, rows, comma = table.lines, table.rows, table.comma
     remarks = []
     if "split" in rows[0] and plan.split is None and len({row["split"] for row in rows}) > 1:
         remarks.append("The table has a column split and all of it was used: were some of these patients trained on?")
     keep = [at for at, row in enumerate(rows) if plan.split is None or row.get("split") == plan.split]
     lines, rows = [lines[at] for at in keep], [rows[at] for at in keep]
-    defects = _Defects()
-    egfr, reader = _check_rows(plan, lines, rows, comma, defects)
+    defects = Defects()
+    _check_rows(plan, lines, rows, defects)
+    truth = _truth(head, lines, rows, comma, defects)
+    reader = _reader_column(plan, lines, rows, comma, defects)
     crops = tuple(path.parent / row["crop"] for row in rows)
     _check_crops(lines, crops, defects, progress)
     factors, factor_remarks = factors_of(rows, lambda line, kind: defects.add(kind, f"line {lines[line]}"))
-    defects.refuse(path)
+    defects.refuse(f"{path} cannot be evaluated", "correct the table and run it again")
     _, patients = np.unique(np.array([row["patient"] for row in rows]), return_inverse=True)
     return Cohort(
         name=path.name,
-        sha256=hashlib.sha256(raw).hexdigest(),
-        synthetic=_says_synthetic(path.parent / "dataset.json"),
+        sha256=hashlib.sha256(table.raw).hexdigest(),
+        synthetic=says_synthetic(path.parent),
         lines=np.array(lines),
         crops=crops,
-        egfr=egfr,
+        truth=truth,
         patients=patients,
         factors=factors,
         reader=reader,
@@ -103,41 +84,18 @@ def read_cohort(plan: EvaluationPlan, progress: Progress) -> Cohort:
     )
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        because = error.strerror or "it is no readable file"
-        raise UsageError(f"{path} cannot be evaluated", because, "give the table of the crops, a CSV file") from error
-
-
-def _parse(path: Path, raw: bytes) -> tuple[list[int], list[Row], bool]:
-    """Return line numbers and rows with lower-case column names, and whether commas stand for points in numbers."""
-    what, cure = f"{path} cannot be evaluated", "write it as CSV in UTF-8"
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(what, "it is not UTF-8 text", cure) from error
-    header = text.partition("\n")[0]
-    semicolons = header.count(";") > header.count(",")
-    reader = csv.DictReader(StringIO(text, newline=""), delimiter=";" if semicolons else ",")
-    lines, rows = [], []
-    try:
-        for row in reader:
-            rows.append({(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if key})
-            lines.append(reader.line_num)
-    except csv.Error as error:
-        raise UsageError(what, f"it is no CSV file ({error})", cure) from error
-    missing = [name for name in REQUIRED if not rows or name not in rows[0]]
+def _parse(path: Path, head: HeadSpec) -> CsvTable:
+    what = f"{path} cannot be evaluated"
+    table = read_csv(path, what)
+    required = ("crop", column_of(head), "patient")
+    missing = [name for name in required if name not in table.columns]
     if missing:
-        because = "it has no column " + ", ".join(missing) if rows else "it has no rows"
-        raise UsageError(what, because, f"give the columns {', '.join(REQUIRED)}")
-    return lines, rows, semicolons
+        because = "it has no column " + ", ".join(missing) if table.rows else "it has no rows"
+        raise UsageError(what, because, f"give the columns {', '.join(required)}")
+    return table
 
 
-def _check_rows(
-    plan: EvaluationPlan, lines: list[int], rows: list[Row], comma: bool, defects: _Defects
-) -> tuple[Vector, Vector | None]:
+def _check_rows(plan: EvaluationPlan, lines: list[int], rows: list[Row], defects: Defects) -> None:
     if len(rows) < FEWEST:
         where = f" of the split {plan.split}" if plan.split else ""
         defects.whole(f"it has {len(rows)} rows{where} and at least {FEWEST} are needed")
@@ -148,15 +106,27 @@ def _check_rows(
         first = seen.setdefault(row["crop"], line)
         if first != line:
             defects.add("rows are there twice", f"lines {first} and {line}")
-    egfr = np.array([_number(row["egfr"], comma) for row in rows])
-    low, high = EGFR_RANGE
-    for at in np.flatnonzero(~((egfr >= low) & (egfr <= high))).tolist():
-        defects.add(f"the egfr is not a number from {low:g} to {high:g}", f"line {lines[at]}")
-    return egfr, _reader_column(plan, lines, rows, comma, defects)
+
+
+def _truth(head: HeadSpec, lines: list[int], rows: list[Row], comma: bool, defects: Defects) -> Vector:
+    column = column_of(head)
+    if isinstance(head, ClassHead):
+        names = {name.lower(): float(at) for at, name in enumerate(class_names(head))}
+        known = {**WORDS, "0": 0.0, "1": 1.0} if isinstance(head, ProbabilityHead) else names
+        values = np.array([known.get(row[column].lower(), np.nan) for row in rows])
+        wanted = "0 or 1" if isinstance(head, ProbabilityHead) else " or ".join(head.grades)
+        wrong, kind = np.isnan(values), f"the column {column} does not say {wanted}"
+    else:
+        values = np.array([number(row[column], comma) for row in rows])
+        low, high = EGFR_RANGE
+        wrong, kind = ~((values >= low) & (values <= high)), f"the egfr is not a number from {low:g} to {high:g}"
+    for at in np.flatnonzero(wrong).tolist():
+        defects.add(kind, f"line {lines[at]}")
+    return values
 
 
 def _reader_column(
-    plan: EvaluationPlan, lines: list[int], rows: list[Row], comma: bool, defects: _Defects
+    plan: EvaluationPlan, lines: list[int], rows: list[Row], comma: bool, defects: Defects
 ) -> Vector | None:
     column = plan.contender.reader_column
     if column is None:
@@ -165,7 +135,7 @@ def _reader_column(
     if rows and name not in rows[0]:
         defects.whole(f"it has no column {column}")
         return None
-    values = np.array([WORDS.get(row[name].lower(), _number(row[name], comma)) for row in rows])
+    values = np.array([WORDS.get(row[name].lower(), number(row[name], comma)) for row in rows])
     given = np.array([bool(row[name]) for row in rows])
     low, high = EGFR_RANGE if plan.contender.reader_means == "egfr" else (-np.inf, np.inf)
     for at in np.flatnonzero(given & ~(np.isfinite(values) & (values >= low) & (values <= high))).tolist():
@@ -175,7 +145,7 @@ def _reader_column(
     return values
 
 
-def _check_crops(lines: list[int], crops: tuple[Path, ...], defects: _Defects, progress: Progress) -> None:
+def _check_crops(lines: list[int], crops: tuple[Path, ...], defects: Defects, progress: Progress) -> None:
     seen: dict[bytes, int] = {}
     for done, (line, path) in enumerate(zip(lines, crops, strict=True), start=1):
         if not path.is_file() or cv2.imread(str(path), cv2.IMREAD_COLOR) is None:
@@ -192,24 +162,3 @@ def _few(rows: int, patients: int) -> Iterable[str]:
         yield f"Only {rows} images (fewer than {FEW}): every interval is wide and no subgroup can be judged."
     if patients < FEW:
         yield f"Only {patients} patients (fewer than {FEW}): the patients, not the images, carry the information."
-
-
-def _number(text: str, comma: bool) -> float:
-    try:
-        return float(text.replace(",", ".") if comma else text)
-    except ValueError:
-        return float("nan")
-
-
-def _some(places: list[str]) -> str:
-    rest = len(places) - NAMED
-    return ", ".join(places[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _says_synthetic(path: Path) -> bool:
-    """Tell whether a ``dataset.json`` beside the table calls the data synthetic, as the phantom's does."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and found.get("synthetic") is True

@@ -41,7 +41,7 @@ class About(_Model):
     data: str  # name of the table, without its folder
     data_sha256: str
     split: str | None
-    cut: float
+    cut: float | None  # of the eGFR, or of the probability; None: the most probable grade
     resamples: int
     seed: int
     created: datetime
@@ -53,8 +53,8 @@ class Counts(_Model):
 
     images: int
     patients: int
-    images_below: int  # reference eGFR below the cut
-    patients_below: int  # patients with such an image
+    images_positive: int | None  # on the side that is asked about; None where there are more than two
+    patients_positive: int | None  # patients with such an image
     largest_cluster: int  # images of the patient with most
 
 
@@ -84,7 +84,7 @@ class BandRow(_Model):
 
 
 class CategoryRow(_Model):
-    """How the crops of one reference GFR category were predicted, counts in the order of ``categories``."""
+    """How the crops of one reference category, class or grade were predicted, in the order of ``categories``."""
 
     category: str
     counts: tuple[int, ...]
@@ -122,14 +122,16 @@ class PrevalenceRow(_Model):
 
 
 class Decision(_Model):
-    """A rule at its cut: counts, and what follows."""
+    """A rule at its cut: counts of images on the side that is asked about and on the other, and what follows."""
 
     rule: str
+    positive: str  # the side that is asked about, in words: "below 60"
+    negative: str
     images: int
-    true_below: int
-    false_below: int
-    missed_below: int
-    true_not_below: int
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
     measures: tuple[Measure, ...]
     prevalences: tuple[PrevalenceRow, ...]
 
@@ -151,14 +153,27 @@ class StratumRow(_Model):
     level: str
     images: int
     patients: int
-    images_below: int
+    images_positive: int | None
     measures: tuple[Measure, ...]
 
 
-class Evaluation(_Model):
-    """Everything that the page and the tables show."""
+class Words(_Model):
+    """How this evaluation calls things; the same tables speak of an eGFR and of classes."""
 
-    schema_version: Literal[1] = 1
+    answer: str  # what was evaluated: "eGFR", "Lesion"
+    positive: str | None  # the side that is asked about: "reference eGFR below 60"; None: more than two classes
+    short: str | None  # the same as the head of a column: "below 60"
+    probability: str | None  # what calibration is of: "P(eGFR < 60)"
+    event: str | None  # what the probability is of, on an axis: "reference below 60"
+    categories: str  # "GFR category"
+
+
+class Evaluation(_Model):
+    """Everything that the page and the tables show; what a model has not is empty."""
+
+    schema_version: Literal[2] = 2
+    kind: Literal["egfr", "classes"]
+    words: Words
     about: About
     remarks: tuple[str, ...]
     counts: Counts
@@ -173,7 +188,7 @@ class Evaluation(_Model):
     decisions: tuple[Decision, ...]
     calibration: tuple[Measure, ...]
     reliability: tuple[ReliabilityBin, ...]
-    interval_level: float
+    interval_level: float | None  # None: not calibrated, or no number
     intervals: tuple[StratumRow, ...]
     safety: tuple[Measure, ...]
     strata: tuple[StratumRow, ...]

@@ -4,66 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite
+from typing import Generic
 
 import numpy as np
-from scipy import stats
 
-from convert.boundaries import CKD_LIMIT as P_LIMIT
-from convert.evaluate.agreement import agreement_scalars, correlation, limit_error, line, proportional_bias
-from convert.evaluate.categories import category_scalars
-from convert.evaluate.discrimination import auc
 from convert.evaluate.document import Estimate
-from convert.evaluate.reliability import reliability_scalars
 from convert.evaluate.resampling import Bootstrap, Scalars
-from convert.evaluate.sample import Index, Sample
-from convert.evaluate.shares import Share, all_shares, plain_shares
-from convert.statistics import Z95, area, pearson, wilson
+from convert.evaluate.sample import Index, Mask, R, Rows
+from convert.evaluate.shares import Share
+from convert.statistics import wilson
 
 Interval = tuple[float, float, str]  # low, high, method
 BOOTSTRAP = "patient bootstrap"
 BIASED = frozenset({"ece"})  # every resample raises it: a percentile interval can miss the value itself
 
 
-def auc_scalars(sample: Sample, cut: float) -> Scalars:
-    """Return the AUC of both heads for "below the cut"."""
-    below = sample.truth < cut
-    return {"auc_p": auc(sample.probability, below), "auc_egfr": auc(-sample.egfr, below)}
-
-
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What is estimated: scalars, and shares with their counts."""
+class Scope(Generic[R]):
+    """What is estimated of a kind of sample: scalars, shares with their counts, and closed intervals of scalars.
 
-    scalars: Callable[[Sample, float], Scalars]
-    shares: Callable[[Sample, float], dict[str, Share]]
+    ``positive``: the crops on the side that is asked about, None where there are more than two. All take the sample
+    and the cut of its truth, which means nothing where the truth is a class.
+    """
 
-
-def full_scalars(sample: Sample, cut: float) -> Scalars:
-    """Return every scalar of the report that is no share."""
-    return {
-        **agreement_scalars(sample.egfr, sample.truth),
-        **auc_scalars(sample, cut),
-        "width": float((sample.high - sample.low).mean()),
-        **category_scalars(sample.truth, sample.egfr),
-        **reliability_scalars(sample.probability, sample.truth < P_LIMIT),
-    }
-
-
-def stratum_scalars(sample: Sample, cut: float) -> Scalars:
-    """Return the scalars that subgroups are described by."""
-    error = sample.egfr - sample.truth
-    return {
-        "r": correlation(sample.egfr, sample.truth),
-        "bias": float(error.mean()),
-        "mae": float(np.abs(error).mean()),
-        "auc_p": auc(sample.probability, sample.truth < cut),
-        "width": float((sample.high - sample.low).mean()),
-    }
-
-
-FULL = Scope(full_scalars, all_shares)
-STRATUM = Scope(stratum_scalars, plain_shares)
+    scalars: Callable[[R, float], Scalars]
+    shares: Callable[[R, float], dict[str, Share]]
+    closed: Callable[[R, float], dict[str, Interval]]
+    positive: Callable[[R, float], Mask | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +41,7 @@ class Estimator:
     cut: float
     bootstrap: Bootstrap
 
-    def estimate(self, sample: Sample, scope: Scope, tick: Callable[[], None]) -> dict[str, Estimate]:
+    def estimate(self, sample: R, scope: Scope[R], tick: Callable[[], None]) -> dict[str, Estimate]:
         """Return every scalar and share with its interval.
 
         Closed forms (Fisher z, t, DeLong, Wilson) hold for independent crops only: where patients repeat,
@@ -92,49 +60,25 @@ class Estimator:
         intervals: dict[str, Interval] = {
             key: (low, high, BOOTSTRAP) for key, (low, high) in drawn.items() if key not in BIASED
         }
-        intervals |= _edge_shares(shares, sample) if sample.repeats else self._closed(shares, sample)
+        if sample.repeats:
+            intervals |= _edge_shares(shares, sample)
+        else:
+            intervals |= {**_wilson(shares), **scope.closed(sample, self.cut)}
         found = {key: _estimate(value, intervals.get(key)) for key, value in values.items()}
         return {key: _of_area(estimate) if key.startswith("auc_") else estimate for key, estimate in found.items()}
 
-    def _closed(self, shares: dict[str, Share], sample: Sample) -> dict[str, Interval]:
-        found: dict[str, Interval] = {
-            key: (*wilson(share.hits, share.total), "Wilson") for key, share in shares.items() if share.total
-        }
-        return {**found, **_closed_agreement(sample), **self._closed_areas(sample)}
 
-    def _closed_areas(self, sample: Sample) -> dict[str, Interval]:
-        below = sample.truth < self.cut
-        if min(below.sum(), (~below).sum()) < 2:
-            return {}
-        head, value = area(sample.probability, below), area(-sample.egfr, below)
-        return {"auc_p": (head.low, head.high, "DeLong"), "auc_egfr": (value.low, value.high, "DeLong")}
+def _wilson(shares: dict[str, Share]) -> dict[str, Interval]:
+    return {key: (*wilson(share.hits, share.total), "Wilson") for key, share in shares.items() if share.total}
 
 
-def _edge_shares(shares: dict[str, Share], sample: Sample) -> dict[str, Interval]:
+def _edge_shares(shares: dict[str, Share], sample: Rows) -> dict[str, Interval]:
     return {
         key: _by_patients(share, sample) for key, share in shares.items() if share.total and share.value in (0.0, 1.0)
     }
 
 
-def _closed_agreement(sample: Sample) -> dict[str, Interval]:
-    n, error = len(sample), sample.egfr - sample.truth
-    if n < 4:
-        return {}
-    bias, sd = float(error.mean()), float(error.std(ddof=1))
-    half, limit = float(stats.t.ppf(0.975, n - 1)) * sd / sqrt(n), Z95 * limit_error(sd, n)
-    low, high = bias - Z95 * sd, bias + Z95 * sd
-    slope, fitted = proportional_bias(sample.egfr, sample.truth), line(sample.egfr, sample.truth)
-    return {
-        "r": (*pearson(sample.egfr, sample.truth)[1:], "Fisher z"),
-        "bias": (bias - half, bias + half, "t"),
-        "loa_low": (low - limit, low + limit, "Bland-Altman 1999"),
-        "loa_high": (high - limit, high + limit, "Bland-Altman 1999"),
-        "proportional_bias": (slope.slope - slope.slope_half, slope.slope + slope.slope_half, "t"),
-        "egfr_slope": (fitted.slope - fitted.slope_half, fitted.slope + fitted.slope_half, "t"),
-    }
-
-
-def _by_patients(share: Share, sample: Sample) -> Interval:
+def _by_patients(share: Share, sample: Rows) -> Interval:
     patients = len(np.unique(sample.patients[share.base]))
     return (*wilson(share.value * patients, patients), "Wilson by patient")
 

@@ -11,7 +11,8 @@ from convert.evaluate.cohort import Cohort
 from convert.evaluate.document import About, Counts
 from convert.evaluate.plan import EvaluationPlan
 from convert.evaluate.readings import Readings
-from convert.evaluate.sample import Sample
+from convert.evaluate.sample import Mask, Rows
+from engines.manifest import HeadSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +24,14 @@ class Material:
     readings: Readings
     against: Readings | None
 
+    @property
+    def head(self) -> HeadSpec:
+        """The main head of the bundle, which is evaluated."""
+        return self.readings.bundle.manifest.heads[0]
 
-def about(material: Material) -> About:
-    """Return what was evaluated on what."""
+
+def about(material: Material, cut: float | None) -> About:
+    """Return what was evaluated on what; ``cut`` of the eGFR or of the probability."""
     plan, cohort, first = material.plan, material.cohort, material.readings.first
     bundle = material.readings.bundle
     return About(
@@ -42,7 +48,7 @@ def about(material: Material) -> About:
         data=cohort.name,
         data_sha256=cohort.sha256,
         split=plan.split,
-        cut=plan.cut,
+        cut=cut,
         resamples=plan.resamples,
         seed=plan.seed,
         created=datetime.now(timezone.utc).replace(microsecond=0),
@@ -50,13 +56,18 @@ def about(material: Material) -> About:
     )
 
 
-def counts(sample: Sample, cut: float) -> Counts:
-    """Return how many images and patients there are, and how many below the cut."""
-    below = sample.rows(sample.truth < cut)
+def second_name(readings: Readings) -> str:
+    """Return what the second bundle is called."""
+    return f"bundle {readings.bundle.manifest.bundle_id} {readings.bundle.manifest.version} (second)"
+
+
+def counts(sample: Rows, positive: Mask | None) -> Counts:
+    """Return how many images and patients there are, and how many on the side that is asked about."""
+    there = None if positive is None else sample.rows(positive)
     return Counts(
         images=len(sample),
         patients=sample.patient_count,
-        images_below=len(below),
-        patients_below=below.patient_count,
+        images_positive=None if there is None else len(there),
+        patients_positive=None if there is None else there.patient_count,
         largest_cluster=max(Counter(sample.patients.tolist()).values()),
     )

@@ -1,4 +1,4 @@
-"""Measures a cohort's readings: from arrays to the document."""
+"""Measures readings of an eGFR: from arrays to the document."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Iterator
 from convert.boundaries import CKD_LIMIT as P_LIMIT
 from convert.evaluate import document as doc
 from convert.evaluate.agreement import limit_error
-from convert.evaluate.catalogue import AGREEMENT, CALIBRATION, CATEGORY, DECISION, INTERVAL, SAFETY
+from convert.evaluate.catalogue import AGREEMENT, CALIBRATION, CATEGORY, INTERVAL, SAFETY, STRATUM
 from convert.evaluate.categories import category_matrix
-from convert.evaluate.contest import Contest, Party, Score, head_scores, pairs, reader_party, reader_score
-from convert.evaluate.estimate import FULL, Estimator
-from convert.evaluate.material import Material, about, counts
-from convert.evaluate.readings import Readings
-from convert.evaluate.reliability import bins
+from convert.evaluate.contest import Contest, Score
+from convert.evaluate.decisions import Rule, decision
+from convert.evaluate.egfr import FULL, is_below
+from convert.evaluate.egfr import STRATUM as STRATUM_SCOPE
+from convert.evaluate.estimate import Estimator
+from convert.evaluate.material import Material, about, counts, second_name
+from convert.evaluate.party import P_HEAD, Party, head_scores, pairs, reader_party, reader_score, rules_of
+from convert.evaluate.reliability import reliability_bins
 from convert.evaluate.remarks import remarks
 from convert.evaluate.resampling import Bootstrap
 from convert.evaluate.sample import Sample
-from convert.evaluate.shares import P_CUT, PREVALENCES, decision_shares, predictive_values, rule_calls
-from convert.evaluate.subgroups import describe, error_bands, factor_levels, interval_levels, measures
+from convert.evaluate.shares import rule_calls
+from convert.evaluate.subgroups import Form, describe, error_bands, factor_levels, interval_levels, measures
 from convert.evaluate.ticker import Ticker
 from convert.progress import Progress
-from convert.statistics import wilson
 from engines.kdigo import CATEGORIES
 
 Estimates = dict[str, doc.Estimate]
@@ -29,19 +31,23 @@ Estimates = dict[str, doc.Estimate]
 
 def measure(material: Material, progress: Progress) -> doc.Evaluation:
     """Return the document; the same material and seed give the same numbers."""
-    plan, cohort, sample = material.plan, material.cohort, material.readings.sample
+    plan, cohort, sample = material.plan, material.cohort, material.readings.of_egfr
     estimator = Estimator(plan.cut, Bootstrap(plan.resamples, plan.seed))
-    interval = material.readings.bundle.manifest.interval
+    head = material.readings.bundle.manifest.egfr
+    interval = None if head is None else head.interval
     found = estimator.estimate(sample, FULL, Ticker(progress, "resampling patients", plan.resamples))
     curves, comparisons = _contest(material, estimator, progress)
     parties = [(party, _party_estimates(party, estimator, progress)) for party in _others(material)]
-    levels, by_interval = factor_levels(cohort.factors, sample), interval_levels(sample, interval.edges)
+    levels = factor_levels(cohort.factors, sample)
+    by_interval = [] if interval is None else interval_levels(sample, interval.edges)
     ticker = Ticker(progress, "resampling subgroups", plan.resamples * (len(levels) + len(by_interval)))
-    main = Party("", sample, ("p", "egfr"), agreement=True)
+    main = Party("", sample, rules_of(sample), agreement=True)
     return doc.Evaluation(
-        about=about(material),
+        kind="egfr",
+        words=_words(plan.cut, sample),
+        about=about(material, plan.cut),
         remarks=(*cohort.remarks, *remarks(material)),
-        counts=counts(sample, plan.cut),
+        counts=counts(sample, is_below(sample, plan.cut)),
         agreement=measures(AGREEMENT, found),
         limit_error=None
         if sample.repeats
@@ -55,13 +61,31 @@ def measure(material: Material, progress: Progress) -> doc.Evaluation:
         decisions=tuple(row for party, has in [(main, found), *parties] for row in _decisions(party, has, plan.cut)),
         calibration=measures(CALIBRATION, found),
         reliability=_reliability(sample),
-        interval_level=interval.level,
-        intervals=describe(by_interval, sample, estimator, ticker, INTERVAL),
+        interval_level=None if interval is None else interval.level,
+        intervals=describe(by_interval, sample, Form(STRATUM_SCOPE, INTERVAL), estimator, ticker),
         safety=measures(SAFETY, found),
-        strata=describe(levels, sample, estimator, ticker),
+        strata=describe(levels, sample, Form(STRATUM_SCOPE, STRATUM), estimator, ticker),
         reader_name=next((who.name for who, _ in parties if who.agreement), None),
         reader_agreement=next((measures(AGREEMENT + CATEGORY, has) for who, has in parties if who.agreement), ()),
     )
+
+
+def _words(cut: float, sample: Sample) -> doc.Words:
+    with_p = sample.probability is not None
+    return doc.Words(
+        answer="eGFR",
+        positive=f"reference eGFR below {cut:g}",
+        short=f"below {cut:g}",
+        probability=P_HEAD if with_p else None,
+        event=f"reference below {P_LIMIT:g}" if with_p else None,
+        categories="GFR category",
+    )
+
+
+def _reliability(sample: Sample) -> tuple[doc.ReliabilityBin, ...]:
+    if sample.probability is None:
+        return ()
+    return reliability_bins(sample.probability, is_below(sample, P_LIMIT))
 
 
 def _category_table(sample: Sample) -> tuple[doc.CategoryRow, ...]:
@@ -73,7 +97,7 @@ def _category_table(sample: Sample) -> tuple[doc.CategoryRow, ...]:
 def _other_scores(material: Material) -> tuple[Score, ...]:
     contender = material.plan.contender
     if material.against is not None:
-        return head_scores(material.against.sample, _name(material.against))
+        return head_scores(material.against.of_egfr, second_name(material.against))
     if material.cohort.reader is None or contender.reader_column is None:
         return ()
     return (reader_score(contender.reader_column, material.cohort.reader, contender.reader_means),)
@@ -82,28 +106,26 @@ def _other_scores(material: Material) -> tuple[Score, ...]:
 def _others(material: Material) -> tuple[Party, ...]:
     contender = material.plan.contender
     if material.against is not None:
-        return (Party(_name(material.against), material.against.sample, ("p", "egfr"), agreement=True),)
+        other = material.against.of_egfr
+        return (Party(second_name(material.against), other, rules_of(other), agreement=True),)
     if material.cohort.reader is None or contender.reader_column is None:
         return ()
     column, values = contender.reader_column, material.cohort.reader
-    party = reader_party(column, values, contender.reader_means, material.readings.sample)
+    party = reader_party(column, values, contender.reader_means, material.readings.of_egfr)
     return () if party is None else (party,)
-
-
-def _name(readings: Readings) -> str:
-    return f"bundle {readings.bundle.manifest.bundle_id} {readings.bundle.manifest.version} (second)"
 
 
 def _contest(
     material: Material, estimator: Estimator, progress: Progress
 ) -> tuple[tuple[doc.Curve, ...], tuple[doc.Comparison, ...]]:
-    sample = material.readings.sample
+    sample = material.readings.of_egfr
     heads, others = head_scores(sample), _other_scores(material)
-    contest = Contest(sample.truth < material.plan.cut, sample.patients, estimator.bootstrap)
+    contest = Contest(is_below(sample, material.plan.cut), sample.patients, estimator.bootstrap)
     scores = (*heads, *others)
     ticker = Ticker(progress, "resampling ROC curves", len(scores) * estimator.bootstrap.resamples)
     curves = tuple(contest.curve(score, ticker) for score in scores)
-    return curves, tuple(contest.comparison(*pair) for pair in pairs(heads, others))
+    met = pairs(heads, others, readers=material.against is None)
+    return curves, tuple(contest.comparison(*pair) for pair in met)
 
 
 def _party_estimates(party: Party, estimator: Estimator, progress: Progress) -> Estimates:
@@ -112,41 +134,12 @@ def _party_estimates(party: Party, estimator: Estimator, progress: Progress) -> 
 
 
 def _decisions(party: Party, found: Estimates, cut: float) -> Iterator[doc.Decision]:
-    sample, below = party.sample, party.sample.truth < cut
+    sample = party.sample
     calls = rule_calls(sample, cut)
-    words = {"p": f"P(eGFR < 60) ≥ {P_CUT:g}", "egfr": f"predicted eGFR < {cut:g}"}
+    words = {"p": f"{P_HEAD} ≥ {sample.p_cut:g}", "egfr": f"predicted eGFR < {cut:g}"}
     if party.name.startswith("reader"):
         words = {"p": "says below", "egfr": f"eGFR < {cut:g}"}
-    for rule in party.rules:
-        called, shares = calls[rule], decision_shares(calls[rule], below)
-        sensitivity, specificity = shares["sensitivity"].value, shares["specificity"].value
-        yield doc.Decision(
-            rule=f"{party.name}: {words[rule]}" if party.name else words[rule],
-            images=len(sample),
-            true_below=int((called & below).sum()),
-            false_below=int((called & ~below).sum()),
-            missed_below=int((~called & below).sum()),
-            true_not_below=int((~called & ~below).sum()),
-            measures=measures(DECISION, found, f"{rule}_"),
-            prevalences=tuple(_prevalence(sensitivity, specificity, value) for value in PREVALENCES),
-        )
-
-
-def _prevalence(sensitivity: float, specificity: float, prevalence: float) -> doc.PrevalenceRow:
-    ppv, npv = predictive_values(sensitivity, specificity, prevalence)
-    return doc.PrevalenceRow(prevalence=prevalence, ppv=_or_none(ppv), npv=_or_none(npv))
-
-
-def _or_none(value: float) -> float | None:
-    return value if value == value else None
-
-
-def _reliability(sample: Sample) -> tuple[doc.ReliabilityBin, ...]:
-    rows = []
-    for row in bins(sample.probability, sample.truth < P_LIMIT):
-        low, high = wilson(row.events, row.images)
-        observed = doc.Estimate(value=row.events / row.images, low=low, high=high, method="Wilson, images")
-        rows.append(
-            doc.ReliabilityBin(low=row.low, high=row.high, images=row.images, mean_p=row.mean_p, observed=observed)
-        )
-    return tuple(rows)
+    for name in party.rules:
+        told = f"{party.name}: {words[name]}" if party.name else words[name]
+        rule = Rule(told, f"below {cut:g}", f"{cut:g} or above", f"{name}_")
+        yield decision(rule, calls[name], is_below(sample, cut), found)

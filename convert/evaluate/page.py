@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-import jinja2
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from convert.evaluate import catalogue
-from convert.evaluate.document import Estimate, Evaluation, Measure
+from convert.evaluate.document import Estimate, Evaluation, Measure, StratumRow
 from convert.evaluate.pictures import draw_all
-from convert.evaluate.sample import Sample
+from convert.evaluate.sample import Rows
+from convert.templating import template
 
 _ENTRIES = {
     entry.key: entry
@@ -20,23 +20,36 @@ _ENTRIES = {
         catalogue.CALIBRATION,
         catalogue.SAFETY,
         catalogue.DECISION,
+        catalogue.CLASS,
+        catalogue.EVENT_STRATUM,
+        catalogue.GRADES_STRATUM,
     )
     for entry in table
 }
 
 
-def render_page(document: Evaluation, sample: Sample) -> str:
+def render_page(document: Evaluation, sample: Rows) -> str:
     """Return the HTML of the evaluation; ``sample`` is for the plots."""
-    text = (files("convert") / "templates" / "evaluation.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters.update(value=value, between=between, number=number, percent=percent, p=p_value)
-    return environment.from_string(text).render(
+    filters: dict[str, Callable[..., str]] = {
+        "value": value,
+        "between": between,
+        "number": number,
+        "percent": percent,
+        "p": p_value,
+    }
+    return template("evaluation.html.j2", filters).render(
         d=document,
         plots=draw_all(document, sample),
         largest=max(count for row in document.category_table for count in row.counts) or 1,
-        stratum=catalogue.STRATUM,
-        interval=catalogue.INTERVAL,
+        stratum=_columns(document.strata),
+        interval=_columns(document.intervals),
     )
+
+
+def _columns(rows: Sequence[StratumRow]) -> list[catalogue.Entry]:
+    """Return the measures that subgroups have, in the words of the first that is described."""
+    described = next((row.measures for row in rows if row.measures), ())
+    return [replace(_ENTRIES[measure.key], name=measure.name) for measure in described]
 
 
 def value(measure: Measure) -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from convert.evaluate.agreement import limit_error, proportional_bias
 from convert.evaluate.catalogue import UNIT
 from convert.evaluate.document import Decision, Evaluation, StratumRow
-from convert.evaluate.sample import Sample, Vector
+from convert.evaluate.sample import Rows, Sample, Vector
 from convert.statistics import KDIGO_EDGES, Z95, agreement
 
 SIZE = (5.2, 4.4)
@@ -48,17 +48,20 @@ class Canvas:
         return text[text.index("<svg") :]
 
 
-def draw_all(document: Evaluation, sample: Sample) -> dict[str, str]:
-    """Return every plot of the page by its name."""
+def draw_all(document: Evaluation, sample: Rows) -> dict[str, str]:
+    """Return every plot of the page by its name; what the document has not is not drawn."""
     canvas = Canvas(document.synthetic)
-    return {
-        "scatter": scatter(canvas, sample),
-        "bland_altman": bland_altman(canvas, sample),
-        "roc": roc(canvas, document),
-        "reliability": reliability(canvas, document),
-        "coverage": forest(canvas, document.intervals, "coverage", document.interval_level),
-        "subgroups": forest(canvas, document.strata, "bias", 0.0),
-    }
+    found = {"roc": roc(canvas, document)}
+    if isinstance(sample, Sample):
+        found |= {"scatter": scatter(canvas, sample), "bland_altman": bland_altman(canvas, sample)}
+        found["subgroups"] = forest(canvas, document.strata, "bias", 0.0)
+    else:
+        found["subgroups"] = forest(canvas, document.strata, "class_exact", None)
+    if document.reliability:
+        found["reliability"] = reliability(canvas, document)
+    if document.interval_level is not None:
+        found["coverage"] = forest(canvas, document.intervals, "coverage", document.interval_level)
+    return found
 
 
 def scatter(canvas: Canvas, sample: Sample) -> str:
@@ -136,17 +139,18 @@ def reliability(canvas: Canvas, document: Evaluation) -> str:
         counts.annotate(str(row.images), (middle, row.images), fontsize=7, ha="center", va="bottom")
     for part in (axes, counts):
         part.spines[["top", "right"]].set_visible(False)
-    axes.set(ylabel="share with reference below 60", ylim=(-0.02, 1.02))
-    counts.set(xlabel="P(eGFR < 60) said", ylabel="images", xlim=(-0.02, 1.02))
+    axes.set(ylabel=f"share with {document.words.event}", ylim=(-0.02, 1.02))
+    counts.set(xlabel=f"{document.words.probability} said", ylabel="images", xlim=(-0.02, 1.02))
     counts.margins(y=0.35)
     return canvas.svg(figure)
 
 
-def forest(canvas: Canvas, rows: Sequence[StratumRow], key: str, reference: float) -> str:
-    """Draw one measure of every subgroup with its interval, and a line at the reference."""
+def forest(canvas: Canvas, rows: Sequence[StratumRow], key: str, reference: float | None) -> str:
+    """Draw one measure of every subgroup with its interval, and a line at the reference if there is one."""
     shown = [(row, measure) for row in rows for measure in row.measures if measure.key == key]
     figure, axes = canvas.new((5.2, 1.1 + 0.27 * max(1, len(shown))))
-    axes.axvline(reference, color=GREY, linewidth=0.8)
+    if reference is not None:
+        axes.axvline(reference, color=GREY, linewidth=0.8)
     name = shown[0][1].name if shown else key
     scale = 100.0 if shown and shown[0][1].unit == "%" else 1.0
     for place, (_, measure) in enumerate(shown):
@@ -171,9 +175,9 @@ def _label(row: StratumRow) -> str:
 
 
 def _operating_point(decision: Decision) -> tuple[float, float]:
-    below = decision.true_below + decision.missed_below
-    other = decision.false_below + decision.true_not_below
-    return decision.false_below / max(1, other), decision.true_below / max(1, below)
+    positive = decision.true_positive + decision.false_negative
+    other = decision.false_positive + decision.true_negative
+    return decision.false_positive / max(1, other), decision.true_positive / max(1, positive)
 
 
 def _boundaries(axes: Axes) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.evaluate.cohort import Cohort
-from convert.evaluate.sample import Sample
+from convert.evaluate.sample import ClassSample, Sample
+from convert.evaluate.samples import sample_of
 from convert.progress import Progress
 from engines.bundle import Bundle
 from engines.errors import UsageError
@@ -28,11 +29,25 @@ class Readings:
     """What a bundle said of every crop, and what said it."""
 
     bundle: Bundle
-    sample: Sample
+    sample: Sample | ClassSample
     distance: NDArray[np.float64]  # domain distance, 1.0 is the limit of a shipped bundle
     first: Reading  # names runtime, precision and artifact of all
     resized: int  # crops that had not the size of the model's input
     not_square: int
+
+    @property
+    def of_egfr(self) -> Sample:
+        """The sample of a bundle whose main head gives an eGFR."""
+        if not isinstance(self.sample, Sample):
+            raise TypeError("the readings are of classes")
+        return self.sample
+
+    @property
+    def of_classes(self) -> ClassSample:
+        """The sample of a bundle whose main head gives classes."""
+        if not isinstance(self.sample, ClassSample):
+            raise TypeError("the readings are of an eGFR")
+        return self.sample
 
 
 def read_all(bundle: Bundle, precision: str, cohort: Cohort, progress: Progress, *, second: bool = False) -> Readings:
@@ -59,7 +74,7 @@ def read_all(bundle: Bundle, precision: str, cohort: Cohort, progress: Progress,
     expected = (bundle.manifest.input.height, bundle.manifest.input.width)
     return Readings(
         bundle=bundle,
-        sample=_sample(cohort, found),
+        sample=sample_of(bundle.manifest, cohort, found),
         distance=np.array([reading.domain_distance for reading in found]),
         first=found[0],
         resized=sum(shape != expected for shape in shapes),
@@ -81,16 +96,3 @@ def _fitted(picture: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
     height, width = picture.shape[:2]
     whole = CropBox(0.0, 0.0, float(width), float(height), spec.crop_mode)
     return extract(picture, whole, spec.height, spec.width)
-
-
-def _sample(cohort: Cohort, found: list[Reading]) -> Sample:
-    return Sample(
-        patients=cohort.patients,
-        truth=cohort.egfr,
-        egfr=np.array([reading.egfr for reading in found]),
-        low=np.array([reading.low for reading in found]),
-        high=np.array([reading.high for reading in found]),
-        probability=np.array([reading.p_egfr_below_60 for reading in found]),
-        refused=np.array([not reading.in_domain for reading in found]),
-        agree=np.array([reading.heads_agree for reading in found]),
-    )

@@ -1,4 +1,4 @@
-"""Calibration of P(eGFR < 60): recalibration line, Brier score, expected calibration error, reliability bins."""
+"""Calibration of a probability: recalibration line, Brier score, expected calibration error, reliability bins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from math import nan
 
 import numpy as np
 
+from convert.evaluate.document import Estimate, ReliabilityBin
 from convert.evaluate.sample import Mask, Vector
+from convert.statistics import wilson
 
 BINS = 10
 CLIP = 1e-6  # a probability of 0 or 1 has no log-odds
@@ -86,6 +88,16 @@ def reliability_scalars(probability: Vector, event: Mask) -> dict[str, float]:
         "brier": brier(probability, event),
         "ece": expected_error(probability, event),
     }
+
+
+def reliability_bins(probability: Vector, event: Mask) -> tuple[ReliabilityBin, ...]:
+    """Return the bins as the document holds them, with Wilson's intervals of images."""
+    rows = []
+    for row in bins(probability, event):
+        low, high = wilson(row.events, row.images)
+        observed = Estimate(value=row.events / row.images, low=low, high=high, method="Wilson, images")
+        rows.append(ReliabilityBin(low=row.low, high=row.high, images=row.images, mean_p=row.mean_p, observed=observed))
+    return tuple(rows)
 
 
 def _newton(design: Vector, event: Mask, offset: Vector) -> Vector | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +11,19 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Index = NDArray[np.intp]
+R = TypeVar("R", bound="Rows")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """One entry a crop (N,); eGFR in mL/min/1.73 m2, never negative."""
+class Rows:
+    """What every sample has, one entry a crop (N,)."""
 
     patients: Index  # codes 0..P-1
-    truth: Vector
-    egfr: Vector
-    low: Vector  # prediction interval that the app would show
-    high: Vector
-    probability: Vector  # P(eGFR < 60)
     refused: Mask  # by the domain check
-    agree: Mask  # the two heads say compatible things
 
     def __len__(self) -> int:
         """Return the number of crops."""
-        return len(self.truth)
+        return len(self.patients)
 
     @property
     def patient_count(self) -> int:
@@ -39,15 +35,44 @@ class Sample:
         """True if a patient has more than one crop, so that crops are not independent."""
         return self.patient_count < len(self)
 
-    def rows(self, index: Index | Mask) -> Sample:
+    def rows(self: R, index: Index | Mask) -> R:
         """Return the crops of ``index`` (positions, which may repeat, or a mask)."""
-        return Sample(
-            self.patients[index],
-            self.truth[index],
-            self.egfr[index],
-            self.low[index],
-            self.high[index],
-            self.probability[index],
-            self.refused[index],
-            self.agree[index],
-        )
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: array[index] for name, array in arrays.items() if isinstance(array, np.ndarray)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample(Rows):
+    """Readings of an eGFR (N,), mL/min/1.73 m2, never negative."""
+
+    truth: Vector
+    egfr: Vector
+    low: Vector | None  # prediction interval that the app would show; None: not calibrated
+    high: Vector | None
+    probability: Vector | None  # P(eGFR < 60), where the model gives it
+    agree: Mask  # the two heads say compatible things
+    p_cut: float = 0.5  # of the probability
+
+    @property
+    def width(self) -> Vector | None:
+        """Width of the prediction interval, or None."""
+        return None if self.low is None or self.high is None else self.high - self.low
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassSample(Rows):
+    """Readings of K classes that exclude each other, lowest first: grades, or (not the event, the event).
+
+    ``truth`` and ``called`` (N,) are positions in ``names``; ``p`` (N, K) adds up to 1. What is called is the most
+    probable grade, or the event from the head's cut on.
+    """
+
+    truth: Index
+    p: Vector
+    called: Index
+    names: tuple[str, ...]
+
+    @property
+    def events(self) -> tuple[int, ...]:
+        """The classes that are asked about, each against all others: of two the second."""
+        return (1,) if len(self.names) == 2 else tuple(range(len(self.names)))

@@ -13,7 +13,6 @@ from convert.evaluate.sample import Mask, Sample
 
 PREVALENCES = (0.05, 0.10, 0.20, 0.50)
 RULES = ("p", "egfr")
-P_CUT = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,36 +46,39 @@ def predictive_values(sensitivity: float, specificity: float, prevalence: float)
     return ppv, true_no / (true_no + false_no) if true_no + false_no > 0 else nan
 
 
-def decision_shares(called: Mask, below: Mask) -> dict[str, Share]:
-    """Return sensitivity, specificity, PPV, NPV and accuracy of calling crops "below the cut"."""
+def decision_shares(called: Mask, positive: Mask) -> dict[str, Share]:
+    """Return sensitivity, specificity, PPV, NPV and accuracy of calling crops positive: "below the cut", an event."""
     return {
-        "sensitivity": Share(called, below),
-        "specificity": Share(~called, ~below),
-        "ppv": Share(below, called),
-        "npv": Share(~below, ~called),
-        "accuracy": Share(called == below, np.ones_like(below)),
+        "sensitivity": Share(called, positive),
+        "specificity": Share(~called, ~positive),
+        "ppv": Share(positive, called),
+        "npv": Share(~positive, ~called),
+        "accuracy": Share(called == positive, np.ones_like(positive)),
     }
 
 
 def rule_calls(sample: Sample, cut: float) -> dict[str, Mask]:
-    """Return what each rule calls below the cut: P of at least 0.5, and a predicted eGFR below the cut."""
-    return {"p": sample.probability >= P_CUT, "egfr": sample.egfr < cut}
+    """Return what each rule calls below the cut: P from its own cut on, and a predicted eGFR below the cut."""
+    by_egfr = {"egfr": sample.egfr < cut}
+    return by_egfr if sample.probability is None else {"p": sample.probability >= sample.p_cut, **by_egfr}
 
 
 def plain_shares(sample: Sample, cut: float) -> dict[str, Share]:
     """Return the shares of the readings themselves by their keys in the catalogue; ``cut`` changes nothing."""
     every = np.ones(len(sample), np.bool_)
     apart = np.abs(category_numbers(sample.egfr) - category_numbers(sample.truth))
-    inside = (sample.low <= sample.truth) & (sample.truth <= sample.high)
-    return {
+    found = {
         "p30": Share(within(sample.egfr, sample.truth, 0.3), every),
         "p10": Share(within(sample.egfr, sample.truth, 0.1), every),
         "category_exact": Share(apart == 0, every),
         "category_within_one": Share(apart <= 1, every),
-        "coverage": Share(inside, every),
         "refused": Share(sample.refused, every),
-        "heads_agree": Share(sample.agree, every),
     }
+    if sample.low is not None and sample.high is not None:
+        found["coverage"] = Share((sample.low <= sample.truth) & (sample.truth <= sample.high), every)
+    if sample.probability is not None:
+        found["heads_agree"] = Share(sample.agree, every)
+    return found
 
 
 def all_shares(sample: Sample, cut: float) -> dict[str, Share]:

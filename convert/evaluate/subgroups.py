@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.evaluate.catalogue import STRATUM, Entry
+from convert.evaluate.catalogue import Entry
 from convert.evaluate.categories import category_numbers
 from convert.evaluate.document import BandRow, Estimate, Measure, StratumRow
-from convert.evaluate.estimate import STRATUM as STRATUM_SCOPE
-from convert.evaluate.estimate import Estimator
-from convert.evaluate.sample import Mask, Sample
+from convert.evaluate.estimate import Estimator, Scope
+from convert.evaluate.sample import Mask, R, Rows, Sample
 from convert.evaluate.shares import plain_shares
 from convert.evaluate.ticker import Ticker
 from convert.labels import band_label
@@ -32,7 +32,15 @@ class Level:
     inside: Mask
 
 
-def factor_levels(factors: dict[str, tuple[str, ...]], sample: Sample) -> list[Level]:
+@dataclass(frozen=True, slots=True)
+class Form(Generic[R]):
+    """How subgroups are described: what is estimated of them, and what of it is shown."""
+
+    scope: Scope[R]
+    entries: Sequence[Entry]
+
+
+def factor_levels(factors: dict[str, tuple[str, ...]], sample: Rows) -> list[Level]:
     """Return the levels of every factor of a table, then what the domain check says."""
     named = {**factors, "domain check": tuple(np.where(sample.refused, "refused", "passed").tolist())}
     return [
@@ -46,17 +54,18 @@ def interval_levels(sample: Sample, edges: Sequence[float]) -> list[Level]:
 
 
 def describe(
-    levels: Sequence[Level], sample: Sample, estimator: Estimator, ticker: Ticker, entries: Sequence[Entry] = STRATUM
+    levels: Sequence[Level], sample: R, form: Form[R], estimator: Estimator, ticker: Ticker
 ) -> tuple[StratumRow, ...]:
     """Return one row a level; a level of fewer than 10 patients is counted only."""
-    return tuple(_row(level, sample.rows(level.inside), estimator, ticker, entries) for level in levels)
+    return tuple(_row(level, sample.rows(level.inside), form, estimator, ticker) for level in levels)
 
 
 def measures(entries: Sequence[Entry], found: dict[str, Estimate], prefix: str = "") -> tuple[Measure, ...]:
-    """Return the entries of a catalogue with their estimates; ``prefix`` names the rule of a decision."""
+    """Return the entries of a catalogue that were estimated; ``prefix`` names the rule of a decision."""
     return tuple(
         Measure(key=entry.key, name=entry.name, unit=entry.unit, estimate=found[prefix + entry.key])
         for entry in entries
+        if prefix + entry.key in found
     )
 
 
@@ -91,18 +100,19 @@ def _band_row(by: str, label: str, part: Sample) -> BandRow:
     )
 
 
-def _row(level: Level, part: Sample, estimator: Estimator, ticker: Ticker, entries: Sequence[Entry]) -> StratumRow:
+def _row(level: Level, part: R, form: Form[R], estimator: Estimator, ticker: Ticker) -> StratumRow:
     found: tuple[Measure, ...] = ()
     if part.patient_count >= FEWEST_PATIENTS:
-        found = measures(entries, estimator.estimate(part, STRATUM_SCOPE, ticker))
+        found = measures(form.entries, estimator.estimate(part, form.scope, ticker))
     else:
         ticker.skip(estimator.bootstrap.resamples)
+    positive = form.scope.positive(part, estimator.cut)
     return StratumRow(
         factor=level.factor,
         level=level.name,
         images=len(part),
         patients=part.patient_count,
-        images_below=int((part.truth < estimator.cut).sum()),
+        images_positive=None if positive is None else int(positive.sum()),
         measures=found,
     )
 

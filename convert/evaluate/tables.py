@@ -6,12 +6,16 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from convert.evaluate.cohort import Cohort
 from convert.evaluate.document import Estimate, Evaluation, Measure, StratumRow
 from convert.evaluate.readings import Readings
+from convert.evaluate.sample import ClassSample, Sample
 
 Cell = str | float | int | None
 Table = tuple[Sequence[str], Iterable[Sequence[Cell]]]
+COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 ESTIMATE = ("value", "ci95_low", "ci95_high", "ci_method")
 
 
@@ -34,7 +38,7 @@ def write_tables(folder: Path, document: Evaluation, cohort: Cohort, readings: R
 
 def _tables(document: Evaluation) -> dict[str, Table]:
     measures = ("measure", "unit", *ESTIMATE)
-    strata = ("factor", "level", "images", "patients", "images_below_cut", *measures)
+    strata = ("factor", "level", "images", "patients", "images_positive", *measures)
     return {
         "agreement": (measures, map(_measure, document.agreement + document.category_agreement)),
         "second": (measures, map(_measure, document.reader_agreement)),
@@ -57,10 +61,33 @@ def _tables(document: Evaluation) -> dict[str, Table]:
 
 def _readings(cohort: Cohort, readings: Readings) -> Table:
     sample = readings.sample
-    header = ("line", "reference_egfr", "egfr", "low", "high", "p_egfr_below_60", "domain_distance", "refused")
-    columns = (sample.truth, sample.egfr, sample.low, sample.high, sample.probability, readings.distance)
-    rows = zip(cohort.lines.tolist(), *(column.tolist() for column in columns), sample.refused.tolist(), strict=True)
-    return header, ((*row[:-1], int(row[-1])) for row in rows)
+    named = _of_classes(sample) if isinstance(sample, ClassSample) else _of_egfr(sample)
+    columns: dict[str, list[Cell]] = {
+        "line": cohort.lines.tolist(),
+        **named,
+        "domain_distance": readings.distance.tolist(),
+        "refused": sample.refused.astype(int).tolist(),
+    }
+    return tuple(columns), zip(*columns.values(), strict=True)
+
+
+def _of_egfr(sample: Sample) -> dict[str, list[Cell]]:
+    """Return the columns of an eGFR; those of an interval and of P where the model has them."""
+    columns = {
+        "reference_egfr": sample.truth,
+        "egfr": sample.egfr,
+        "low": sample.low,
+        "high": sample.high,
+        "p_egfr_below_60": sample.probability,
+    }
+    return {name: values.tolist() for name, values in columns.items() if values is not None}
+
+
+def _of_classes(sample: ClassSample) -> dict[str, list[Cell]]:
+    """Return reference and call by name, and the probability of each class that is asked about."""
+    chances = {f"p {sample.names[place]}": sample.p[:, place].tolist() for place in sample.events}
+    names = np.array(sample.names)
+    return {"reference": names[sample.truth].tolist(), "called": names[sample.called].tolist(), **chances}
 
 
 def _estimate(estimate: Estimate) -> tuple[Cell, ...]:
@@ -91,9 +118,9 @@ def _roc(document: Evaluation) -> Table:
 
 
 def _decisions(document: Evaluation) -> Table:
-    header = ("rule", "true_below", "false_below", "missed_below", "true_not_below", "measure", "unit", *ESTIMATE)
+    header = ("rule", *COUNTS, "measure", "unit", *ESTIMATE)
     return header, (
-        (d.rule, d.true_below, d.false_below, d.missed_below, d.true_not_below, *_measure(measure))
+        (d.rule, *(getattr(d, name) for name in COUNTS), *_measure(measure))
         for d in document.decisions
         for measure in d.measures
     )
@@ -111,7 +138,7 @@ def _reliability(document: Evaluation) -> Table:
 
 def _strata(rows: Sequence[StratumRow]) -> Iterable[tuple[Cell, ...]]:
     for row in rows:
-        counts = (row.factor, row.level, row.images, row.patients, row.images_below)
+        counts = (row.factor, row.level, row.images, row.patients, row.images_positive)
         if not row.measures:
             yield (*counts, "too few patients", None, None, None, None, None)
         for measure in row.measures:

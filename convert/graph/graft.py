@@ -27,8 +27,12 @@ def graft(writer: GraphWriter, model: onnx.ModelProto, planes: str, name: str, w
     stages = _stages(graph, whole)
     new = {str(graph.input[0].name): planes}
     weights = {str(weight.name): weight for weight in graph.initializer}
+    kept: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
     for index, (node, stage) in enumerate(zip(nodes, stages, strict=True)):
+        if node.op_type == "Identity":
+            new[str(node.output[0])] = new[str(node.input[0])]
+            continue
         node.name = f"{name}/{stage}/{node.op_type.lower()}{index}"
         for position, read in enumerate(node.input):
             if read in weights and read not in new:
@@ -41,7 +45,8 @@ def graft(writer: GraphWriter, model: onnx.ModelProto, planes: str, name: str, w
         )
         node.input[:] = [new[read] if read else "" for read in node.input]
         node.output[:] = [new[made] if made else "" for made in node.output]
-    writer.adopt(nodes, constants)
+        kept.append(node)
+    writer.adopt(kept, constants)
     return new[str(graph.output[0].name)]
 
 

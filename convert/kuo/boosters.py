@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from convert.checkpoint import DefectError
 from convert.graph.parts import Trees
 from convert.graph.trees import perfect_trees, read_booster
-from convert.kuo.checkpoint import DefectError
 from convert.kuo.old_booster import OldBooster, parse
 from convert.kuo.quarantine import unpickle_booster
 from engines.errors import UsageError

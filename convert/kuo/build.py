@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,23 @@ import onnx
 from numpy.typing import NDArray
 
 from convert.assemble import assemble
-from convert.dataset import Table
+from convert.crop_proof import CropProver
+from convert.crops import Crops, read_crops
+from convert.egfr_heads import EGFR_HEADS
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
-from convert.kuo.crops import Crops, read_crops
-from convert.kuo.facts import DATA, LEVEL, PATIENTS, RECIPE
+from convert.graph.parts import Member
+from convert.kuo.facts import DATA, LEVEL, LIMITS_OF_USE, PATIENTS, PUBLISHED_BY_HEAD, RECIPE
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
-from convert.kuo.polarity import ask, check
-from convert.kuo.proof import KuoProver
-from convert.kuo.source import Request, SourceFile, read_source
-from convert.manifests import Material
+from convert.kuo.polarity import examine
+from convert.kuo.source import Request, ensemble_of, read_members
+from convert.manifests import Claims, Material
+from convert.members import interface, members_folder, save
+from convert.origin import Origin
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
 from convert.write import BUNDLE
-from engines.manifest import BundleManifest, CropMode, TrainingSpec
+from engines.manifest import BundleManifest, CropMode, InputSpec, TrainingSpec
 
 SEED = 2019
 CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
@@ -42,11 +46,18 @@ class KuoPlan:
     crop_mode: CropMode = "square"
     artifacts: tuple[ArtifactKey, ...] = ARTIFACTS
     layout: Layout = PUBLISHED_LAYOUT
+    separate_members: bool = False
+    sensitivity: bool = True
 
     @property
     def request(self) -> Request:
         """What is read from the folder of models."""
         return Request(self.models, self.members, self.flip_polarity, self.layout)
+
+    @property
+    def input(self) -> InputSpec:
+        """What the networks read."""
+        return InputSpec(name="crops", height=self.layout.size, width=self.layout.size, crop_mode=self.crop_mode)
 
 
 def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
@@ -59,28 +70,41 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
         nothing is written then.
     """
     check_target(plan.bundle, plan.force, BUNDLE)
-    crops = read_crops(plan.crops, plan.layout.size, SEED, progress)
-    model, files, members = _graph(plan, progress)
-    check(ask(model, crops.pixels, progress), plan.flip_polarity)
-    material = Material(
-        model=model,
-        table=_no_table(plan.crops),
-        calibration=_calibration(crops),
-        training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, members)),
-        members=members,
-        parameters=_parameters(plan.layout),
-    )
-    prover = KuoProver(crops, files, plan.flip_polarity, plan.crop_mode)
-    return assemble(_build_plan(plan, members), material, progress, prover)
+    crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
+    with members_folder(plan.bundle) as folder:
+        members = _Members(folder, plan.layout)
+        sources = read_members(plan.request, members.take, progress)
+        origin = Origin(sources, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))
+        count = len(members.files)
+        material = Material(
+            model=interface(members.graphs, EGFR_HEADS),
+            heads=EGFR_HEADS,
+            calibration=_calibration(crops),
+            training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, count)),
+            members=count,
+            parameters=_parameters(plan.layout),
+            claims=Claims(synthetic=False, limits=LIMITS_OF_USE, crop_mode=plan.crop_mode),
+            known_crops=crops.pixels,
+            files=tuple(members.files),
+            check=origin.examine,
+        )
+        return assemble(_build_plan(plan, count), material, progress, CropProver(crops, origin))
 
 
-def _graph(plan: KuoPlan, progress: Progress) -> tuple[onnx.ModelProto, tuple[SourceFile, ...], int]:
-    """Return graph, files and number of members; the arrays, 1.8 GB for ten members, are let go of."""
-    source = read_source(plan.request, progress)
-    progress("writing the graph", 0, 1)
-    model = write_graph(source.ensemble)
-    progress("writing the graph", 1, 1)
-    return model, source.files, len(source.ensemble.members)
+class _Members:
+    """Writes each member as a graph of its own and keeps nothing but its inputs and outputs."""
+
+    def __init__(self, folder: Path, layout: Layout) -> None:
+        self._folder = folder
+        self._layout = layout
+        self.files: list[Path] = []
+        self.graphs: list[onnx.GraphProto] = []
+
+    def take(self, index: int, member: Member) -> None:
+        """Write one member."""
+        model = write_graph(ensemble_of((member,), self._layout))
+        self.files.append(save(model, self._folder / f"member{index:02d}.onnx"))
+        self.graphs.append(onnx.GraphProto(name=model.graph.name, input=model.graph.input, output=model.graph.output))
 
 
 def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
@@ -91,6 +115,8 @@ def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
         force=plan.force,
         artifacts=plan.artifacts,
         interval_level=LEVEL,
+        separate_members=plan.separate_members,
+        sensitivity=plan.sensitivity,
         bundle_id="kuo2019",
         title=f"Kuo 2019, {members} member{'s' if members > 1 else ''} (research use)",
     )
@@ -105,7 +131,8 @@ def _calibration(crops: Crops) -> NDArray[np.uint8]:
 def _command(plan: KuoPlan, members: int) -> str:
     flip = " --flip-polarity" if plan.flip_polarity else ""
     crop = "" if plan.crop_mode == "square" else f" --crop-mode {plan.crop_mode}"
-    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{crop}{flip}"
+    apart = " --separate-members" if plan.separate_members else ""
+    return f"echogfr-convert kuo2019 MODELS --crops CROPS --out BUNDLE --members {members}{crop}{flip}{apart}"
 
 
 def _parameters(layout: Layout) -> int:
@@ -115,9 +142,3 @@ def _parameters(layout: Layout) -> int:
     scale = [name.replace("running_mean", "weight") for name in folded if name.endswith("running_mean")]
     gone = {*folded, *scale}
     return sum(int(np.prod(shape)) for name, shape in shapes.items() if name not in gone)
-
-
-def _no_table(root: Path) -> Table:
-    """Return an empty table: crops of this route are in ``KuoProver``."""
-    words = np.array([], np.str_)
-    return Table(root, words, words, words, np.array([], np.float64), np.array([], np.bool_))

@@ -1,94 +1,20 @@
-"""Loads one checkpoint without running anything in it, and says all that is wrong with it."""
+"""Loads one checkpoint of the published network without running anything in it."""
 
 from __future__ import annotations
 
-import pickle
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from convert.kuo.layout import COUNTER, PREFIX, Layout, Shape, expected_shapes
-
-State = dict[str, NDArray[np.float32]]
-SHOWN = 3  # names in a message; the rest is counted
-
-
-class DefectError(ValueError):
-    """What is wrong with one file, in words that follow its name."""
+from convert.checkpoint import State, load_tensors, matched
+from convert.kuo.layout import PREFIX, Layout, expected_shapes
 
 
 def load_checkpoint(path: Path, layout: Layout) -> State:
     """Return the arrays of a checkpoint by name, ``module.`` taken off; float32, all finite.
-
-    The file is torch's legacy format (0.2, before zip files) or a newer one; ``weights_only`` refuses
-    everything in it but tensors.
 
     Raises
     ------
     DefectError
         It cannot be read, or names, shapes or values are not those of the published network.
     """
-    state = _load(path)
-    wanted = expected_shapes(layout)
-    defects = [*_name_defects(state, wanted), *_shape_defects(state, wanted)]
-    if defects:
-        raise DefectError("; ".join(defects))
-    arrays = {name.removeprefix(PREFIX): _array(state[name]) for name in wanted}
-    broken = [name for name, array in arrays.items() if not np.all(np.isfinite(array))]
-    broken += [name for name, array in arrays.items() if name.endswith("running_var") and np.any(array < 0)]
-    if broken:
-        raise DefectError(f"holds values that no trained network has, in {_some(broken)}")
-    return arrays
-
-
-def _load(path: Path) -> dict[str, torch.Tensor]:
-    if not path.stat().st_size:
-        raise DefectError("is empty")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of strange pickles before it refuses them
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DefectError("is refused, because it is no file of plain tensors or it is cut short") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        # what torch's reader raises on damaged files: it documents none of them
-        cause = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise DefectError(f"cannot be read ({cause}): it is cut short or no checkpoint") from error
-    if not isinstance(loaded, Mapping):
-        raise DefectError(f"holds {type(loaded).__name__} instead of weights by name")
-    strange = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
-    if strange:
-        raise DefectError(f"holds something else than tensors: {_some(strange)}")
-    return {str(name): value for name, value in loaded.items() if not str(name).endswith(COUNTER)}
-
-
-def _name_defects(state: Mapping[str, torch.Tensor], wanted: Mapping[str, Shape]) -> list[str]:
-    missing = [name for name in wanted if name not in state]
-    extra = [name for name in state if name not in wanted]
-    defects = [f"lacks {_some(missing)}"] if missing else []
-    return [*defects, *([f"has {_some(extra)} too much"] if extra else [])]
-
-
-def _shape_defects(state: Mapping[str, torch.Tensor], wanted: Mapping[str, Shape]) -> list[str]:
-    common = [name for name in wanted if name in state]
-    wrong = [name for name in common if tuple(state[name].shape) != wanted[name]]
-    kinds = [name for name in common if not state[name].is_floating_point()]
-    defects = [f"{kinds[0]} is {state[kinds[0]].dtype} instead of float"] if kinds else []
-    if wrong:
-        name = wrong[0]
-        more = f" and {len(wrong) - 1} other shapes differ" if len(wrong) > 1 else ""
-        defects.append(f"{name} is {tuple(state[name].shape)} instead of {wanted[name]}{more}")
-    return defects
-
-
-def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.detach().to(torch.float32).numpy())
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    arrays = matched(load_tensors(path), expected_shapes(layout))
+    return {name.removeprefix(PREFIX): array for name, array in arrays.items()}

@@ -37,4 +37,3 @@ LIMITS_OF_USE = (
     "Regresses to the mean: published bias +15 below 15, -20 from 60 to 90 and -58 above 90 mL/min/1.73 m².",
     "P(eGFR < 60) was made where four of five patients were below 60; at lower prevalence most alarms are false.",
 )
-

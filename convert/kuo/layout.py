@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PREFIX = "module."
-COUNTER = ".num_batches_tracked"  # written since torch 0.4.1, and of no use for inference
 EXPANSION = 4  # last convolution of a bottleneck / its width
 HEAD = ("fc.0", "fc.3", "fc.6")  # the linear layers of the head; between them ReLU and dropout
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from convert.checkpoint import State
 from convert.graph.parts import Convolution, DeepHead, Dense, Residual, Trunk
-from convert.kuo.checkpoint import State
 from convert.kuo.layout import HEAD, Bottleneck, Layout, blocks
 
 EPSILON = 1e-5  # torch's default of BatchNorm2d, which torchvision keeps

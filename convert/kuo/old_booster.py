@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.kuo.checkpoint import DefectError
+from convert.checkpoint import DefectError
 
 MAGIC = b"binf"  # in front where Booster.save_model wrote the file; absent in a pickle
 REAL, LENGTH = struct.Struct("<f"), struct.Struct("<Q")

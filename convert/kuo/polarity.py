@@ -10,19 +10,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from convert.answers import Answers
 from convert.egfr_heads import BELOW_60, EGFR
 from convert.origin import Observation
-from convert.progress import Progress
-from engines._onnxruntime import load_library
 from engines.errors import UsageError
 
-CROPS = 64  # enough to tell a sign; all crops are measured again for the report
 LEAST = 20
-BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +74,6 @@ def examine(answers: Answers, flipped: bool) -> Observation:
     )
     numbers = {**asdict(polarity), "flipped": flipped}
     return Observation("polarity", "Do the trees speak of the right side?", finding, numbers)
-
-
-def ask(model: onnx.ModelProto, crops: NDArray[np.uint8], progress: Progress) -> Polarity:
-    """Run some of ``crops`` uint8 (K, H, W, 3), evenly chosen, through the fp32 graph and measure."""
-    library = load_library()
-    session = library.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    chosen = crops[np.linspace(0, len(crops) - 1, min(CROPS, len(crops))).round().astype(int)]
-    egfr, probability = [], []
-    for start in range(0, len(chosen), BATCH):
-        batch = {model.graph.input[0].name: chosen[start : start + BATCH]}
-        values, chances = session.run(["egfr_members", "p_egfr_below_60_members"], batch)
-        egfr.append(values)
-        probability.append(chances)
-        progress("checking polarity", min(start + BATCH, len(chosen)), len(chosen))
-    return measure(np.concatenate(egfr), np.concatenate(probability))
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

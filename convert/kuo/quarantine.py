@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.checkpoint import DefectError
 from convert.kuo import unpickle_child
-from convert.kuo.checkpoint import DefectError
 
 TIMEOUT_S = 60.0  # wall clock; the child's own limit of processor time is shorter
 

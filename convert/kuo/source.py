@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
+from convert.checkpoint import DefectError, file_sha256
 from convert.egfr_heads import EGFR_HEADS
 from convert.graph.parts import DeepHead, Ensemble, Member, Trees, Trunk
 from convert.kuo import member
 from convert.kuo.boosters import SUFFIXES, flipped, load_trees
-from convert.kuo.checkpoint import DefectError, load_checkpoint
+from convert.kuo.checkpoint import load_checkpoint
 from convert.kuo.layout import PUBLISHED_LAYOUT, Layout
+from convert.origin import SourceFile
 from convert.progress import Progress
 from engines.errors import UsageError
 
@@ -22,14 +23,6 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # the released code: I
 MOST_MEMBERS = 10
 SHOWN = 12  # defects in one sentence; the rest is counted
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file that went into the bundle."""
-
-    name: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,18 +51,35 @@ def read_source(request: Request, progress: Progress) -> Source:
     UsageError
         One sentence with all defects of all files.
     """
+    members: list[Member] = []
+    files = read_members(request, lambda index, member: members.append(member), progress)
+    return Source(ensemble_of(tuple(members), request.layout), files)
+
+
+def read_members(request: Request, take: Callable[[int, Member], None], progress: Progress) -> tuple[SourceFile, ...]:
+    """Read and check every file, hand each member to ``take`` and let go of it: ten are 1.8 GB. Return the files.
+
+    Raises
+    ------
+    UsageError
+        One sentence with all defects of all files; members without any were taken before.
+    """
     count = _count(request)
     reading = _Reading(request)
-    parts = []
     for index in range(count):
         progress("reading models", index, count)
-        parts.append(reading.member(index))
+        found = reading.member(index)
+        if found is not None:
+            take(index, found)
     progress("reading models", count, count)
-    members = tuple(part for part in parts if part is not None)
-    if reading.defects or len(members) < count:
+    if reading.defects:
         raise _refused(request.folder, reading.defects)
-    edge = request.layout.size
-    return Source(Ensemble(members, EGFR_HEADS, edge, edge, MEAN, STD), tuple(reading.files))
+    return tuple(reading.files)
+
+
+def ensemble_of(members: tuple[Member, ...], layout: Layout) -> Ensemble:
+    """Return members as the model that they are of."""
+    return Ensemble(members, EGFR_HEADS, layout.size, layout.size, MEAN, STD)
 
 
 class _Reading:
@@ -115,19 +125,11 @@ class _Reading:
         return None
 
     def _note(self, path: Path) -> None:
-        with path.open("rb") as stream:
-            sha256 = _sha256(stream)
+        sha256 = file_sha256(path)
         self.files.append(SourceFile(path.name, sha256))
         first = self._seen.setdefault(sha256, path.name)
         if first != path.name:
             raise DefectError(f"is the same file as {first}")
-
-
-def _sha256(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _count(request: Request) -> int:

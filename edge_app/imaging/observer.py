@@ -10,7 +10,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app import synthetic_mark
 from edge_app.capture.base import Frame
 from edge_app.imaging.calipers import find_calipers
 from edge_app.imaging.evidence import EvidenceMemory
@@ -19,6 +18,7 @@ from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
 from edge_app.imaging.signal import has_signal
+from engines import synthetic_mark
 
 
 @dataclass(frozen=True, slots=True)

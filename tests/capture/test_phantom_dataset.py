@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edge_app.capture.phantom import DatasetPlan, Summary, write_dataset
-from edge_app.synthetic_mark import present
 from engines.errors import UsageError
 from engines.preprocess import CropBox, extract
+from engines.synthetic_mark import present
 
 PROMISED = ["patient", "split", "frame", "crop", "egfr", "side", "look", "width", "height", "px_per_cm", "x1", "y1"]
 PROMISED += ["x2", "y2", "length_cm", "has_calipers", "quality"]

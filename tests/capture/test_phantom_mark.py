@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_app.synthetic_mark import draw, present
+from engines.synthetic_mark import draw, present
 
 
 def marked(height: int, width: int, seed: int = 0) -> np.ndarray:

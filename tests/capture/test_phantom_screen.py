@@ -17,7 +17,7 @@ from edge_app.capture.phantom.marks import Marks, draw_marks
 from edge_app.capture.phantom.patient import draw_patient
 from edge_app.capture.phantom.probe import beam_grid, draw_probe
 from edge_app.capture.phantom.scanner import Machine, Scanner
-from edge_app.synthetic_mark import present
+from engines.synthetic_mark import present
 
 EVERY_SCREEN = [(look, size) for look in LOOKS for size in SIZES]
 MARK_COLOURS: dict[LookName, tuple[int, int, int]] = {

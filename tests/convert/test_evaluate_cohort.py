@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from convert.egfr_heads import EGFR
 from convert.evaluate.cohort import read_cohort
 from convert.evaluate.plan import Contender, EvaluationPlan
 from convert.progress import silent
@@ -42,12 +43,12 @@ def plan(path: Path, **changes: object) -> EvaluationPlan:
 
 def refused(path: Path, **changes: object) -> str:
     with pytest.raises(UsageError) as caught:
-        read_cohort(plan(path, **changes), silent)
+        read_cohort(plan(path, **changes), EGFR, silent)
     return caught.value.sentence
 
 
 def test_a_good_table_is_read_and_small_numbers_are_remarked(tmp_path: Path) -> None:
-    cohort = read_cohort(plan(write(tmp_path, good_rows(tmp_path, 24))), silent)
+    cohort = read_cohort(plan(write(tmp_path, good_rows(tmp_path, 24))), EGFR, silent)
     assert len(cohort) == 24
     assert len(set(cohort.patients.tolist())) == 12
     assert cohort.lines[0] == 2
@@ -118,8 +119,8 @@ def test_no_table_empty_table_and_another_encoding_are_said(tmp_path: Path) -> N
 
 def test_a_table_as_a_european_spreadsheet_writes_it(tmp_path: Path) -> None:
     rows = [{**row, "egfr": "84,5", "Sex": "F", "Age": "39,5"} for row in good_rows(tmp_path, 24)]
-    cohort = read_cohort(plan(write(tmp_path, rows, ";", "utf-8-sig")), silent)
-    assert cohort.egfr.tolist() == [84.5] * 24
+    cohort = read_cohort(plan(write(tmp_path, rows, ";", "utf-8-sig")), EGFR, silent)
+    assert cohort.truth.tolist() == [84.5] * 24
     assert set(cohort.factors["sex"]) == {"female"}
     assert set(cohort.factors["age"]) == {"below 40"}
 
@@ -127,11 +128,11 @@ def test_a_table_as_a_european_spreadsheet_writes_it(tmp_path: Path) -> None:
 def test_factors_come_from_the_columns_that_are_there(tmp_path: Path) -> None:
     rows = [{**row, "look": "ge", "side": "L", "sex": "", "age": ""} for row in good_rows(tmp_path, 24)]
     rows[0]["age"] = "75"
-    cohort = read_cohort(plan(write(tmp_path, rows)), silent)
+    cohort = read_cohort(plan(write(tmp_path, rows)), EGFR, silent)
     assert set(cohort.factors) == {"scanner", "side", "age"}
     assert cohort.factors["age"][:2] == ("75 and above", "not given")
     many = [{**row, "scanner": str(at)} for at, row in enumerate(rows)]
-    cohort = read_cohort(plan(write(tmp_path, many)), silent)
+    cohort = read_cohort(plan(write(tmp_path, many)), EGFR, silent)
     assert "scanner" not in cohort.factors
     assert any("24 levels" in text for text in cohort.remarks)
 
@@ -140,7 +141,7 @@ def test_reader_columns_are_checked(tmp_path: Path) -> None:
     rows = [{**row, "doctor": "yes" if at % 2 else "no"} for at, row in enumerate(good_rows(tmp_path, 24))]
     rows[0]["doctor"] = ""
     path = write(tmp_path, rows)
-    cohort = read_cohort(plan(path, contender=Contender("doctor")), silent)
+    cohort = read_cohort(plan(path, contender=Contender("doctor")), EGFR, silent)
     assert cohort.reader is not None
     assert np.isnan(cohort.reader[0])
     assert cohort.reader[1:3].tolist() == [1.0, 0.0]
@@ -153,14 +154,14 @@ def test_reader_columns_are_checked(tmp_path: Path) -> None:
 def test_a_split_can_be_chosen_and_is_remarked_when_it_is_not(tmp_path: Path) -> None:
     rows = [{**row, "split": "test" if at < 21 else "train"} for at, row in enumerate(good_rows(tmp_path, 24))]
     path = write(tmp_path, rows)
-    assert len(read_cohort(plan(path, split="test"), silent)) == 21
-    assert any("trained on" in text for text in read_cohort(plan(path), silent).remarks)
+    assert len(read_cohort(plan(path, split="test"), EGFR, silent)) == 21
+    assert any("trained on" in text for text in read_cohort(plan(path), EGFR, silent).remarks)
     assert "it has 0 rows of the split validation" in refused(path, split="validation")
 
 
 def test_a_data_set_that_calls_itself_synthetic_is_believed(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text('{"synthetic": true}')
-    assert read_cohort(plan(write(tmp_path, good_rows(tmp_path, 24))), silent).synthetic
+    assert read_cohort(plan(write(tmp_path, good_rows(tmp_path, 24))), EGFR, silent).synthetic
 
 
 @pytest.mark.parametrize(("changes", "text"), [({"cut": 3.0}, "the cut is 3"), ({"resamples": 5}, "5 resamples")])

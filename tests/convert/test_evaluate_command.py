@@ -99,15 +99,15 @@ def test_the_numbers_of_page_tables_and_document_are_those_of_the_readings(done:
     assert document.counts.model_dump() == {
         "images": 40,
         "patients": 10,
-        "images_below": int((truth < 60).sum()),
-        "patients_below": int((truth < 60).sum()) // 4,
+        "images_positive": int((truth < 60).sum()),
+        "patients_positive": int((truth < 60).sum()) // 4,
         "largest_cluster": 4,
     }
     assert by_key["mae"].value == pytest.approx(np.abs(egfr - truth).mean(), abs=1e-3)
     assert by_key["r"].value == pytest.approx(np.corrcoef(egfr, truth)[0, 1], abs=1e-4)
     assert by_key["r"].method == "patient bootstrap"
     rule = next(row for row in document.decisions if row.rule == "predicted eGFR < 60")
-    assert rule.true_below == int(((egfr < 60) & (truth < 60)).sum())
+    assert rule.true_positive == int(((egfr < 60) & (truth < 60)).sum())
     assert sum(count for row in document.category_table for count in row.counts) == 40
     assert f"{by_key['mae'].value:.1f}" in (done / "evaluation.html").read_text(encoding="utf-8")
     shown = {row["measure"]: row for row in read_csv(done / "agreement.csv")}

@@ -14,7 +14,8 @@ from scipy import optimize, stats
 from convert.evaluate import agreement, reliability
 from convert.evaluate.categories import category_matrix, category_numbers, weighted_kappa
 from convert.evaluate.discrimination import auc, clustered_delong, paired_test, roc
-from convert.evaluate.estimate import FULL, STRATUM, Estimator
+from convert.evaluate.egfr import FULL, STRATUM
+from convert.evaluate.estimate import Estimator
 from convert.evaluate.remarks import wrong_way_round
 from convert.evaluate.resampling import Bootstrap
 from convert.evaluate.sample import Sample
@@ -36,7 +37,7 @@ def make_sample(seed: int, patients: int, images: int) -> Sample:
     egfr = np.maximum(0, truth + random.normal(0, 15, patients)[codes] + random.normal(0, 5, len(codes)))
     probability = 1 / (1 + np.exp((egfr - 60) / 12))
     none = np.zeros(len(codes), np.bool_)
-    return Sample(codes, truth, egfr, np.maximum(0, egfr - 25), egfr + 25, probability, none, ~none)
+    return Sample(codes, none, truth, egfr, np.maximum(0, egfr - 25), egfr + 25, probability, ~none)
 
 
 def brute_paired(scores: np.ndarray, positive: np.ndarray) -> tuple[float, float]:

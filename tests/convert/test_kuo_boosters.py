@@ -14,9 +14,9 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convert.checkpoint import DefectError
 from convert.graph.parts import Trees
 from convert.kuo.boosters import feature_indices, flipped, load_trees
-from convert.kuo.checkpoint import DefectError
 from convert.kuo.old_booster import LEARNER, REAL, parse
 from convert.kuo.quarantine import unpickle_booster
 

@@ -13,18 +13,20 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from convert.answers import Answers
 from convert.commands import kuo2019
+from convert.egfr_heads import EGFR_HEADS
 from convert.kuo.build import KuoPlan, build_kuo
-from convert.kuo.crops import read_crops
 from convert.kuo.facts import PUBLISHED
 from convert.kuo.layout import Layout
-from convert.kuo.polarity import Polarity, check
+from convert.kuo.polarity import Polarity, check, examine
 from convert.kuo.source import Request, read_source
 from convert.progress import silent
 from engines._onnxruntime import OnnxSession
 from engines.bundle import open_bundle
 from engines.errors import UsageError
-from engines.reading import Reader, interval
+from engines.reading import Reader
+from engines.values import interval
 
 from .kuo_makers import write_crops, write_models
 
@@ -72,8 +74,8 @@ def refused(plan: KuoPlan) -> str:
 def test_the_bundle_is_real_and_carries_the_published_interval(bundle) -> None:
     manifest = bundle.manifest
     assert not manifest.synthetic and manifest.members == 2
-    assert manifest.interval == PUBLISHED
-    assert "not local" in manifest.interval.basis
+    assert manifest.egfr is not None and manifest.egfr.interval == PUBLISHED
+    assert "not local" in manifest.egfr.interval.basis
     assert not any("SYNTHETIC" in text for text in (manifest.title, *manifest.limits, manifest.training.data))
     assert all("SYNTHETIC" not in bundle.file(name).read_text() for name in ("card.md", "report.html"))
     assert [row.passed for row in manifest.parity] == [True, True]
@@ -82,28 +84,39 @@ def test_the_bundle_is_real_and_carries_the_published_interval(bundle) -> None:
 def test_the_app_reads_with_it(bundle, material: Material) -> None:
     with OnnxSession(bundle, bundle.artifact("fp16", "any")) as session:
         reading = Reader(bundle, session).read(material.crops[3])
-    assert not reading.synthetic and len(reading.members) == 2 and reading.cam is not None
-    assert (reading.low, reading.high) == interval(PUBLISHED, float(np.mean(reading.members)))
+    egfr, below = reading.egfr, reading.egfr_below_60
+    assert egfr is not None and below is not None and not reading.synthetic
+    assert len(egfr.members) == 2 and egfr.map is not None and below.map is None
+    assert (egfr.low, egfr.high) == interval(PUBLISHED, float(np.mean(egfr.members)), 0.0)
 
 
 def test_the_report_names_files_polarity_and_parity(bundle) -> None:
     report = json.loads(bundle.file("report.json").read_text())
     assert list(report["source"]) == ["model_0.pkl", "xgb_0.json", "model_1.pkl", "xgb_1.json"]
-    assert report["polarity"]["mean"] < -0.3 and len(report["polarity"]["members"]) == 2
-    assert report["local"] is None and not report["parity_on_crops_that_calibrated"]
-    assert report["parity"][1]["crops"] == 52
-    assert not report["auc_measured"] and "AUC is not measured" in bundle.file("report.html").read_text()
-    assert "not local" in bundle.file("card.md").read_text()
+    polarity = report["observations"]["polarity"]
+    assert polarity["mean"] < -0.3 and len(polarity["members"]) == 2
+    assert list(report["observations"]) == ["polarity"]  # no label, so nothing is said of the error here
+    assert not report["crops"]["parity_on_crops_that_calibrated"] and len(report["crops"]["sha256"]) == 64
+    egfr, below = report["parity"][1]["heads"]
+    assert (report["parity"][1]["crops"], egfr["head"], below["auc"]) == (52, "egfr", None)
+    page, card = (bundle.file(name).read_text() for name in ("report.html", "card.md"))
+    assert "Do the trees speak of the right side?" in page and f"{polarity['mean']:+.3f}" in page
+    assert "Not measured here for eGFR and P(eGFR &lt; 60)" in page
+    assert "not local" in card and "Published: r 0.74" in card
 
 
 def test_labels_give_a_local_interval(material: Material, tmp_path: Path) -> None:
     plan = replace(material.plan(tmp_path / "b", material.labelled), artifacts=(("fp32", "any"),))
     plan = replace(plan, crop_mode="legacy_tight", members=1)
     manifest = build_kuo(plan)
-    assert manifest.interval.patients == CROPS // 2
-    assert "130 local patients" in manifest.interval.basis
+    assert manifest.egfr is not None and manifest.egfr.interval is not None
+    assert manifest.egfr.interval.patients == CROPS // 2
+    assert "130 local patients" in manifest.egfr.interval.basis
     assert manifest.input.crop_mode == "legacy_tight"
-    assert "130 patients, one crop each: r" in (tmp_path / "b" / "card.md").read_text()
+    assert manifest.parity[0].heads[1].auc is not None
+    card = (tmp_path / "b" / "card.md").read_text()
+    assert "Image-derived eGFR: 130 patients, one crop each: r" in card
+    assert "with eGFR &lt; 60: AUC" not in card and "with eGFR < 60: AUC" in card
 
 
 def test_trees_of_the_other_side_are_refused_with_the_flag_that_flips_them(material: Material, tmp_path: Path) -> None:
@@ -132,6 +145,15 @@ def test_trees_of_another_member_are_noticed() -> None:
         check(Polarity(64, float("nan"), (float("nan"),)), flipped=False)
 
 
+def test_the_polarity_is_told_from_answers_that_are_there_already() -> None:
+    egfr = np.linspace(10, 100, 30, dtype=np.float32)[:, None]
+    outputs = {"egfr_members": egfr, "p_egfr_below_60_members": 1 - egfr / 110}
+    found = examine(Answers(EGFR_HEADS, outputs), flipped=False)
+    assert found.key == "polarity" and "-1.000" in found.finding
+    with pytest.raises(UsageError, match="add --flip-polarity"):
+        examine(Answers(EGFR_HEADS, {**outputs, "p_egfr_below_60_members": egfr / 110}), flipped=False)
+
+
 def test_too_few_crops_are_refused(material: Material, tmp_path: Path) -> None:
     few = tmp_path / "few"
     few.mkdir()
@@ -141,35 +163,13 @@ def test_too_few_crops_are_refused(material: Material, tmp_path: Path) -> None:
     assert "it holds 199 and at least 200" in refused(material.plan(tmp_path / "out" / "b", few))
 
 
-@pytest.mark.parametrize(
-    ("line", "message"), [("c000.png,p,many", "'many' is no number"), ("c000.png,p,-3", "an eGFR is -3")]
-)
-def test_a_wrong_label_is_one_sentence(material: Material, tmp_path: Path, line: str, message: str) -> None:
-    (tmp_path / "labels.csv").write_text(f"crop,patient,egfr\n{line}\n")
-    with pytest.raises(UsageError, match=message):
-        read_crops(tmp_path, 64, 1, silent)
-
-
 def test_labels_of_the_phantom_are_not_read_and_the_bundle_says_so(material: Material, tmp_path: Path) -> None:
     crops = Path(shutil.copytree(material.labelled, tmp_path / "crops"))
     (crops / "dataset.json").write_text('{"synthetic": true}')
     plan = replace(material.plan(tmp_path / "b", crops), artifacts=(("fp32", "any"),), members=1)
     manifest = build_kuo(plan)
-    assert manifest.interval == PUBLISHED
+    assert manifest.egfr is not None and manifest.egfr.interval == PUBLISHED
     assert "SYNTHETIC crops of the phantom" in manifest.limits[0]
-
-
-def test_crops_of_one_patient_stay_on_one_side(material: Material) -> None:
-    crops = read_crops(material.labelled, 64, 1, silent)
-    assert crops.apart and crops.held.sum() == 52
-    assert not set(crops.patients[crops.held]) & set(crops.patients[~crops.held])
-
-
-def test_few_crops_are_used_twice_and_it_is_said(material: Material, tmp_path: Path) -> None:
-    for path in sorted(material.plain.glob("*.png"))[:210]:
-        shutil.copy(path, tmp_path)
-    crops = read_crops(tmp_path, 64, 1, silent)
-    assert not crops.apart and crops.held.all()
 
 
 def test_cancelling_leaves_nothing(material: Material, tmp_path: Path) -> None:

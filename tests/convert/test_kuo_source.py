@@ -16,8 +16,9 @@ import torch
 import xgboost
 from numpy.typing import NDArray
 
+from convert.checkpoint import DefectError
 from convert.graph.ensemble import write_graph
-from convert.kuo.checkpoint import DefectError, load_checkpoint
+from convert.kuo.checkpoint import load_checkpoint
 from convert.kuo.layout import Layout, expected_shapes
 from convert.kuo.source import Request, Source, read_source
 from convert.progress import silent

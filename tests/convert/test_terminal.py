@@ -7,21 +7,15 @@ import typer
 
 from convert.parity import ParityError
 from convert.terminal import boundary
-from engines.manifest import ParityRow
+from engines.manifest import HeadParity, ParityRow
 
 ROW = ParityRow(
     precision="int8",
     family="cpu",
     crops=200,
-    egfr_p50=1.0,
-    egfr_p95=7.25,
-    egfr_p99=8.0,
-    egfr_max=9.0,
-    category_flips=3,
-    category_flips_far=2,
-    p_max=0.4,
-    auc_change=-0.1,
-    cam_correlation=0.5,
+    heads=(
+        HeadParity(head="egfr", unit="mL/min/1.73 m2", p50=1.0, p95=7.25, p99=8.0, largest=9.0, flips=3, flips_far=2),
+    ),
     passed=False,
     reasons=("95 % is 7.25",),
 )

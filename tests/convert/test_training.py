@@ -48,7 +48,7 @@ def test_a_finished_member_is_not_trained_again(fake_dataset: Path, tmp_path: Pa
     assert trained > 2
     assert len(steps) == trained + 1
     assert np.array_equal(first.members[0].trunk.stem.weight, second.members[0].trunk.stem.weight)
-    assert np.array_equal(first.members[0].trees.values, second.members[0].trees.values)
+    assert np.array_equal(first.members[0].parts[1].values, second.members[0].parts[1].values)
 
 
 def test_a_cancel_goes_through_and_keeps_nothing_half_done(fake_dataset: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from edge_app.capture.phantom.looks import PAINTERS, Identity, Labels
 from edge_app.capture.phantom.patient import Patient
 from edge_app.capture.phantom.probe import Probe
 from edge_app.capture.phantom.text import Box
-from edge_app.synthetic_mark import draw as draw_mark
+from engines.synthetic_mark import draw as draw_mark
 
 _NAMES = ("PHANTOM, ADA", "TESTMANN, LI", "SAMPLE, NOOR", "FANTOM, EMIL", "DUMMY, ROSA", "MOCKWELL, JUN", "PROBA, IVO")
 _SITES = ("SYNTHETIC HOSPITAL", "PHANTOM CLINIC", "NOWHERE GENERAL", "TEST UNIT 7")

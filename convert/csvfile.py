@@ -1,0 +1,75 @@
+"""Reads a table as people write it: CSV in UTF-8, commas or semicolons, column names in any case."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from engines.errors import UsageError
+
+WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CsvTable:
+    """Rows by lower-case column name, values stripped.
+
+    ``lines``: line of each row in the file, the header is line 1. ``comma``: columns are parted by semicolons, so a
+    comma may stand for the point in numbers.
+    """
+
+    raw: bytes
+    lines: list[int]
+    rows: list[Row]
+    comma: bool
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Names of the columns; empty where there are no rows."""
+        return frozenset(self.rows[0]) if self.rows else frozenset()
+
+
+def read_csv(path: Path, what: str) -> CsvTable:
+    """Read a table whole; ``what`` is what fails without it: ``"labels.csv cannot be evaluated"``.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, is not UTF-8, or is no CSV.
+    """
+    cure = "write it as CSV in UTF-8"
+    raw = _bytes(path, what)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(what, "it is not UTF-8 text", cure) from error
+    header = text.partition("\n")[0]
+    comma = header.count(";") > header.count(",")
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=";" if comma else ",")
+    lines, rows = [], []
+    try:
+        for row in reader:
+            rows.append({(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if key})
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise UsageError(what, f"it is no CSV file ({error})", cure) from error
+    return CsvTable(raw, lines, rows, comma)
+
+
+def number(text: str, comma: bool = False) -> float:
+    """Return the number that is written there; NaN for anything else."""
+    try:
+        return float(text.replace(",", ".") if comma else text)
+    except ValueError:
+        return float("nan")
+
+
+def _bytes(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        because = error.strerror or "it is no readable file"
+        raise UsageError(what, because, "give the table of the crops, a CSV file") from error

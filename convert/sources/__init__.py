@@ -1,0 +1,1 @@
+"""Models of other families: a small TOML file and its weights become an ensemble."""

@@ -1,0 +1,87 @@
+"""Reads a recipe; whatever is wrong with it is one sentence that names the line or the fields."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from convert.sources.recipe import Recipe
+from engines.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LARGEST = 1 << 20  # bytes
+SHOWN = 6  # mistakes in one sentence; the rest is counted
+EXAMPLES = ("torchvision", "repvgg", "onnx")
+CURE = "see echogfr-convert model --example torchvision, repvgg or onnx"
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, is no TOML, or fields are missing, unknown or wrong; all in one sentence.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise _refused(path, "it is larger than any recipe", "name the TOML file, not the weights")
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise _refused(path, (error.strerror or "it cannot be opened").lower(), "check the path") from error
+    except UnicodeDecodeError as error:
+        raise _refused(path, "it is no text in UTF-8", "name the TOML file, not the weights") from error
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise _refused(path, f"it is no valid TOML: {str(error)[:160]}", CURE) from error
+    except ValidationError as error:
+        raise _refused(path, _mistakes(error), CURE) from error
+
+
+def example(family: str) -> str:
+    """Return a commented recipe of a family that can be read as it is.
+
+    Raises
+    ------
+    UsageError
+        There is no such family.
+    """
+    if family not in EXAMPLES:
+        because = f"'{family}' is no family of models"
+        raise UsageError("There is no such example", because, f"choose from {', '.join(EXAMPLES)}")
+    return resources.files("convert.sources").joinpath(f"examples/{family}.toml").read_text(encoding="utf-8")
+
+
+def _mistakes(error: ValidationError) -> str:
+    found = [f"{_place(item['loc'])}{_said(item['msg'])}" for item in error.errors(include_url=False)]
+    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return "; ".join(found[:SHOWN]) + more
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """``("heads", 0, "probability", "event")`` as ``heads[0].event``: kinds of heads are no fields."""
+    text = ""
+    for at, step in enumerate(location):
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif not (at == 2 and location[0] == "heads"):
+            text += f".{step}" if text else step
+    return f"{text}: " if text else ""
+
+
+def _said(message: str) -> str:
+    message = message.removeprefix("Value error, ").rstrip(".")
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+
+
+def _refused(path: Path, because: str, cure: str) -> UsageError:
+    return UsageError(f"The recipe {path} cannot be used", because, cure)

@@ -53,7 +53,7 @@ def test_an_engine_goes_into_the_store_with_its_record(rtx: Library, fused: Bund
     assert record.key.target.compute_capabilities == ("8.6", "8.9")
     assert "reported once for 8.6, 8.9" in record.warnings[0]
     assert record.key.artifact_sha256 == artifact.sha256
-    assert record.layers.compiled == {"Int8": 12, "Float": 4}
+    assert record.layers.compiled == {"Int8": 12, "Half": 2, "Float": 2}
     assert sorted(path.name for path in store.folder.iterdir()) == sorted((record.engine, f"{plan.key.name}.json"))
 
 

@@ -1,4 +1,4 @@
-"""Builds one engine in this process: a strongly typed network, one optimisation profile, a timing cache.
+"""Builds one engine in this process: parsed, configured, built, and judged by its own layer table.
 
 What a library can do is asked of the library (``hasattr``), never read from its version: TensorRT 10.3, 10.16 and
 11 and TensorRT for RTX share this code. No flag and no calibrator sets a precision; the artifact's types do.
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from convert.tensorrt_config import Builder, add_profile, configure
 from convert.tensorrt_layers import MESSAGE, UNKNOWN, read_layers, summarize
 from convert.tensorrt_library import Library
-from convert.tensorrt_network import AGAIN, Network, explain, parse, planned_precisions
+from convert.tensorrt_network import AGAIN, explain, parse, plain, planned_precisions
 from convert.tensorrt_plan import EnginePlan
 from convert.tensorrt_timing import load_timing, save_timing
 from convert.tensorrt_watch import Logbook, Watch, make_logger, make_monitor
-from engines.errors import UsageError
 from engines.manifest import Precision
 from engines.store import EngineError, EngineTarget, LayerSummary
 
@@ -76,7 +76,7 @@ def _no_garbage_collection() -> Iterator[None]:
 def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Built:
     trt, book = library.module, Logbook()
     logger = make_logger(library, book, watch)
-    builder = trt.Builder(logger)
+    builder = _builder(library, plan, logger, book)
     network = builder.create_network(library.network_flags)
     watch.report("Parsing", 0, 1)
     parser = trt.OnnxParser(network, logger)  # weights are its own until the engine is built: not a temporary
@@ -84,8 +84,8 @@ def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Bui
     watch.report("Parsing", 1, 1)
     config = builder.create_builder_config()
     config.progress_monitor = make_monitor(library, watch)
-    _configure(config, library, plan, int(getattr(builder, "num_DLA_cores", 0)))
-    _add_profile(builder, config, network, plan)
+    configure(config, library, plan, int(getattr(builder, "num_DLA_cores", 0)))
+    add_profile(builder, config, network, plan)
     timing = draft.parent / plan.timing_cache
     if library.times:
         with _files(plan, draft):
@@ -101,6 +101,17 @@ def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Bui
         if library.times:
             save_timing(config, timing)
     return built
+
+
+def _builder(library: Library, plan: EnginePlan, logger: object, book: Logbook) -> Builder:
+    """Return a builder; that there is none, as with a driver that is too old, the bindings say by TypeError."""
+    try:
+        builder: Builder = library.module.Builder(logger)
+    except TypeError as error:
+        told = plain("\n".join(book.errors)) if book.errors else "it says nothing of why"
+        because = f"{library.runtime} {library.module.__version__} cannot be started ({told})"
+        raise EngineError(plan.what, because, "install a version that goes with the NVIDIA driver") from error
+    return builder
 
 
 def _artifact_bytes(plan: EnginePlan) -> bytes:
@@ -169,60 +180,6 @@ def _one_for_all(target: EngineTarget, tables: int) -> list[str]:
     return [f"layers were reported once for {', '.join(capabilities)}: build for one alone to see its own"]
 
 
-def _configure(config: object, library: Library, plan: EnginePlan, dla_cores: int) -> None:
-    trt, recipe = library.module, plan.key.recipe
-    options = _Options(config)
-    options.set("profiling_verbosity", trt.ProfilingVerbosity.DETAILED)
-    if hasattr(trt.BuilderFlag, "TF32"):
-        options.call("clear_flag", trt.BuilderFlag.TF32)
-    if recipe.workspace_mib is not None:
-        options.call("set_memory_pool_limit", trt.MemoryPoolType.WORKSPACE, recipe.workspace_mib << 20)
-    if plan.key.target.gpu is None:
-        names = plan.key.target.compute_capabilities
-        options.set("num_compute_capabilities", len(names))
-        for index, name in enumerate(names):
-            member = getattr(trt.ComputeCapability, f"SM{name.replace('.', '')}")
-            options.call("set_compute_capability", member, index)
-    if recipe.dla_core is not None:
-        if not 0 <= recipe.dla_core < dla_cores:
-            because = f"this machine has {dla_cores or 'no'} DLA cores that {library.runtime} can use"
-            raise UsageError(f"DLA core {recipe.dla_core} cannot be used", because, "leave --dla out")
-        options.set("default_device_type", trt.DeviceType.DLA)
-        options.set("DLA_core", recipe.dla_core)
-        options.call("set_flag", trt.BuilderFlag.GPU_FALLBACK)
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """A builder configuration whose type belongs to a library that is imported late."""
-
-    config: object
-
-    def set(self, name: str, value: object) -> None:
-        setattr(self.config, name, value)
-
-    def call(self, name: str, *arguments: object) -> None:
-        getattr(self.config, name)(*arguments)
-
-
-class _Profile(Protocol):
-    """What is used of IOptimizationProfile."""
-
-    def set_shape(self, name: str, least: tuple[int, ...], best: tuple[int, ...], most: tuple[int, ...]) -> object: ...
-
-
-class _ProfileMaker(Protocol):
-    """What is used of Builder."""
-
-    def create_optimization_profile(self) -> _Profile: ...
-
-
-class _ProfileTaker(Protocol):
-    """What is used of IBuilderConfig."""
-
-    def add_optimization_profile(self, profile: _Profile) -> int: ...
-
-
 class _Inspector(Protocol):
     """What is used of EngineInspector."""
 
@@ -233,20 +190,6 @@ class _Engine(Protocol):
     """What is used of ICudaEngine."""
 
     def create_engine_inspector(self) -> _Inspector: ...
-
-
-def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network, plan: EnginePlan) -> None:
-    profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        count, *rest = tensor.shape
-        if count >= 0 and set(plan.key.recipe.batch) != {count}:
-            raise EngineError(plan.what, f"its input takes {count} crops at once, no more and no less", AGAIN)
-        least, best, most = ((count, *rest) for count in plan.key.recipe.batch)
-        profile.set_shape(tensor.name, least, best, most)
-    if config.add_optimization_profile(profile) < 0:
-        batch = " / ".join(map(str, plan.key.recipe.batch))
-        raise EngineError(plan.what, f"its input cannot take {batch} crops at once", AGAIN)
 
 
 def _inspected(library: Library, logger: object, data: memoryview) -> str:

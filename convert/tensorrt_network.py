@@ -10,7 +10,9 @@ from typing import Protocol
 from convert.tensorrt_library import Library
 from engines.store import EngineError
 
-HARMLESS = re.compile(r"cudaError 35|cudaError 100|catchCudaError")  # a builder without a GPU says it beside each error
+HARMLESS = re.compile(
+    r"cudaError (35|100)\b"
+)  # no driver, no device: a builder without a GPU says it beside each error
 _PLACE = re.compile(
     r"Myelin \(\[[^\]]*\]\s*|\s*In \w+(?:\(\))? at \S+:\d+\)?|^\S+: Error Code \d+: |^Invalid Node - .*$"
 )
@@ -35,6 +37,11 @@ REFUSALS = (
     Refusal("must be of same type", "its input and its weights differ in type", AGAIN),
     Refusal("failed to broadcast to input", "its weights do not go with its input", AGAIN),
     Refusal("std::bad_alloc", "there is too little free memory", "close other programs and try again"),
+    Refusal(
+        ": out of memory",  # as CUDA says it
+        "there is too little GPU memory",
+        "close other programs that use the GPU, or allow a smaller --workspace",
+    ),
     Refusal("for Turing (SM75)", "GPUs of compute capability 7.5 cannot run all of it", "leave 7.5 out"),
     Refusal("Failed to parse the ONNX model", "the file is not an ONNX model", "copy the bundle again"),
 )

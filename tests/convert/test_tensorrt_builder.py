@@ -13,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from convert.tensorrt_builder import CancelledError, check_layers
 from convert.tensorrt_library import Library
+from convert.tensorrt_network import explain
 from convert.tensorrt_plan import Wish, make_plans
 from convert.tensorrt_timing import load_timing, save_timing
+from convert.tensorrt_watch import Logbook
 from engines.bundle import open_bundle
 from engines.store import EngineError, LayerSummary
 
@@ -72,6 +74,34 @@ def test_the_shipped_bundle_runs_in_the_precisions_that_it_asks_for(
 def test_a_partial_fallback_or_an_unknown_one_is_a_warning(layers: LayerSummary, warning: str) -> None:
     (told,) = check_layers("No engine", "int8", layers)
     assert warning in told
+
+
+CUDA = "IBuilder::buildSerializedNetwork: Error Code 1: Cuda Runtime (In catchCudaError at /_src/checkMacros.cpp:250 "
+
+
+@pytest.mark.parametrize(
+    ("message", "because"),
+    [
+        (f"{CUDA}(cudaError 2: out of memory))", "there is too little GPU memory"),
+        (
+            "Error (Input crops is [2,64,64,3] and not [1,64,64,3]. In operator() at /_src/optimizer/network.cpp:4067)",
+            "Error (Input crops is [2,64,64,3] and not [1,64,64,3])",
+        ),
+        (f"{CUDA}(cudaError 35: CUDA driver version is insufficient))\nNo tactic for conv0.", "No tactic for conv0"),
+    ],
+)
+def test_what_the_library_says_is_said_in_the_user_s_words(message: str, because: str) -> None:
+    assert explain(message)[0] == because
+
+
+def test_errors_of_a_machine_without_a_gpu_are_no_errors_and_others_are() -> None:
+    book = Logbook()
+    for error in ("35: CUDA driver version is insufficient", "100: no device", "2: out of memory", "1000: strange"):
+        book.take("ERROR", f"{CUDA}(cudaError {error}))")
+    book.take("WARNING", "Converting conv weight scales to fp32")
+    book.take("WARNING", "Detected layernorm nodes in FP16.")
+    assert ["out of memory" in error for error in book.errors] == [True, False]
+    assert book.warnings == ["Detected layernorm nodes in FP16"]
 
 
 def changed(path: Path, folder: Path, change: Change) -> Path:

@@ -47,10 +47,6 @@ class Answers:
         """Pooled features (K, F), all members side by side, or None."""
         return self.outputs.get(FEATURES)
 
-    def head(self, name: str) -> HeadSpec:
-        """Return the head of that name."""
-        return next(head for head in self.heads if head.name == name)
-
     def members(self, head: HeadSpec) -> Floats:
         """Return what each member answers: (K, M), of grades (K, M, G)."""
         return self.outputs[head.output]

@@ -36,10 +36,12 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         It cannot be read, or holds something else than weights by name.
     """
     loaded = _unwrapped(_load(path))
-    strange = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
-    if strange:
-        raise DefectError(f"holds something else than tensors: {some(strange)}")
-    return {str(name): value for name, value in loaded.items() if not str(name).endswith(COUNTER)}
+    tensors = {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    if len(tensors) < len(loaded):
+        raise DefectError(
+            f"holds something else than tensors: {some([str(n) for n in loaded if str(n) not in tensors])}"
+        )
+    return {name: value for name, value in tensors.items() if not name.endswith(COUNTER)}
 
 
 def matched(state: Mapping[str, torch.Tensor], wanted: Mapping[str, Shape]) -> State:

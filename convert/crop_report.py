@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from convert import plots
 from convert.crops import Crops
 from convert.labels import band_label, decimals
 from convert.manifests import Material
@@ -14,6 +16,7 @@ from convert.origin import Observation, Origin
 from convert.parity import label
 from convert.parity_table import limit_sentences, lines
 from convert.templating import template
+from convert.trade import Trade
 from engines.bundle import Bundle
 from engines.manifest import HeadSpec, IntervalSpec, ParityRow, ProbabilityHead, RegressionHead
 
@@ -58,7 +61,7 @@ def write_texts(bundle: Bundle, findings: Findings, material: Material) -> None:
     names = _names(bundle, findings, material)
     for name, source in TEXTS.items():
         (bundle.path / name).write_text(template(source).render(**names), encoding="utf-8")
-    (bundle.path / "report.json").write_text(_json(bundle, findings), encoding="utf-8")
+    (bundle.path / "report.json").write_text(_json(bundle, findings, material.trades), encoding="utf-8")
 
 
 def _names(bundle: Bundle, findings: Findings, material: Material) -> dict[str, object]:
@@ -84,11 +87,13 @@ def _names(bundle: Bundle, findings: Findings, material: Material) -> dict[str, 
         "files": findings.origin.files,
         "parameters": material.parameters,
         "answers": [_answer(head) for head in manifest.heads],
+        "material": material,
+        "trades": [(trade, plots.trade(trade)) for trade in material.trades],
         "mapped": any(head.map is not None for head in manifest.heads),
     }
 
 
-def _json(bundle: Bundle, findings: Findings) -> str:
+def _json(bundle: Bundle, findings: Findings, trades: Sequence[Trade]) -> str:
     manifest, crops = bundle.manifest, findings.crops
     report = {
         "bundle_id": manifest.bundle_id,
@@ -106,6 +111,7 @@ def _json(bundle: Bundle, findings: Findings) -> str:
             "parity_on_crops_that_calibrated": not crops.apart,
         },
         "parity": [row.model_dump() for row in findings.parity],
+        "sensitivity": [asdict(trade) for trade in trades],
         "intervals": {item.head.name: item.spec.model_dump() if item.spec else None for item in findings.calibrated},
         "observations": {item.key: item.numbers for item in findings.observations},
         "source": {file.name: file.sha256 for file in findings.origin.files},

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 from engines.errors import UsageError
 
-LIBRARIES = frozenset({"torch", "onnx", "xgboost", "scipy", "matplotlib", "jinja2", "sympy", "onnxscript"})
+LIBRARIES = frozenset(
+    {"torch", "torchvision", "onnx", "xgboost", "scipy", "matplotlib", "jinja2", "sympy", "onnxscript"}
+)
 
 
 @contextmanager

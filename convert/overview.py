@@ -119,6 +119,7 @@ def _facts(manifest: BundleManifest) -> Table:
         "reads": f"uint8 (N, {spec.height}, {spec.width}, 3) RGB, {spec.crop_mode} crop x {spec.crop_factor:g}",
         "outputs": ", ".join(f"{output.name} {output.shape}" for output in manifest.outputs),
         "domain": f"distance up to {manifest.domain.limit:g}; {manifest.domain.basis}",
+        "made as": manifest.training.recipe,
         "trained on": f"{manifest.training.data}, {manifest.training.patients} patients",
         "made again by": manifest.training.reproduce,
         "tools": ", ".join(f"{name} {value}" for name, value in manifest.tools.items()),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from convert.egfr_heads import EGFR
 from convert.evaluation import Evaluation
+from convert.trade import Trade
 from engines.manifest import IntervalSpec
 from engines.values import interval
 
@@ -79,6 +80,29 @@ def maps(crops: NDArray[np.uint8], cams: NDArray[np.float32]) -> str:
         axes.imshow(crop[::2, ::2], extent=extent)
         axes.imshow(cam, cmap="RdBu_r", vmin=-largest, vmax=largest, alpha=0.4, extent=extent, interpolation="bilinear")
         axes.set_axis_off()
+    return _svg(figure)
+
+
+def trade(found: Trade) -> str:
+    """Draw what layers in float cost and bring: error against time, and what each layer alone does."""
+    figure = Figure(figsize=(9.2, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    unit = "" if found.unit == "1" else f" ({found.unit})"
+    times, errors = [step.time for step in found.steps], [step.error for step in found.steps]
+    left.plot(times, errors, "o-", markersize=4, color="#1f4e79", linewidth=0.8)
+    for step in found.steps:
+        left.annotate(str(step.left), (step.time, step.error), textcoords="offset points", xytext=(4, 4), fontsize=8)
+    left.set(xlabel="CPU time / that of full INT8", ylabel=f"95 % of |Δ {found.head}|{unit}", ylim=(0, None))
+    left.set_title(f"one member, by number of units in {found.kept}", fontsize=9)
+    colours = ["#a33" if item.name in found.left else "#9db8d2" for item in found.units]
+    places = range(len(found.units))
+    right.barh(places, [item.error for item in found.units], color=colours)
+    right.set_yticks(places, [item.name for item in found.units], fontsize=max(4.0, min(8.0, 220 / len(found.units))))
+    right.invert_yaxis()
+    right.set(xlabel=f"the same{unit}, this unit alone in INT8")
+    right.set_title(f"red: left in {found.kept}", fontsize=9)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
     return _svg(figure)
 
 

@@ -61,6 +61,7 @@ class StandinProver:
             golden_crops=crops[chosen],
             golden=reference.rows(chosen),
             strange=_strange(domain, reference, crops),
+            trades=material.trades,
         )
         domain.save(bundle.path / "domain.npz")
         write_golden(bundle.path / "golden.npz", evidence.golden_crops, evidence.golden)

@@ -19,6 +19,7 @@ from convert.parity import label
 from convert.parity_table import limit_sentences, lines
 from convert.plan import LIMITS, ArtifactKey
 from convert.templating import template
+from convert.trade import Trade
 from engines.manifest import IntervalSpec, ParityRow, TrainingSpec
 
 
@@ -47,6 +48,7 @@ class Evidence:
     golden_crops: NDArray[np.uint8]
     golden: Answers
     strange: float  # share of test crops that the domain check refuses
+    trades: tuple[Trade, ...] = ()
 
 
 def render_html(identity: Identity, evidence: Evidence, tools: Mapping[str, str]) -> str:
@@ -58,6 +60,7 @@ def render_html(identity: Identity, evidence: Evidence, tools: Mapping[str, str]
         crops=len(evidence.truth),
         parity=list(lines(evidence.parity, {head.name: label(head) for head in EGFR_HEADS})),
         limits=limit_sentences(),
+        trades=[(trade, plots.trade(trade)) for trade in evidence.trades],
         evaluation=evidence.evaluation,
         level=evidence.interval.level,
         bands=list(rows),
@@ -72,6 +75,7 @@ def render_json(identity: Identity, evidence: Evidence, tools: Mapping[str, str]
         **_names(identity),
         "crops": len(evidence.truth),
         "parity": [row.model_dump() for row in evidence.parity],
+        "sensitivity": [asdict(trade) for trade in evidence.trades],
         "limits": {precision: asdict(limit) for precision, limit in LIMITS.items()},
         "evaluation": asdict(evidence.evaluation),
         "interval": {**evidence.interval.model_dump(), "band_patients": evidence.band_patients},
@@ -103,6 +107,7 @@ def render_card(identity: Identity, evidence: Evidence, facts: CardFacts) -> str
         members=facts.members,
         parameters=facts.parameters,
         limits=facts.limits,
+        trades=evidence.trades,
         evaluation=evidence.evaluation,
         level=evidence.interval.level,
         strange=evidence.strange,

@@ -33,6 +33,8 @@ def boundary(cancelled: str | None = None) -> Iterator[None]:
             from convert.overview import parity_table
 
             err.print(parity_table(rows))
+        for trade in getattr(error, "trades", ()):
+            err.print("\n".join([f"{trade.sentence}.", *trade.lines]), soft_wrap=True, markup=False, highlight=False)
         err.print(error.sentence, style="red", soft_wrap=True, markup=False, highlight=False)
         raise typer.Exit(USER_ERROR) from error
     except KeyboardInterrupt:

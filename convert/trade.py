@@ -20,7 +20,7 @@ class Step:
     """INT8 with the ``left`` worst units in float, measured on one member.
 
     ``error``: 95 % of |delta| of the main head; ``excess``: the largest measure in multiples of its limit; ``time``:
-    that of a crop on this CPU in multiples of full INT8's, by the form for CPUs.
+    CPU time of a crop on this machine in multiples of full INT8's, by the form for CPUs.
     """
 
     left: int

@@ -54,13 +54,13 @@ def measure(ensemble: Ensemble, at: int, network: Network, crops: NDArray[np.uin
     return Equivalence(answers, features, len(crops))
 
 
-def told(found: Sequence[Equivalence], networks: Sequence[Network]) -> str:
+def told(found: Sequence[Equivalence], network: Network) -> str:
     """Return what was measured over all members, as a sentence."""
     features = [item.features for item in found if item.features is not None]
     also = f", of the pooled features {max(features):.1e}" if features else ""
-    how = "Blocks re-parameterised to single 3 x 3 convolutions. " if networks[0].reparameterised else ""
+    how = "Blocks re-parameterised to single 3 x 3 convolutions. " if network.reparameterised else ""
     return (
-        f"{how}The fp32 graph against {networks[0].compared_with}, {found[0].crops} crops, "
+        f"{how}The fp32 graph against {network.compared_with}, {found[0].crops} crops, "
         f"{len(found)} member{'s' if len(found) > 1 else ''}: largest difference of the answers "
         f"{max(item.answers for item in found):.1e}{also} (limit {LIMIT:.0e})."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,7 +18,6 @@ else:
 
 LARGEST = 1 << 20  # bytes
 SHOWN = 6  # mistakes in one sentence; the rest is counted
-EXAMPLES = ("torchvision", "repvgg", "onnx")
 CURE = "see echogfr-convert model --example torchvision, repvgg or onnx"
 
 
@@ -45,20 +43,6 @@ def read_recipe(path: Path) -> Recipe:
         raise _refused(path, f"it is no valid TOML: {str(error)[:160]}", CURE) from error
     except ValidationError as error:
         raise _refused(path, _mistakes(error), CURE) from error
-
-
-def example(family: str) -> str:
-    """Return a commented recipe of a family that can be read as it is.
-
-    Raises
-    ------
-    UsageError
-        There is no such family.
-    """
-    if family not in EXAMPLES:
-        because = f"'{family}' is no family of models"
-        raise UsageError("There is no such example", because, f"choose from {', '.join(EXAMPLES)}")
-    return resources.files("convert.sources").joinpath(f"examples/{family}.toml").read_text(encoding="utf-8")
 
 
 def _mistakes(error: ValidationError) -> str:

@@ -74,7 +74,10 @@ def main() -> None:
     for item in manifest.artifacts:
         print(f"{item.file}: {item.size_bytes / 1e6:.1f} MB")
     for row in manifest.parity:
-        print(f"{row.precision} {row.family}: 95 % {row.egfr_p95:.4f}, maps {row.cam_correlation:.5f}, {row.reasons}")
+        for head in row.heads:
+            maps = "none" if head.map_correlation is None else f"{head.map_correlation:.5f}"
+            print(f"{row.precision} {row.family} {head.head}: 95 % {head.p95:.4f}, flips {head.flips}, maps {maps}")
+        print(f"{row.precision} {row.family}: {'passed' if row.passed else row.reasons}")
     compare(target, models, layout, networks, crops[:CHECKED], asked.old_python)
 
 
@@ -140,7 +143,7 @@ def compare(
         expected = probability(models, index, mine, old)
         print(f"max |d P| {np.abs(expected - found['p_egfr_below_60_members'][:, index]).max():.2e}")
     mean = np.mean(maps, axis=0)
-    difference = np.abs(mean - found["cam"]).max()
+    difference = np.abs(mean - found["egfr_map"]).max()
     print(
         f"map: max |d| {difference:.2e} at a largest of {np.abs(mean).max():.1f}: {difference / np.abs(mean).max():.1e}"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from convert.assemble import assemble
@@ -125,6 +126,11 @@ def material(heads: tuple[HeadSpec, ...] = HEADS, seed: int = 0) -> Material:
         parameters=1000,
         claims=CLAIMS,
     )
+
+
+def alone(seed: int) -> onnx.ModelProto:
+    """The graph of one member of ``material()``."""
+    return write_graph(Ensemble((member(seed),), HEADS, SIZE, SIZE, (0.5,) * 3, (0.25,) * 3))
 
 
 def build(target: Path, crops: Crops, origin: Origin, what: Material | None = None) -> Built:

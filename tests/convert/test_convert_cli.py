@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_bundle_that_fails_its_limits_is_not_written(
 ) -> None:
     from convert import plan
 
-    strict = plan.ParityLimits(egfr_p95=0.0, egfr_p99=0.0, auc_loss=0.005, cam_correlation=0.99)
+    strict = replace(plan.LIMITS["fp16"], regression_p95=0.0)
     monkeypatch.setitem(plan.LIMITS, "fp16", strict)
     options = ("--members", "1", "--epochs", "1", "--without", "int8-cpu", "--without", "int8-tensorrt")
     done = invoke("standin", fake_dataset, "--out", tmp_path / "b", "--work", tmp_path / "w", *options)

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.answers import Answers, answer_rest
+from convert.answers import Answers, answer_all, answer_rest
+from convert.manifests import provisional
 from convert.origin import Observation, Origin, Published
-from convert.parity import ParityError
-from convert.plan import LIMITS
+from convert.parity import ParityError, compare
+from convert.plan import LIMITS, BuildPlan
+from convert.write import refer
 from engines._onnxruntime import OnnxSession
-from engines.bundle import load_golden
+from engines.bundle import Bundle, load_golden
 from engines.domain import DomainModel
 from engines.errors import UsageError
-from engines.manifest import IntervalSpec, OutputSpec, RegressionHead
+from engines.manifest import Artifact, IntervalSpec, OutputSpec, RegressionHead
 from engines.reading import Reader
 from engines.selftest import run as self_test
 
@@ -30,6 +32,7 @@ from .head_makers import (
     PATIENTS,
     PIXELS,
     Built,
+    alone,
     build,
     crops_of,
     known_truth,
@@ -178,3 +181,24 @@ def test_an_artifact_beyond_its_limits_leaves_no_bundle(tmp_path: Path, monkeypa
         build(tmp_path / "b", crops_of({}), Origin(FILES))
     assert [row.passed for row in caught.value.rows] == [True, False]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_members_left_apart_answer_as_the_fused_model_and_are_never_loaded_together(tmp_path: Path) -> None:
+    what, plan = material(), BuildPlan(tmp_path, tmp_path, tmp_path)
+    ensembles = {"fp32.onnx": what.model, **{f"fp16-{at}.onnx": alone(at) for at in range(2)}}
+    for name, model in ensembles.items():
+        (tmp_path / name).write_bytes(model.SerializeToString())
+    apart = [
+        Artifact(**refer(tmp_path, f"fp16-{at}.onnx").model_dump(), precision="fp16", family="any", member=at)
+        for at in (1, 0)
+    ]
+    fused = Artifact(**refer(tmp_path, "fp32.onnx").model_dump(), precision="fp32", family="any")
+    bundle = Bundle(tmp_path, provisional(plan, what, (fused, *apart)), "0" * 64)
+    stages: list[str] = []
+    found = answer_all(bundle, PIXELS[:20], lambda stage, done, total: stages.append(stage))
+    assert list(found) == [("fp32", "any"), ("fp16", "any")]
+    for name, array in found["fp32", "any"].outputs.items():
+        assert found["fp16", "any"].outputs[name] == pytest.approx(array, abs=1e-4), name
+    assert list(dict.fromkeys(stages)) == ["running fp32.onnx", "running fp16-0.onnx", "running fp16-1.onnx"]
+    row = compare(("fp16", "any"), found["fp32", "any"], found["fp16", "any"], {})
+    assert row.passed and [head.head for head in row.heads] == ["lesion", "length", "echo"]

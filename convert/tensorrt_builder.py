@@ -1,4 +1,4 @@
-"""Builds one engine in this process: a strongly typed network, one optimisation profile, a timing cache.
+"""Builds one engine in this process: parsed, configured, built, and judged by its own layer table.
 
 What a library can do is asked of the library (``hasattr``), never read from its version: TensorRT 10.3, 10.16 and
 11 and TensorRT for RTX share this code. No flag and no calibrator sets a precision; the artifact's types do.
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from convert.tensorrt_config import Builder, add_profile, configure
 from convert.tensorrt_layers import MESSAGE, UNKNOWN, read_layers, summarize
 from convert.tensorrt_library import Library
-from convert.tensorrt_network import AGAIN, Network, explain, parse, planned_precisions
+from convert.tensorrt_network import AGAIN, explain, parse, plain, planned_precisions
 from convert.tensorrt_plan import EnginePlan
 from convert.tensorrt_timing import load_timing, save_timing
 from convert.tensorrt_watch import Logbook, Watch, make_logger, make_monitor
-from engines.errors import UsageError
 from engines.manifest import Precision
 from engines.store import EngineError, EngineTarget, LayerSummary
 
@@ -47,7 +47,8 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
     Raises
     ------
     EngineError
-        The parser or the builder refused, or an INT8 artifact would not run in INT8.
+        The artifact was changed, the parser or the builder refused it, an INT8 artifact would not run in INT8, or the
+        engine cannot be written.
     UsageError
         The machine has no such DLA core.
     CancelledError
@@ -61,7 +62,8 @@ def build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Buil
 def _no_garbage_collection() -> Iterator[None]:
     """Collect first, then not at all while the library works.
 
-    It calls the logger with a lock held; freeing an older object of it from in there waits for that lock for ever.
+    createInferBuilder writes to the logger with a lock held that the end of every other builder needs as well: a
+    collection that begins inside the logger and frees an older builder waits for its own thread, for ever.
     """
     gc.collect()
     gc.disable()
@@ -73,39 +75,75 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _build(library: Library, plan: EnginePlan, draft: Path, watch: Watch) -> Built:
     trt, book = library.module, Logbook()
-    logger = make_logger(library, book)
-    builder = trt.Builder(logger)
+    logger = make_logger(library, book, watch)
+    builder = _builder(library, plan, logger, book)
     network = builder.create_network(library.network_flags)
     watch.report("Parsing", 0, 1)
-    parse(trt.OnnxParser(network, logger), network, plan.artifact.read_bytes(), plan.what)
+    parser = trt.OnnxParser(network, logger)  # weights are its own until the engine is built: not a temporary
+    parse(parser, network, _artifact_bytes(plan), plan.what)
     watch.report("Parsing", 1, 1)
     config = builder.create_builder_config()
     config.progress_monitor = make_monitor(library, watch)
-    _configure(config, library, plan, int(getattr(builder, "num_DLA_cores", 0)))
-    _add_profile(builder, config, network, plan)
+    configure(config, library, plan, int(getattr(builder, "num_DLA_cores", 0)))
+    add_profile(builder, config, network, plan)
     timing = draft.parent / plan.timing_cache
     if library.times:
-        load_timing(config, timing)
+        with _files(plan, draft):
+            load_timing(config, timing)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
         raise CancelledError if watch.cancelled() else EngineError(plan.what, *_reason(book))
-    data = bytes(serialized)
+    data = memoryview(serialized)  # not a copy: an engine of ten large members is 1 GB
     table = book.layers or _inspected(library, logger, data)
     built = _judged(plan, data, summarize(planned_precisions(library, network), read_layers(table)), book)
-    draft.write_bytes(data)
-    if library.times:
-        save_timing(config, timing)
+    with _files(plan, draft):
+        draft.write_bytes(data)
+        if library.times:
+            save_timing(config, timing)
     return built
 
 
-def _judged(plan: EnginePlan, data: bytes, layers: LayerSummary, book: Logbook) -> Built:
+def _builder(library: Library, plan: EnginePlan, logger: object, book: Logbook) -> Builder:
+    """Return a builder; that there is none, as with a driver that is too old, the bindings say by TypeError."""
+    try:
+        builder: Builder = library.module.Builder(logger)
+    except TypeError as error:
+        told = plain("\n".join(book.errors)) if book.errors else "it says nothing of why"
+        because = f"{library.runtime} {library.module.__version__} cannot be started ({told})"
+        raise EngineError(plan.what, because, "install a version that goes with the NVIDIA driver") from error
+    return builder
+
+
+def _artifact_bytes(plan: EnginePlan) -> bytes:
+    """Return the artifact, verified once more: the engine's record will name this hash."""
+    cure = "copy the bundle again"
+    try:
+        data = plan.artifact.read_bytes()
+    except OSError as error:
+        raise EngineError(plan.what, f"it cannot be read ({error.strerror})", cure) from error
+    if hashlib.sha256(data).hexdigest() != plan.key.artifact_sha256:
+        raise EngineError(plan.what, "it was changed after the bundle was checked", cure)
+    return data
+
+
+@contextmanager
+def _files(plan: EnginePlan, draft: Path) -> Iterator[None]:
+    """Turn a full disk and the like into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        because = f"{draft.parent} cannot be used ({error.strerror})"
+        raise EngineError(plan.what, because, "free some space there, or choose another folder with --out") from error
+
+
+def _judged(plan: EnginePlan, data: memoryview, layers: LayerSummary, book: Logbook) -> Built:
     """Return what was built with all its warnings, or refuse it."""
     warnings = (
         *check_layers(plan.what, plan.precision, layers),
         *_one_for_all(plan.key.target, book.layers.count(MESSAGE)),
         *book.warnings[:WARNINGS_KEPT],
     )
-    return Built(hashlib.sha256(data).hexdigest(), len(data), layers, warnings)
+    return Built(hashlib.sha256(data).hexdigest(), data.nbytes, layers, warnings)
 
 
 def check_layers(what: str, precision: Precision, layers: LayerSummary) -> list[str]:
@@ -142,73 +180,25 @@ def _one_for_all(target: EngineTarget, tables: int) -> list[str]:
     return [f"layers were reported once for {', '.join(capabilities)}: build for one alone to see its own"]
 
 
-def _configure(config: object, library: Library, plan: EnginePlan, dla_cores: int) -> None:
-    trt, recipe = library.module, plan.key.recipe
-    options = _Options(config)
-    options.set("profiling_verbosity", trt.ProfilingVerbosity.DETAILED)
-    if hasattr(trt.BuilderFlag, "TF32"):
-        options.call("clear_flag", trt.BuilderFlag.TF32)
-    if recipe.workspace_mib is not None:
-        options.call("set_memory_pool_limit", trt.MemoryPoolType.WORKSPACE, recipe.workspace_mib << 20)
-    if plan.key.target.gpu is None:
-        names = plan.key.target.compute_capabilities
-        options.set("num_compute_capabilities", len(names))
-        for index, name in enumerate(names):
-            member = getattr(trt.ComputeCapability, f"SM{name.replace('.', '')}")
-            options.call("set_compute_capability", member, index)
-    if recipe.dla_core is not None:
-        if not 0 <= recipe.dla_core < dla_cores:
-            because = f"this machine has {dla_cores or 'no'} DLA cores that {library.runtime} can use"
-            raise UsageError(f"DLA core {recipe.dla_core} cannot be used", because, "leave --dla out")
-        options.set("default_device_type", trt.DeviceType.DLA)
-        options.set("DLA_core", recipe.dla_core)
-        options.call("set_flag", trt.BuilderFlag.GPU_FALLBACK)
+class _Inspector(Protocol):
+    """What is used of EngineInspector."""
+
+    def get_engine_information(self, form: object) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """A builder configuration whose type belongs to a library that is imported late."""
+class _Engine(Protocol):
+    """What is used of ICudaEngine."""
 
-    config: object
-
-    def set(self, name: str, value: object) -> None:
-        setattr(self.config, name, value)
-
-    def call(self, name: str, *arguments: object) -> None:
-        getattr(self.config, name)(*arguments)
+    def create_engine_inspector(self) -> _Inspector: ...
 
 
-class _ProfileMaker(Protocol):
-    def create_optimization_profile(self) -> _Profile: ...
-
-
-class _Profile(Protocol):
-    def set_shape(self, name: str, least: tuple[int, ...], best: tuple[int, ...], most: tuple[int, ...]) -> object: ...
-
-
-class _ProfileTaker(Protocol):
-    def add_optimization_profile(self, profile: _Profile) -> int: ...
-
-
-def _add_profile(builder: _ProfileMaker, config: _ProfileTaker, network: Network, plan: EnginePlan) -> None:
-    profile = builder.create_optimization_profile()
-    for index in range(network.num_inputs):
-        tensor = network.get_input(index)
-        rest = tuple(tensor.shape)[1:]
-        least, best, most = ((count, *rest) for count in plan.key.recipe.batch)
-        profile.set_shape(tensor.name, least, best, most)
-    if config.add_optimization_profile(profile) < 0:
-        batch = " / ".join(map(str, plan.key.recipe.batch))
-        raise EngineError(plan.what, f"its input cannot take {batch} crops at once", "convert the model again")
-
-
-def _inspected(library: Library, logger: object, data: bytes) -> str:
+def _inspected(library: Library, logger: object, data: memoryview) -> str:
     """Return the layer table from the finished engine, where there is a GPU to load it; empty elsewhere."""
     trt = library.module
-    engine = trt.Runtime(logger).deserialize_cuda_engine(data)
+    engine: _Engine | None = trt.Runtime(logger).deserialize_cuda_engine(data)
     if engine is None:
         return ""
-    return str(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.ONELINE))
+    return engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.ONELINE)
 
 
 def _reason(book: Logbook) -> tuple[str, str]:

@@ -21,6 +21,8 @@ _LINE = re.compile(
 _TYPE = re.compile(r"Datatype: \"?([^,\"}]*)")
 _ONNX = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _COMPUTES = re.compile(r"correlation|conv|gemm", re.I)  # names of layer kinds that do a convolution's arithmetic
+# A kernel that is put together when the engine is loaded; its name lists what is in it: "__myl_CorrMulAddRelu_myl0_4"
+_FUSED, _FUSED_CONVOLUTION = "runtime_fusion", re.compile(r"Corr|Conv|Fc|Gemm")
 _WORDS = (("Int8", ("int8",)), ("Half", ("half", "fp16")), ("Float", ("float", "fp32")))
 
 
@@ -36,6 +38,8 @@ class Layer:
     @property
     def computes(self) -> bool:
         """True if it does the arithmetic of a convolution or a matrix product, not only what comes after."""
+        if self.kind == _FUSED:
+            return _FUSED_CONVOLUTION.search(self.name) is not None
         return _COMPUTES.search(self.kind) is not None
 
 

@@ -10,8 +10,12 @@ from typing import Protocol
 from convert.tensorrt_library import Library
 from engines.store import EngineError
 
-HARMLESS = re.compile(r"cudaError 35|cudaError 100|catchCudaError")  # a builder without a GPU says it beside each error
-_PLACE = re.compile(r"Myelin \(\[[^\]]*\]\s*|\s*In \w+ at \S+:\d+\)?|^\S+: Error Code \d+: |^Invalid Node - .*$")
+HARMLESS = re.compile(
+    r"cudaError (35|100)\b"
+)  # no driver, no device: a builder without a GPU says it beside each error
+_PLACE = re.compile(
+    r"Myelin \(\[[^\]]*\]\s*|\s*In \w+(?:\(\))? at \S+:\d+\)?|^\S+: Error Code \d+: |^Invalid Node - .*$"
+)
 AGAIN = "convert the model again"
 
 
@@ -31,7 +35,13 @@ REFUSALS = (
     Refusal("shiftIsAllZeros", "its zero point is not zero", "quantise symmetrically, as int8 for TensorRT"),
     Refusal("Plugin not found", "TensorRT has no such operator", "write the model with standard operators"),
     Refusal("must be of same type", "its input and its weights differ in type", AGAIN),
+    Refusal("failed to broadcast to input", "its weights do not go with its input", AGAIN),
     Refusal("std::bad_alloc", "there is too little free memory", "close other programs and try again"),
+    Refusal(
+        ": out of memory",  # as CUDA says it
+        "there is too little GPU memory",
+        "close other programs that use the GPU, or allow a smaller --workspace",
+    ),
     Refusal("for Turing (SM75)", "GPUs of compute capability 7.5 cannot run all of it", "leave 7.5 out"),
     Refusal("Failed to parse the ONNX model", "the file is not an ONNX model", "copy the bundle again"),
 )
@@ -79,7 +89,7 @@ class Network(Protocol):
 
 
 class ParserError(Protocol):
-    """What is read of IParserError."""
+    """What is read of ParserError."""
 
     def desc(self) -> str:
         """Return the text."""
@@ -167,5 +177,6 @@ def explain(text: str) -> tuple[str, str]:
 
 def plain(text: str) -> str:
     """Return the first line of a library's message that says something, without its place in the source."""
-    lines = [_PLACE.sub("", line).strip(" ().") for line in text.splitlines() if not HARMLESS.search(line)]
-    return next((line for line in lines if line), "the library gave no reason")
+    lines = [_PLACE.sub("", line).strip(" .") for line in text.splitlines() if not HARMLESS.search(line)]
+    first = next((line for line in lines if line.strip("()")), "the library gave no reason")
+    return first + ")" * (first.count("(") - first.count(")"))  # the place stood inside of them

@@ -49,15 +49,15 @@ class Wish:
     workspace_mib: int | None = None
 
 
-def make_plan(bundle: Bundle, library: Library, wish: Wish) -> tuple[EnginePlan, Artifact]:
-    """Return the plan for a verified bundle, and the artifact that it builds.
+def make_plans(bundle: Bundle, library: Library, wish: Wish) -> tuple[tuple[EnginePlan, Artifact], ...]:
+    """Return the plans for a verified bundle, each with its artifact: one, or one for each member left separate.
 
     Raises
     ------
     UsageError, BundleError, RuntimeUnavailableError
         What is asked for is unknown, is not in the bundle, failed its parity, or cannot be had on this machine.
     """
-    artifact = _artifact(bundle, wish.precision)
+    artifacts = _artifacts(bundle, wish.precision)
     if wish.workspace_mib is not None and wish.workspace_mib < WORKSPACE_LEAST_MIB:
         cure = f"allow at least {WORKSPACE_LEAST_MIB}"
         raise UsageError("No engine can be built", f"a workspace of {wish.workspace_mib} MiB is too small", cure)
@@ -67,25 +67,32 @@ def make_plan(bundle: Bundle, library: Library, wish: Wish) -> tuple[EnginePlan,
         dla_core=wish.dla_core,
     )
     target = _target(library, wish.compute_capabilities)
+    return tuple((_plan(bundle, library, artifact, recipe, target), artifact) for artifact in artifacts)
+
+
+def _plan(
+    bundle: Bundle, library: Library, artifact: Artifact, recipe: EngineRecipe, target: EngineTarget
+) -> EnginePlan:
     key = EngineKey(artifact_sha256=artifact.sha256, recipe=recipe, builder=library.builder, target=target)
-    return EnginePlan(bundle.file(artifact.file), artifact.precision, library.runtime, key), artifact
+    return EnginePlan(bundle.file(artifact.file), artifact.precision, library.runtime, key)
 
 
-def _artifact(bundle: Bundle, precision: str) -> Artifact:
+def _artifacts(bundle: Bundle, precision: str) -> tuple[Artifact, ...]:
     known: dict[str, Precision] = {"fp32": "fp32", "fp16": "fp16", "int8": "int8"}
     if precision not in known:
         raise UsageError(
             f"The precision '{precision}' cannot be built", "there is none of that name", f"choose {', '.join(known)}"
         )
-    artifact = bundle.artifact(known[precision], "tensorrt")
-    rows = [row for row in bundle.manifest.parity if (row.precision, row.family) == (precision, artifact.family)]
-    if artifact.precision != "fp32" and not (rows and rows[0].passed):
+    artifacts = bundle.artifacts(known[precision], "tensorrt")
+    first = artifacts[0]  # members of one model have one row of parity
+    rows = [row for row in bundle.manifest.parity if (row.precision, row.family) == (precision, first.family)]
+    if first.precision != "fp32" and not (rows and rows[0].passed):
         raise UsageError(
-            f"No engine can be built from {artifact.file}",
+            f"No engine can be built from {first.file}",
             f"its parity with fp32 {'failed' if rows else 'was never measured'}",
             "choose another precision, or convert the model again",
         )
-    return artifact
+    return artifacts
 
 
 def _target(library: Library, capabilities: tuple[str, ...]) -> EngineTarget:

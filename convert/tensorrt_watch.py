@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,9 +19,23 @@ class Watch(Protocol):
         """Hear of progress."""
         ...
 
+    def heard(self) -> None:
+        """Hear that the library wrote to its log."""
+        ...
+
     def cancelled(self) -> bool:
         """Tell whether the build shall end."""
         ...
+
+
+class _Severity(Protocol):
+    """What is read of ILogger.Severity."""
+
+    name: str
+
+
+# Scales are half in an INT8 artifact, exactly; that the builder widens them again changes nothing.
+EXPECTED = re.compile(r"Converting conv (activation|weight) scales to fp32")
 
 
 @dataclass(slots=True)
@@ -37,14 +52,18 @@ class Logbook:
             self.layers += f"{message}\n"  # one message was seen, also for several compute capabilities
         elif severity in ("ERROR", "INTERNAL_ERROR") and not HARMLESS.search(message):
             self.errors.append(message)
-        elif severity == "WARNING" and plain(message) not in self.warnings:
+        elif severity == "WARNING" and not EXPECTED.search(message) and plain(message) not in self.warnings:
             self.warnings.append(plain(message))
 
 
-def make_logger(library: Library, book: Logbook) -> object:
+def make_logger(library: Library, book: Logbook, watch: Watch) -> object:
     """Return a logger at VERBOSE; its base class belongs to a library that is imported late."""
-    methods = {"log": lambda self, severity, message: book.take(severity.name, message)}
-    return type("BookLogger", (library.module.ILogger,), methods)()
+
+    def log(_: object, severity: _Severity, message: str) -> None:
+        book.take(severity.name, message)
+        watch.heard()
+
+    return type("BookLogger", (library.module.ILogger,), {"log": log})()
 
 
 def make_monitor(library: Library, watch: Watch) -> object:

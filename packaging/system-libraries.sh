@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs, by apt, the Debian or Ubuntu libraries that Qt needs and that are missing here.
+# Installs, by apt, the Debian or Ubuntu libraries that Qt needs and that are missing here; with --compiler also a C
+# compiler, which a few tests need and which are skipped where it cannot be had.
 # Asks the loader which are there (package names differ between releases), so that a machine that
 # has them all is not touched and needs no root.
 set -eu
@@ -26,20 +27,29 @@ done
 [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing="$missing fonts-dejavu-core"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 
-[ -n "$missing" ] || exit 0
+wished=""
+[ "${1:-}" != --compiler ] || command -v cc >/dev/null || command -v gcc >/dev/null || wished=" gcc libc6-dev"
+
+# Ends the script: with an error if something is missing that is needed, else with a word about what is only wished for.
+give_up() {
+    [ -z "$missing" ] || { echo "$1" >&2; exit 1; }
+    echo "There is no C compiler and none can be installed here: the tests that need it are skipped." >&2
+    exit 0
+}
+
+[ -n "$missing$wished" ] || exit 0
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || {
-        echo "The libraries$missing cannot be installed, because this user is not root and sudo is not there: ask an administrator to run: apt-get install$missing" >&2
-        exit 1
-    }
+    command -v sudo >/dev/null ||
+        give_up "The libraries$missing cannot be installed, because this user is not root and sudo is not there: ask an administrator to run: apt-get install$missing"
     as_root="sudo"
+    [ -n "$missing" ] || as_root="sudo -n" # nobody is asked for a password for what is only wished for
 fi
-command -v apt-get >/dev/null || {
-    echo "The libraries$missing cannot be installed, because this machine has no apt: install them with its own package manager." >&2
-    exit 1
-}
-echo "Installing what Qt needs:$missing"
-$as_root apt-get update -qq
+command -v apt-get >/dev/null ||
+    give_up "The libraries$missing cannot be installed, because this machine has no apt: install them with its own package manager."
+echo "Installing system packages:$missing$wished"
 # shellcheck disable=SC2086  # a list of packages
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+{
+    $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing$wished >/dev/null
+} || give_up "The libraries$missing cannot be installed, because apt-get failed: see its message above."

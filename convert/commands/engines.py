@@ -17,6 +17,7 @@ from engines.errors import RuntimeUnavailableError
 
 if TYPE_CHECKING:
     from convert.progress import Progress as Report
+    from convert.tensorrt_engine import Made
     from engines.store import EngineRecord, EngineStore, Entry, Here
 
 NAME_SHOWN = 16
@@ -41,22 +42,29 @@ def build(
     ] = None,
     dla: Annotated[int | None, typer.Option(help="Build for this DLA core of a Jetson.")] = None,
     workspace: Annotated[int | None, typer.Option(help="Most MiB of GPU memory for intermediate results.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Build also what is in the store already.")] = False,
     folder: Store = None,
 ) -> None:
-    """Build an engine from a bundle's artifact, for this machine's GPU or ahead of time for others."""
-    with boundary("Cancelled: the engine store is as it was."):
-        from convert.tensorrt_child import build_engine
+    """Build an engine from a bundle's artifact, for this machine's GPU or ahead of time for others.
+
+    Of a model whose members are separate artifacts: one engine for each.
+    """
+    with boundary("Cancelled: the engine store holds what was finished before, and nothing else."):
+        from convert.tensorrt_engine import build_engines
         from convert.tensorrt_library import load_library
-        from convert.tensorrt_plan import Wish, make_plan
+        from convert.tensorrt_plan import Wish, make_plans
         from engines.bundle import open_bundle
 
         opened, library = open_bundle(bundle), load_library(runtime)
-        wish = Wish(precision, tuple(compute_capability or ()), dla, workspace)
-        plan, artifact = make_plan(opened, library, wish)
+        plans = make_plans(opened, library, Wish(precision, tuple(compute_capability or ()), dla, workspace))
         store = _store(folder)
         with _progress() as report:
-            record = build_engine(opened, artifact, plan, store, report)
-        _show(store, record)
+            made = build_engines(opened, plans, store, report, again)
+        _show_layers([each.record for each in made])
+        for each in made:
+            _show(store, each)
+        if made[0].record.key.target.gpu is None:
+            out.print("It has not been run: that needs such a GPU.")
 
 
 @engines.command("list")
@@ -114,27 +122,33 @@ def _here() -> Here:
         return Here(None, versions)
 
 
-def _show(store: EngineStore, record: EngineRecord) -> None:
-    table = Table(title=f"Convolutions of {record.artifact}")
+def _show_layers(records: list[EngineRecord]) -> None:
+    """Print what became of the convolutions, of all members together."""
+    of = records[0].artifact if len(records) == 1 else f"{len(records)} members at {records[0].precision}"
+    table = Table(title=f"Convolutions of {of}")
     for heading in ("precision", "planned", "compiled"):
         table.add_column(heading, justify="left" if heading == "precision" else "right")
     for name in ("Int8", "Half", "Float", "Unknown"):
-        counts = record.layers.planned.get(name, 0), record.layers.compiled.get(name, 0)
-        if any(counts):
-            table.add_row(name, *map(str, counts))
+        planned = sum(record.layers.planned.get(name, 0) for record in records)
+        compiled = sum(record.layers.compiled.get(name, 0) for record in records)
+        if planned or compiled:
+            table.add_row(name, str(planned), str(compiled))
     out.print(table)
+
+
+def _show(store: EngineStore, made: Made) -> None:
+    record = made.record
     for fallback in record.layers.fallbacks:
         err.print(f"WARNING: {escape(fallback)}", style="bold red", soft_wrap=True)
     for warning in record.warnings:
         err.print(f"Warning: {escape(warning)}", style="yellow", soft_wrap=True)
     builder = f"{record.key.builder.runtime} {record.key.builder.version}"
+    begin = "In the store already (--again builds it anew), built" if made.kept else "Built"
     out.print(
-        f"Built in {record.build_seconds:.1f} s by {builder} for {record.key.target}, "
+        f"{begin} in {record.build_seconds:.1f} s by {builder} for {record.key.target}, "
         f"{record.size_bytes / 1e6:.1f} MB: {store.folder / record.engine}",
         soft_wrap=True,
     )
-    if record.key.target.gpu is None:
-        out.print("It has not been run: that needs such a GPU.")
 
 
 def _print_entries(entries: list[Entry]) -> None:
@@ -152,7 +166,7 @@ def _told(record: EngineRecord | None) -> tuple[str, str, str, str]:
         return ("", "", "", "")
     builder = record.key.builder
     return (
-        f"{record.bundle_id} {record.precision}",
+        f"{record.bundle_id} {record.artifact}",
         f"{builder.runtime} {builder.version}",
         escape(str(record.key.target)),
         f"{record.size_bytes / 1e6:.1f}",

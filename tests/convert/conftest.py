@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from convert.graph.ensemble import write_graph
 from convert.graph.parts import Ensemble, Member
 from convert.graph.trees import read_booster
 from convert.reference.network import MEAN, STD, Network
+from convert.tensorrt_library import Library
+from convert.tensorrt_library import load_library as load_tensorrt
+from engines.errors import RuntimeUnavailableError
+
+from .tensorrt_makers import Workshop, write_artifact
 
 
 def fake_crop(egfr: float, random: np.random.Generator, calipers: bool, size: int = 224) -> NDArray[np.uint8]:
@@ -115,3 +121,29 @@ def run_onnx():
         return dict(zip(names, session.run(names, {session.get_inputs()[0].name: crops}), strict=True))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def rtx() -> Library:
+    """TensorRT for RTX: it builds without a GPU."""
+    try:
+        return load_tensorrt("tensorrt-rtx")
+    except RuntimeUnavailableError as error:
+        pytest.skip(f"no engine is built here, because TensorRT for RTX is for x86-64 only ({error.because})")
+
+
+@pytest.fixture(scope="session")
+def workshop(rtx: Library) -> Iterator[Workshop]:
+    """Builds engines in a process that is kept."""
+    made = Workshop()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def artifact_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """``artifact_of("dense", "int8")``: the file that the converter writes of a small network, written once."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    return lambda kind, precision: write_artifact(
+        kind, precision, folder / f"{kind.replace(' ', '-')}-{precision}.onnx"
+    )

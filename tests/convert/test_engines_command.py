@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,10 @@ import typer
 from typer.testing import CliRunner
 
 from convert.commands.engines import register
-from convert.tensorrt_library import load_library
-from engines.errors import RuntimeUnavailableError
+from convert.tensorrt_library import Library
 
-ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "edge_app" / "bundles" / "synthetic-standin"
+from .tensorrt_makers import ROOT, write_kind_bundle, write_members
+
 NARROW = {"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
 
 
@@ -29,12 +29,12 @@ def app() -> typer.Typer:
     return made
 
 
-@pytest.fixture
-def rtx() -> None:
-    try:
-        load_library("tensorrt-rtx")
-    except RuntimeUnavailableError:
-        pytest.skip("TensorRT for RTX is not installed, so no engine is built (pip install 'echogfr[rtx]')")
+@pytest.fixture(scope="module")
+def bundle(artifact_of: Callable[[str, str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its members are in one artifact at int8 and in three at fp16."""
+    folder = tmp_path_factory.mktemp("bundle")
+    files = {("int8", "tensorrt"): [artifact_of("residual", "int8")], ("fp16", "any"): write_members(folder)}
+    return write_kind_bundle(folder / "b", files)
 
 
 @pytest.fixture
@@ -46,16 +46,16 @@ def invoke(app: typer.Typer, tmp_path: Path):
     return run
 
 
-def test_an_engine_is_built_listed_verified_and_pruned(rtx: None, invoke, tmp_path: Path) -> None:
-    done = invoke("build", SHIPPED, "--precision", "int8", "--compute-capability", "8.6")
+def test_an_engine_is_built_listed_verified_and_pruned(rtx: Library, bundle: Path, invoke, tmp_path: Path) -> None:
+    done = invoke("build", bundle, "--precision", "int8", "--compute-capability", "8.6")
     assert done.exit_code == 0, done.output
-    assert re.search(r"Int8\W+27\W+27\b", done.stdout)
-    assert re.search(r"Float\W+6\W+6\b", done.stdout)
+    assert re.search(r"Int8\W+12\W+12\b", done.stdout)
+    assert re.search(r"Float\W+2\W+2\b", done.stdout)
     assert "ahead of time" in done.stdout
     assert "It has not been run" in done.stdout
     assert done.stderr == ""
     listed = invoke("engines", "list")
-    assert "synthetic-standin int8" in listed.stdout
+    assert "test-bundle residual-int8.onnx" in listed.stdout
     assert invoke("engines", "verify").exit_code == 0
     assert "Removed: 0" in invoke("engines", "prune").stdout
     engine = next((tmp_path / "store").glob("*.engine"))
@@ -63,8 +63,21 @@ def test_an_engine_is_built_listed_verified_and_pruned(rtx: None, invoke, tmp_pa
     told = invoke("engines", "verify")
     assert told.exit_code == 1
     assert "corrupt" in told.stdout
-    assert "Removed: 1 (5." in invoke("engines", "prune").stdout
+    assert "Removed: 1 (2." in invoke("engines", "prune").stdout
     assert "empty" in invoke("engines", "list").stdout
+
+
+def test_members_that_are_separate_are_built_one_by_one_and_kept(rtx: Library, bundle: Path, invoke) -> None:
+    words = ("build", bundle, "--precision", "fp16", "--compute-capability", "8.9")
+    done = invoke(*words)
+    assert done.exit_code == 0, done.output
+    assert "Convolutions of 3 members at fp16" in done.stdout
+    assert re.search(r"Half\W+21\W+21\b", done.stdout)
+    assert done.stdout.count("Built in") == 3
+    assert done.stderr == ""
+    assert len(set(re.findall(r"fp16-\d\.onnx", invoke("engines", "list").stdout))) == 3
+    again = invoke(*words)
+    assert again.stdout.count("In the store already (--again builds it anew)") == 3
 
 
 @pytest.mark.parametrize(
@@ -77,8 +90,10 @@ def test_an_engine_is_built_listed_verified_and_pruned(rtx: None, invoke, tmp_pa
         (("--runtime", "onnxruntime"), "choose one of tensorrt, tensorrt-rtx"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_2(rtx: None, invoke, tmp_path: Path, options, told: str) -> None:
-    done = invoke("build", SHIPPED, *options)
+def test_mistakes_are_one_sentence_and_exit_2(
+    rtx: Library, bundle: Path, invoke, tmp_path: Path, options, told: str
+) -> None:
+    done = invoke("build", bundle, *options)
     assert done.exit_code == 2
     assert told in done.stderr
     assert done.stderr.strip().count("\n") == 0
@@ -97,12 +112,12 @@ app()
 """
 
 
-def test_without_tensorrt_the_cure_is_said_and_the_store_can_be_looked_at(tmp_path: Path) -> None:
+def test_without_tensorrt_the_cure_is_said_and_the_store_can_be_looked_at(bundle: Path, tmp_path: Path) -> None:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", BLOCKED, *words, "--out", str(tmp_path)]
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60)
 
-    done = run("build", str(SHIPPED))
+    done = run("build", str(bundle))
     assert done.returncode == 2
     assert "pip install 'echogfr[tensorrt]'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -119,11 +134,11 @@ if __name__ == "__main__":
 """
 
 
-def test_control_c_is_one_sentence_and_leaves_nothing(rtx: None, tmp_path: Path) -> None:
+def test_control_c_is_one_sentence_and_leaves_nothing(rtx: Library, bundle: Path, tmp_path: Path) -> None:
     """The signal goes to parent and child alike, as from a terminal."""
     script, store = tmp_path / "main.py", tmp_path / "store"
     script.write_text(MAIN)
-    words = ("build", str(SHIPPED), "--precision", "int8", "--compute-capability", "8.6", "--out", str(store))
+    words = ("build", str(bundle), "--precision", "int8", "--compute-capability", "8.6", "--out", str(store))
     with subprocess.Popen(
         [sys.executable, str(script), *words],
         stdout=subprocess.PIPE,
@@ -139,5 +154,5 @@ def test_control_c_is_one_sentence_and_leaves_nothing(rtx: None, tmp_path: Path)
         subprocess.run(["kill", f"-{signal.SIGINT}", "--", f"-{process.pid}"], check=True)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
-    assert errors.strip() == "Cancelled: the engine store is as it was."
+    assert errors.strip() == "Cancelled: the engine store holds what was finished before, and nothing else."
     assert list(store.iterdir()) == []

@@ -1,89 +1,32 @@
-"""Engines of the shipped bundle, built for real by TensorRT for RTX; it needs no GPU to build, only to run."""
+"""What a build refuses, and what it takes; engines are built for real by TensorRT for RTX, which needs no GPU."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
-import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from convert.tensorrt_builder import Built, CancelledError, build, check_layers
-from convert.tensorrt_child import Job, build_engine, run_child
-from convert.tensorrt_library import Library, load_library
-from convert.tensorrt_plan import EnginePlan, Wish, make_plan
+from convert.anatomy import dissect
+from convert.tensorrt_builder import CancelledError, check_layers
+from convert.tensorrt_library import Library
+from convert.tensorrt_network import explain
+from convert.tensorrt_plan import Wish, make_plans
 from convert.tensorrt_timing import load_timing, save_timing
-from engines.bundle import Bundle, open_bundle
-from engines.errors import EchoGFRError, RuntimeUnavailableError
-from engines.store import EngineError, EngineStore, LayerSummary
+from convert.tensorrt_watch import Logbook
+from engines.bundle import open_bundle
+from engines.store import EngineError, LayerSummary
 
-ROOT = Path(__file__).resolve().parents[2]
+from .tensorrt_makers import ROOT, Workshop, plan_of
+
 SHIPPED = ROOT / "edge_app" / "bundles" / "synthetic-standin"
 MEMBERS = 3
-
-
-@dataclasses.dataclass
-class Eyes:
-    """A watch that remembers the stages, and may end the build at one of them."""
-
-    until: str | None = None
-    stages: list[str] = dataclasses.field(default_factory=list)
-
-    def report(self, stage: str, done: int, total: int) -> None:
-        self.stages.append(stage)
-
-    def cancelled(self) -> bool:
-        return self.until in self.stages
-
-
-@pytest.fixture(scope="module")
-def rtx() -> Library:
-    try:
-        return load_library("tensorrt-rtx")
-    except RuntimeUnavailableError:
-        pytest.skip("TensorRT for RTX is not installed, so no engine is built (pip install 'echogfr[rtx]')")
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return open_bundle(SHIPPED)
-
-
-@pytest.fixture(scope="module")
-def plan_of(rtx: Library, bundle: Bundle) -> Callable[..., EnginePlan]:
-    def plan(precision: str = "fp16", capability: str = "8.6", artifact: Path | None = None) -> EnginePlan:
-        made = make_plan(bundle, rtx, Wish(precision, (capability,)))[0]
-        return dataclasses.replace(made, artifact=artifact) if artifact else made
-
-    return plan
-
-
-def built(rtx: Library, plan: EnginePlan, folder: Path) -> Built:
-    return build(rtx, plan, folder / "engine", Eyes())
-
-
-@pytest.fixture(scope="module")
-def shipped(rtx: Library, plan_of, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Built]:
-    """Engines of the shipped artifacts as they are, each built once."""
-
-    @functools.cache
-    def make(precision: str, capability: str) -> Built:
-        folder = tmp_path_factory.mktemp("built")
-        done = built(rtx, plan_of(precision, capability), folder)
-        assert (folder / "engine").stat().st_size == done.size_bytes > 1_000_000
-        return done
-
-    return make
+Artifacts = Callable[[str, str], Path]
+Change = Callable[[onnx.ModelProto], None]
 
 
 @pytest.mark.parametrize("capability", ["8.6", "8.9"])
@@ -92,23 +35,25 @@ def shipped(rtx: Library, plan_of, tmp_path_factory: pytest.TempPathFactory) -> 
     [
         ("fp32", {"Float": 11 * MEMBERS}),
         ("fp16", {"Half": 10 * MEMBERS, "Float": MEMBERS}),  # the map of the head stays float
-        ("int8", {"Int8": 9 * MEMBERS, "Float": 2 * MEMBERS}),  # and so does the stem
+        ("int8", {"Int8": 9 * MEMBERS, "Half": MEMBERS, "Float": MEMBERS}),  # the stem stays half
     ],
 )
-def test_every_convolution_runs_in_the_precision_that_the_artifact_asks_for(
-    shipped, precision: str, expected: dict[str, int], capability: str
+def test_the_shipped_bundle_runs_in_the_precisions_that_it_asks_for(
+    rtx: Library, workshop: Workshop, tmp_path: Path, precision: str, expected: dict[str, int], capability: str
 ) -> None:
-    done = shipped(precision, capability)
+    ((plan, _),) = make_plans(open_bundle(SHIPPED), rtx, Wish(precision, (capability,)))
+    done = workshop.build(plan, tmp_path / "engine")
     assert done.layers.compiled == done.layers.planned == expected
     assert done.layers.fallbacks == ()
+    assert (tmp_path / "engine").stat().st_size == done.size_bytes > 1_000_000
 
 
-def test_what_is_planned_is_what_the_converter_quantised(shipped, bundle: Bundle) -> None:
+def test_what_is_planned_is_what_the_converter_quantised(rtx: Library, workshop: Workshop, tmp_path: Path) -> None:
     """Counted again from the fp32 ONNX, by the converter's own rule."""
-    from convert.anatomy import dissect
-
-    quantised = dissect(onnx.load(bundle.path / "fp32.onnx")).convolutions
-    assert shipped("int8", "8.6").layers.planned["Int8"] == len(quantised)
+    shipped = open_bundle(SHIPPED)
+    ((plan, _),) = make_plans(shipped, rtx, Wish("int8", ("8.6",)))
+    quantised = dissect(onnx.load(shipped.path / "fp32.onnx")).convolutions
+    assert workshop.build(plan, tmp_path / "engine").layers.planned["Int8"] == len(quantised)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +85,39 @@ def test_a_partial_fallback_or_an_unknown_one_is_a_warning(layers: LayerSummary,
     assert warning in told
 
 
-def changed(bundle: Bundle, name: str, folder: Path, change: Callable[[onnx.ModelProto], None]) -> Path:
-    model = onnx.load(bundle.path / name)
+CUDA = "IBuilder::buildSerializedNetwork: Error Code 1: Cuda Runtime (In catchCudaError at /_src/checkMacros.cpp:250 "
+
+
+@pytest.mark.parametrize(
+    ("message", "because"),
+    [
+        (f"{CUDA}(cudaError 2: out of memory))", "there is too little GPU memory"),
+        (
+            "Error (Input crops is [2,64,64,3] and not [1,64,64,3]. In operator() at /_src/optimizer/network.cpp:4067)",
+            "Error (Input crops is [2,64,64,3] and not [1,64,64,3])",
+        ),
+        (f"{CUDA}(cudaError 35: CUDA driver version is insufficient))\nNo tactic for conv0.", "No tactic for conv0"),
+    ],
+)
+def test_what_the_library_says_is_said_in_the_user_s_words(message: str, because: str) -> None:
+    assert explain(message)[0] == because
+
+
+def test_errors_of_a_machine_without_a_gpu_are_no_errors_and_others_are() -> None:
+    book = Logbook()
+    for error in ("35: CUDA driver version is insufficient", "100: no device", "2: out of memory", "1000: strange"):
+        book.take("ERROR", f"{CUDA}(cudaError {error}))")
+    book.take("WARNING", "Converting conv weight scales to fp32")
+    book.take("WARNING", "Detected layernorm nodes in FP16.")
+    assert ["out of memory" in error for error in book.errors] == [True, False]
+    assert book.warnings == ["Detected layernorm nodes in FP16"]
+
+
+def changed(path: Path, folder: Path, change: Change) -> Path:
+    model = onnx.load(path)
     change(model)
-    path = folder / f"changed-{name}"
-    onnx.save(model, path)
-    return path
+    onnx.save(model, folder / f"changed-{path.name}")
+    return folder / f"changed-{path.name}"
 
 
 def vector_scales(model: onnx.ModelProto) -> None:
@@ -177,61 +149,128 @@ def mixed(model: onnx.ModelProto) -> None:
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
 
 
+def narrow(model: onnx.ModelProto) -> None:
+    """Take a channel from one weight."""
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("block0/conv0/weight"))
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor)[:, :-1], tensor.name))
+
+
 def test_scales_that_are_not_scalars_build_without_int8_and_are_refused(
-    rtx: Library, plan_of, bundle: Bundle, tmp_path: Path
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
 ) -> None:
     """The parser and the builder take such a file without a word; only the layer table tells."""
-    artifact = changed(bundle, "int8-tensorrt.onnx", tmp_path, vector_scales)
-    with pytest.raises(EngineError, match="27 convolutions are planned in INT8 and not one would run in it"):
-        built(rtx, plan_of("int8", artifact=artifact), tmp_path)
+    path = changed(artifact_of("residual", "int8"), tmp_path, vector_scales)
+    with pytest.raises(EngineError, match="12 convolutions are planned in INT8 and not one would run in it"):
+        workshop.build(plan_of(rtx, path, "int8"), tmp_path / "engine")
     assert not (tmp_path / "engine").exists()
 
 
-def test_a_float_artifact_is_no_int8_engine(rtx: Library, plan_of, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_float_artifact_is_no_int8_engine(
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
+) -> None:
     with pytest.raises(EngineError, match="not one of its convolutions is quantised"):
-        built(rtx, plan_of("int8", artifact=bundle.path / "fp32.onnx"), tmp_path)
+        workshop.build(plan_of(rtx, artifact_of("residual", "fp32"), "int8"), tmp_path / "engine")
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "told"),
+    ("precision", "change", "told"),
     [
-        ("int8-cpu.onnx", None, "its bias is quantised to int32: write int8 for TensorRT"),
-        ("int8-tensorrt.onnx", shifted, "its zero point is not zero"),
-        ("fp32.onnx", strange, "Kidney 'member0/.*TensorRT has no such operator"),
-        ("fp16.onnx", mixed, "its input and its weights differ in type"),
+        ("int8-cpu", None, "its bias is quantised to int32: write int8 for TensorRT"),
+        ("int8", shifted, "its zero point is not zero"),
+        ("fp32", strange, "Kidney 'member0/.*TensorRT has no such operator"),
+        ("fp16", mixed, "its input and its weights differ in type"),
+        ("fp32", narrow, "its weights do not go with its input"),
     ],
 )
 def test_what_the_parser_refuses_is_one_sentence_that_names_the_node(
-    rtx: Library, plan_of, bundle: Bundle, tmp_path: Path, name: str, change, told: str
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path, precision: str, change, told: str
 ) -> None:
-    artifact = changed(bundle, name, tmp_path, change) if change else bundle.path / name
+    path = artifact_of("residual", precision)
+    path = changed(path, tmp_path, change) if change else path
     with pytest.raises(EngineError, match=told) as caught:
-        built(rtx, plan_of("int8", artifact=artifact), tmp_path)
+        workshop.build(plan_of(rtx, path, "int8"), tmp_path / "engine")
+    assert "member0/" in caught.value.sentence
     assert len(caught.value.sentence.splitlines()) == 1
     assert "cudaError" not in caught.value.sentence
 
 
 @pytest.mark.parametrize("data", [b"", bytes(100), bytes(range(256)), b"\x08\x08", b"garbage", b"# A title\n\nwords"])
-def test_garbage_is_not_taken_for_an_empty_network(rtx: Library, plan_of, tmp_path: Path, data: bytes) -> None:
+def test_garbage_is_not_taken_for_an_empty_network(
+    rtx: Library, workshop: Workshop, tmp_path: Path, data: bytes
+) -> None:
     """Some garbage is parsed with success and no error: as a model of nothing."""
     path = tmp_path / "garbage.onnx"
     path.write_bytes(data)
     with pytest.raises(EngineError, match=r"without inputs or outputs|not an ONNX model"):
-        built(rtx, plan_of(artifact=path), tmp_path)
+        workshop.build(plan_of(rtx, path, "fp16"), tmp_path / "engine")
 
 
-def test_what_the_builder_refuses_is_one_sentence(rtx: Library, plan_of, tmp_path: Path) -> None:
+def test_what_the_builder_refuses_is_one_sentence(
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
+) -> None:
     with pytest.raises(EngineError, match=r"7\.5 cannot run all of it: leave 7\.5 out") as caught:
-        built(rtx, plan_of("fp32", "7.5"), tmp_path)
+        workshop.build(plan_of(rtx, artifact_of("residual", "fp32"), "fp32", "7.5"), tmp_path / "engine")
     assert len(caught.value.sentence.splitlines()) == 1
 
 
-def test_the_monitor_ends_a_build(rtx: Library, plan_of, tmp_path: Path) -> None:
-    eyes = Eyes(until="Optimizing graph")
+def test_the_monitor_ends_a_build(rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path) -> None:
+    plan = plan_of(rtx, artifact_of("residual", "int8"), "int8")
     with pytest.raises(CancelledError):
-        build(rtx, plan_of("int8"), tmp_path / "engine", eyes)
-    assert eyes.stages[:2] == ["Parsing", "Parsing"]
+        workshop.build(plan, tmp_path / "engine", until="Optimizing graph")
     assert not (tmp_path / "engine").exists()
+
+
+def test_builders_that_failed_builds_left_behind_do_not_stop_the_next(
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
+) -> None:
+    """The workshop makes garbage of them and collects it inside the logger, if nothing prevents that."""
+    good = plan_of(rtx, artifact_of("one member", "fp32"), "fp32")
+    bad = plan_of(rtx, artifact_of("one member", "fp32"), "int8")
+    for _ in range(8):
+        with pytest.raises(EngineError):
+            workshop.build(bad, tmp_path / "engine")
+    assert workshop.build(good, tmp_path / "engine").layers.compiled == {"Float": 8}
+
+
+def test_an_artifact_that_was_changed_after_the_check_is_not_built(
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
+) -> None:
+    """The record of an engine names the hash of its artifact, so what is built is what was checked."""
+    path = changed(artifact_of("residual", "fp32"), tmp_path, lambda model: None)
+    plan = plan_of(rtx, path, "fp32")
+    path.write_bytes(artifact_of("residual", "fp16").read_bytes())
+    with pytest.raises(EngineError, match="was changed after the bundle was checked"):
+        workshop.build(plan, tmp_path / "engine")
+    path.unlink()
+    with pytest.raises(EngineError, match="cannot be read"):
+        workshop.build(plan, tmp_path / "engine")
+
+
+def test_a_full_disk_is_one_sentence(rtx: Library, workshop: Workshop, artifact_of: Artifacts) -> None:
+    with pytest.raises(EngineError, match=r"\(No space left on device\): free some space there"):
+        workshop.build(plan_of(rtx, artifact_of("one member", "fp32"), "fp32"), Path("/dev/full"))
+
+
+def test_an_input_that_is_not_dynamic_is_one_sentence(
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
+) -> None:
+    def fix(model: onnx.ModelProto) -> None:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = 2
+        del model.graph.value_info[:]
+
+    path = changed(artifact_of("one member", "fp32"), tmp_path, fix)
+    with pytest.raises(EngineError, match="takes 2 crops at once, no more and no less"):
+        workshop.build(plan_of(rtx, path, "fp32"), tmp_path / "engine")
+
+
+def test_the_widest_engine_is_one_for_several_gpus(
+    rtx: Library, workshop: Workshop, artifact_of: Artifacts, tmp_path: Path
+) -> None:
+    plan = plan_of(rtx, artifact_of("residual", "int8"), "int8", "8.0", "8.6", "8.9", "12.0")
+    done = workshop.build(plan, tmp_path / "engine")
+    assert done.layers.compiled == {"Int8": 12, "Half": 2, "Float": 2}
+    assert "reported once for 8.0, 8.6, 8.9, 12.0" in done.warnings[0]
 
 
 @pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX:DeprecationWarning")
@@ -249,99 +288,8 @@ def test_a_timing_cache_is_written_whole_and_a_torn_one_does_no_harm(rtx: Librar
     assert list(tmp_path.iterdir()) == [path]
 
 
-def children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
-
-
-def test_a_child_builds_into_the_store_with_a_record(rtx: Library, bundle: Bundle, tmp_path: Path) -> None:
-    plan, artifact = make_plan(bundle, rtx, Wish("int8", ("8.9", "8.6")))
-    store, stages = EngineStore(tmp_path / "s"), set[str]()
-    record = build_engine(bundle, artifact, plan, store, lambda stage, done, total: stages.add(stage))
-    found = store.find(plan.key)
-    assert found is not None
-    assert (found.state, found.record) == ("good", record)
-    assert {"Parsing", "Building engine"} <= stages
-    assert record.key.target.compute_capabilities == ("8.6", "8.9")
-    assert "reported once for 8.6, 8.9" in record.warnings[0]
-    assert record.key.artifact_sha256 == artifact.sha256
-    assert record.layers.compiled == {"Int8": 9 * MEMBERS, "Float": 2 * MEMBERS}
-    assert sorted(path.name for path in store.folder.iterdir()) == sorted((record.engine, f"{plan.key.name}.json"))
-    assert children() == []
-
-
-def test_a_killed_child_is_one_sentence_and_the_store_stays_as_it_was(
-    rtx: Library, bundle: Bundle, tmp_path: Path
-) -> None:
-    store = EngineStore(tmp_path / "s")
-    first, artifact = make_plan(bundle, rtx, Wish("fp16", ("8.6",)))
-    record = build_engine(bundle, artifact, first, store, lambda stage, done, total: None)
-
-    def kill(stage: str, done: int, total: int) -> None:
-        if stage == "Building engine":
-            for child in children():
-                os.kill(child.pid, signal.SIGKILL)
-
-    with pytest.raises(EngineError, match="was ended by SIGKILL"):
-        build_engine(bundle, artifact, first, store, kill)
-    assert [(entry.state, entry.record) for entry in store.entries()] == [("good", record)]
-    assert len(list(store.folder.iterdir())) == 2
-
-
-def test_a_cancel_leaves_nothing(rtx: Library, bundle: Bundle, tmp_path: Path) -> None:
-    plan, artifact = make_plan(bundle, rtx, Wish("int8", ("8.6",)))
-    store = EngineStore(tmp_path / "s")
-
-    def cancel(stage: str, done: int, total: int) -> None:
-        if stage == "Building engine":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build_engine(bundle, artifact, plan, store, cancel)
-    assert list(store.folder.iterdir()) == []
-    assert children() == []
-
-
-def test_too_little_memory_is_one_sentence(plan_of, tmp_path: Path) -> None:
-    with pytest.raises(EchoGFRError, match=r"too little free memory|cannot be loaded|ended by SIG|needs more than"):
-        run_child(Job(plan_of("int8"), tmp_path / "engine", 200 << 20), lambda stage, done, total: None)
-    assert not (tmp_path / "engine").exists()
-
-
-ORPHAN = """
-import sys, time
-from pathlib import Path
-import psutil
-from convert.tensorrt_child import build_engine
-from convert.tensorrt_library import load_library
-from convert.tensorrt_plan import Wish, make_plan
-from engines.bundle import open_bundle
-from engines.store import EngineStore
-
-def told(stage, done, total):
-    if stage == "Building engine":
-        print(*(child.pid for child in psutil.Process().children()), flush=True)
-        time.sleep(60)
-
-if __name__ == "__main__":
-    bundle = open_bundle(sys.argv[1])
-    plan, artifact = make_plan(bundle, load_library("tensorrt-rtx"), Wish("int8", ("8.6",)))
-    build_engine(bundle, artifact, plan, EngineStore(Path(sys.argv[2])), told)
-"""
-
-
-def test_a_build_whose_parent_was_killed_ends_by_itself(rtx: Library, tmp_path: Path) -> None:
-    script, store = tmp_path / "script.py", EngineStore(tmp_path / "s")
-    script.write_text(ORPHAN)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
-    command = [sys.executable, str(script), str(SHIPPED), str(store.folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        assert parent.stdout is not None
-        pids = [int(word) for word in parent.stdout.readline().split()]
-        parent.kill()
-    assert pids
-    deadline = time.monotonic() + 20
-    while any(psutil.pid_exists(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
-    store.prune()
-    assert list(store.folder.iterdir()) == []
+def test_the_plan_says_what_it_cannot_do(rtx: Library, artifact_of: Artifacts) -> None:
+    plan = plan_of(rtx, artifact_of("residual", "fp32"), "fp32")
+    other = dataclasses.replace(plan, key=plan_of(rtx, artifact_of("residual", "fp16"), "fp16").key)
+    assert plan.what == "No engine can be built from residual-fp32.onnx"
+    assert plan.timing_cache == other.timing_cache  # one cache serves every artifact of a library and target

@@ -66,5 +66,16 @@ def test_a_layer_without_metadata_is_known_by_its_name() -> None:
     assert summarize({"conv0": "Half"}, read_layers(text)).fallbacks == ()
 
 
+def test_a_kernel_that_is_made_when_the_engine_is_loaded_counts_if_a_convolution_is_in_it() -> None:
+    """Seen in DenseNets: what comes before and after a convolution is put into its kernel, or into one of its own."""
+    fused = (
+        "Name: __myl_{what}_myl0_4, LayerType: {kind}, Inputs: [ {{ Name: x, Dimensions: [-1,2,64,64], Datatype: Half, "
+        "Format: (NHWC) Channel major format }}], Constants: [], Outputs: [], TacticName: , Metadata: [ONNX Layer: c]"
+    )
+    named = [("CorrMulAddRelu", "runtime_fusion"), ("MulAddRelu", "runtime_fusion"), ("ReplConc", "kgen")]
+    for (what, kind), compiled in zip(named, ("Half", "Unknown", "Unknown"), strict=True):
+        assert summarize({"c": "Half"}, read_layers(fused.format(what=what, kind=kind))).compiled == {compiled: 1}
+
+
 def test_text_of_another_form_gives_no_layers() -> None:
     assert read_layers("Layers:\nnothing of the kind\n") == []

@@ -25,6 +25,7 @@ from convert.ranges import measure
 from convert.running import Run
 from convert.sensitivity import MOST_UNITS, Patient, _groups, further, search, units_of
 from convert.trade import Trade
+from engines._onnxruntime import OnnxSession
 from engines.bundle import open_bundle
 from engines.errors import UsageError
 from engines.manifest import Family, HeadSpec, TrainingSpec
@@ -213,3 +214,14 @@ def test_members_of_one_graph_cannot_be_left_apart(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="they come in one graph"):
         built(tmp_path / "b", (SICK,), separate=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_app_runs_the_form_for_tensorrt_as_it_is_written(healed: tuple[Path, list[str]]) -> None:
+    """ONNX Runtime's own rewriting of it makes integers of biases, by scales that overflow half."""
+    bundle = open_bundle(healed[0])
+    with OnnxSession(bundle, bundle.artifact("int8", "tensorrt")) as session:
+        found = session.infer(CALIBRATION[:16])["length_members"]
+    form = onnx.load(bundle.file("int8-tensorrt.onnx"))
+    written, rewritten = (Run(form, as_written)(CALIBRATION[:16])["length_members"] for as_written in (True, False))
+    assert np.abs(found - written).max() < 1e-3
+    assert np.abs(found - rewritten).max() > 1e-3

@@ -58,7 +58,16 @@ def tensors_of(anatomy: Anatomy) -> frozenset[str]:
 def to_int8(
     model: onnx.ModelProto, family: Family, ranges: Ranges, left: frozenset[str] = frozenset()
 ) -> onnx.ModelProto:
-    """Return the INT8 form of an fp32 ``model`` for ``family``; units in ``left`` stay as they are in FP32 or FP16."""
+    """Return the INT8 form of an fp32 ``model`` for ``family``; units in ``left`` stay as they are in FP32 or FP16.
+
+    Raises
+    ------
+    UsageError
+        There is nothing to quantise, or a weight is beyond the range of float16.
+    """
+    if not dissect(model).convolutions:
+        because = "no convolution lies behind the stem of its trunk"
+        raise UsageError("INT8 cannot be written", because, "leave it out with --without int8-cpu and int8-tensorrt")
     if family == "cpu":
         return pairs(model, "cpu", ranges, left)
     return to_fp16(pairs(raise_opset(model, SCALE_OPSET), family, ranges, left))

@@ -24,8 +24,7 @@ import psutil
 import torch
 import xgboost
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "convert"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "convert"))
 from kuo_makers import Published, booster, legacy_bytes, network, normalise, write_crops
 
 from convert.answers import artifact_sets
@@ -36,6 +35,7 @@ from convert.terminal import bars, boundary
 from engines._onnxruntime import OnnxSession
 from engines.bundle import Bundle, open_bundle
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = Layout(layers=(2, 2, 3, 2), width=32, classes=100, hidden=(64, 32), size=112)
 CROPS, STATISTICS, CHECKED = 250, 48, 12
 SPREAD = 0.05  # how far a further member's weights lie from the first one's

@@ -268,3 +268,12 @@ def test_too_few_crops_are_refused() -> None:
     with pytest.raises(UsageError, match="there are 199 crops"):
         check_enough(199)
     check_enough(200)
+
+
+def test_a_model_without_anything_to_quantise_is_refused(tiny) -> None:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(tiny.model)
+    for node in copy.graph.node:
+        node.name = node.name.replace("/trunk/", "/heads/")
+    with pytest.raises(UsageError, match="no convolution lies behind the stem"):
+        to_int8(copy, "cpu", {})

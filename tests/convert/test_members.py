@@ -111,7 +111,7 @@ def test_the_interface_is_that_of_all_members(ensemble: Ensemble, graphs) -> Non
 def test_what_protobuf_cannot_read_is_refused_and_leaves_nothing(graphs, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(merging, "LIMIT", 20_000)
     files = [save(model, tmp_path / f"{index}.onnx") for index, model in enumerate(graphs)]
-    with pytest.raises(UsageError, match="all members together have .* MB .*--separate-members"):
+    with pytest.raises(UsageError, match=r"all members together have .* MB .*--separate-members"):
         merge(files, HEADS, tmp_path / "all.onnx", silent)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.onnx", "1.onnx", "2.onnx"]
 
@@ -131,6 +131,6 @@ def test_the_folder_of_members_is_gone_afterwards_and_a_stale_one_too(tmp_path: 
     (tmp_path / ".b.members-killed").mkdir()
     with pytest.raises(KeyboardInterrupt), members_folder(tmp_path / "b") as folder:
         (folder / "member00.onnx").write_bytes(b"x")
-        assert [path for path in tmp_path.iterdir()] == [folder]
+        assert list(tmp_path.iterdir()) == [folder]
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []

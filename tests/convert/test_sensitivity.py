@@ -25,7 +25,9 @@ from convert.ranges import measure
 from convert.running import Run
 from convert.sensitivity import MOST_UNITS, Patient, _groups, further, search, units_of
 from convert.trade import Trade
+from engines._onnxruntime import OnnxSession
 from engines.bundle import open_bundle
+from engines.errors import UsageError
 from engines.manifest import Family, HeadSpec, TrainingSpec
 
 from .head_makers import LENGTH, PIXELS, SIZE, crops_of
@@ -117,18 +119,28 @@ def test_more_is_left_where_it_was_not_enough() -> None:
     assert every.exhausted and not trade.exhausted
 
 
-def built(target: Path, sick: tuple[int, ...], sensitivity: bool = True) -> list[str]:
+def built(
+    target: Path, sick: tuple[int, ...], sensitivity: bool = True, crops: int = len(CALIBRATION), separate: bool = False
+) -> list[str]:
     """Assemble a bundle of two members and return the stages."""
     material = Material(
         model=write_graph(ensemble(sick)),
         heads=HEADS,
-        calibration=CALIBRATION,
+        calibration=CALIBRATION[:crops],
         training=TrainingSpec(recipe="A test.", data="nothing", patients=0, reproduce="echogfr-convert test"),
         members=2,
         parameters=1000,
         claims=Claims(synthetic=False, limits=("Research use only.",)),
     )
-    plan = BuildPlan(target.parent, target, target.parent, bundle_id="sick", title="Sick", sensitivity=sensitivity)
+    plan = BuildPlan(
+        target.parent,
+        target,
+        target.parent,
+        bundle_id="sick",
+        title="Sick",
+        sensitivity=sensitivity,
+        separate_members=separate,
+    )
     stages: list[str] = []
     prover = CropProver(crops_of({}), Origin(files=()))
     assemble(plan, material, lambda stage, done, total: stages.append(stage), prover)
@@ -190,3 +202,26 @@ def test_a_model_that_is_sick_everywhere_is_refused_with_what_was_tried(tmp_path
     for trade in caught.value.trades:
         assert isinstance(trade, Trade) and len(trade.units) == BLOCKS and len(trade.steps) >= 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_from_fewer_than_200_crops_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there are 199 crops"):
+        built(tmp_path / "b", (SICK,), crops=199)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_members_of_one_graph_cannot_be_left_apart(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="they come in one graph"):
+        built(tmp_path / "b", (SICK,), separate=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_app_runs_the_form_for_tensorrt_as_it_is_written(healed: tuple[Path, list[str]]) -> None:
+    """ONNX Runtime's own rewriting of it makes integers of biases, by scales that overflow half."""
+    bundle = open_bundle(healed[0])
+    with OnnxSession(bundle, bundle.artifact("int8", "tensorrt")) as session:
+        found = session.infer(CALIBRATION[:16])["length_members"]
+    form = onnx.load(bundle.file("int8-tensorrt.onnx"))
+    written, rewritten = (Run(form, as_written)(CALIBRATION[:16])["length_members"] for as_written in (True, False))
+    assert np.abs(found - written).max() < 1e-3
+    assert np.abs(found - rewritten).max() > 1e-3

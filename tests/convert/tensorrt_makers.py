@@ -155,6 +155,29 @@ def dense() -> Ensemble:
     return Ensemble(members, CHANCE, SIDE, SIDE, (0.449,), (0.226,), channels="grey")
 
 
+def mobile() -> Ensemble:
+    """As EfficientNet: depthwise convolutions, and squeeze-and-excitation so small that it needs no convolution."""
+    draw, nodes, weights = Weights(), list[onnx.NodeProto](), dict[str, np.ndarray]()
+
+    def add(kind: str, inputs: list[str], name: str, **attributes: object) -> str:
+        nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def convolution(value: str, name: str, inputs: int, outputs: int, kernel: int = 1, group: int = 1) -> str:
+        weights[f"{name}.w"] = draw.array(outputs, inputs // group, kernel, kernel)
+        weights[f"{name}.b"] = draw.array(outputs, 1)[:, 0]
+        shape = {"kernel_shape": [kernel] * 2, "pads": [kernel // 2] * 4, "strides": [2 if kernel > 1 else 1] * 2}
+        return add("Conv", [value, f"{name}.w", f"{name}.b"], name, group=group, **shape)
+
+    value = add("Relu", [convolution("planes", "c0", 3, 96, 3)], "r0")
+    value = add("Relu", [convolution(value, "c1", 96, 96, 3, group=96)], "r1")
+    squeezed = add("Relu", [convolution(add("GlobalAveragePool", [value], "gap"), "c2", 96, 4)], "r2")
+    gate = add("Sigmoid", [convolution(squeezed, "c3", 4, 96)], "gate")
+    last = convolution(add("Mul", [value, gate], "gated"), "c4", 96, 16)
+    members = (Member(OnnxTrunk(as_graph(nodes, weights, 3, last, [16, 16, 16])), (draw.linear(16, 1, "sigmoid"),)),)
+    return Ensemble(members, CHANCE, SIDE, SIDE, MEAN, STD)
+
+
 def whole() -> Ensemble:
     """A network that ends in a linear layer of its own, so that it has neither features nor a map."""
     draw, flat = Weights(), 16 * 16 * 16
@@ -213,6 +236,7 @@ KINDS: dict[str, Kind] = {
     "bottleneck": Kind(bottleneck, {"Float": 8}, {"Half": 8}, {"Int8": 7, "Half": 1}),
     "plain": Kind(plain, {"Float": 5}, {"Half": 4, "Float": 1}, {"Int8": 3, "Half": 1, "Float": 1}),
     "dense": Kind(dense, {"Float": 8}, {"Half": 6, "Float": 2}, {"Int8": 5, "Half": 1, "Float": 2}),
+    "mobile": Kind(mobile, {"Float": 6}, {"Half": 5, "Float": 1}, {"Int8": 4, "Half": 1, "Float": 1}),
     "whole": Kind(whole, {"Float": 2}, {"Half": 2}, {"Int8": 1, "Half": 1}),
 }
 

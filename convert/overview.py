@@ -120,7 +120,7 @@ def _facts(manifest: BundleManifest) -> Table:
         "outputs": ", ".join(f"{output.name} {output.shape}" for output in manifest.outputs),
         "domain": f"distance up to {manifest.domain.limit:g}; {manifest.domain.basis}",
         "made as": manifest.training.recipe,
-        "trained on": f"{manifest.training.data}, {manifest.training.patients} patients",
+        "trained on": f"{manifest.training.data}, {manifest.training.patients or 'an unknown number of'} patients",
         "made again by": manifest.training.reproduce,
         "tools": ", ".join(f"{name} {value}" for name, value in manifest.tools.items()),
     }

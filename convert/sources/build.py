@@ -64,10 +64,10 @@ def build_model(plan: ModelPlan, progress: Progress = silent) -> BundleManifest:
     crops = read_crops(plan.crops, _input(recipe), tuple(spec(head, False) for head in recipe.heads), SEED, progress)
     with members_folder(plan.bundle) as store:
         taken = _Taken(recipe, crops.pixels[:: max(1, len(crops) // COUNT)][:COUNT], store)
+        progress("reading weights", 0, len(files))
         for index, collected in enumerate(read_each(recipe, folder, files)):
-            progress("reading weights", index, len(files))
             taken.take(index, collected)
-        progress("reading weights", len(files), len(files))
+            progress("reading weights", index + 1, len(files))
         origin = Origin((SourceFile(plan.recipe.name, file_sha256(plan.recipe)), *files))
         material = _material(recipe, taken, crops)
         return assemble(_build_plan(plan, recipe), material, progress, CropProver(crops, origin))

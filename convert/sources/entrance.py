@@ -9,6 +9,7 @@ from convert.checkpoint import DefectError
 from convert.sources.onnx_file import pictures
 
 BATCH, PLANES = "batch", "echogfr/planes"  # a name that no file has
+FREE = 4  # from this version of the format on, weights are not listed as inputs
 Size = tuple[int, int, int]  # channels, height, width
 
 
@@ -25,6 +26,7 @@ def with_planes(model: onnx.ModelProto, size: Size, channels_last: bool) -> onnx
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    copy.ir_version = max(copy.ir_version, FREE)
     graph = copy.graph
     value = pictures(graph)
     batch = fixed_batch(value, size, channels_last)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
+import pytest
 import torch
 import xgboost
 
+from convert.egfr_heads import EGFR_HEADS
+from convert.graph.parts import Member, Whole
 from convert.reference.network import normalise
 
 
@@ -47,3 +52,26 @@ def test_the_batch_is_free_and_crops_do_not_touch_each_other(tiny, run_onnx) -> 
     for name, array in alone.items():
         assert np.abs(array[0] - together[name][7]).max() < 1e-4
     assert tiny.model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+
+
+def test_heads_and_parts_that_do_not_go_together_are_a_mistake_of_the_caller(tiny) -> None:
+    trees_with_map = (EGFR_HEADS[0], EGFR_HEADS[1].model_copy(update={"map": "p_map"}))
+    with pytest.raises(ValueError, match="the head p_egfr_below_60 has a map that no part gives"):
+        replace(tiny.ensemble, heads=trees_with_map)
+    with pytest.raises(ValueError, match="3 values of mean and std"):
+        replace(tiny.ensemble, mean=(0.5,))
+    whole = Member(Whole(onnx.ModelProto()), tiny.ensemble.members[0].parts)
+    with pytest.raises(ValueError, match="some members are cut before their pooling and some are not"):
+        replace(tiny.ensemble, members=(*tiny.ensemble.members, whole))
+
+
+def test_a_trunk_is_written_once_for_all_heads(tiny) -> None:
+    names = [node.name for node in tiny.model.graph.node]
+    assert len(set(names)) == len(names)
+    assert sum(name == "member1/trunk/stem" for name in names) == 1
+    assert {name.split("/")[2] for name in names if name.startswith("member0/heads/")} == {
+        "pool",
+        "features",
+        "egfr",
+        "p_egfr_below_60",
+    }

@@ -23,7 +23,7 @@ from convert.kuo.polarity import Polarity, check, examine
 from convert.kuo.source import Request, read_source
 from convert.progress import silent
 from engines._onnxruntime import OnnxSession
-from engines.bundle import open_bundle
+from engines.bundle import load_golden, open_bundle
 from engines.errors import UsageError
 from engines.reading import Reader
 from engines.values import interval
@@ -32,6 +32,7 @@ from .kuo_makers import write_crops, write_models
 
 SMALL = Layout(layers=(1, 1, 1, 1), width=8, classes=50, hidden=(32, 16), size=64)
 ARTIFACTS = (("fp32", "any"), ("fp16", "any"))
+EVERY = (*ARTIFACTS, ("int8", "cpu"), ("int8", "tensorrt"))
 CROPS = 260
 
 
@@ -191,3 +192,54 @@ def test_the_command_says_what_is_wrong_in_one_sentence(material: Material, tmp_
     assert "lacks module.base_model.layer1.1.conv1.weight" in done.stderr  # the real command wants the full network
     assert "Traceback" not in done.stderr and not (tmp_path / "b").exists()
     assert CliRunner().invoke(app, [*arguments, "--without", "int4"]).exit_code == 2
+
+
+@pytest.fixture(scope="module")
+def every(material: Material, tmp_path_factory: pytest.TempPathFactory):
+    """All four artifacts; random networks of this size need some of their blocks in float."""
+    target = tmp_path_factory.mktemp("every") / "kuo"
+    build_kuo(replace(material.plan(target), artifacts=EVERY))
+    return open_bundle(target)
+
+
+def test_all_precisions_are_proven_and_nothing_else_is_left_on_the_disk(every) -> None:
+    rows = [(row.precision, row.family, row.passed) for row in every.manifest.parity]
+    assert rows == [(precision, family, True) for precision, family in EVERY]
+    assert [path.name for path in every.path.parent.iterdir()] == ["kuo"]
+    passed = {row.family: row.heads[0] for row in every.manifest.parity if row.precision == "int8"}
+    assert all(0 < head.p95 <= 1.0 and head.map_correlation >= 0.98 for head in passed.values())
+
+
+def test_the_reference_of_every_precision_comes_from_one_pass(every, material: Material) -> None:
+    """The answers that were kept from the pass of the ranges are those of the file."""
+    golden = load_golden(every)
+    with OnnxSession(every, every.artifact("fp32", "any")) as session:
+        found = session.infer(golden.crops)
+    for name, wanted in golden.outputs.items():
+        assert np.abs(found[name] - wanted).max() < 2e-3, name
+
+
+def test_members_left_apart_answer_as_the_fused_model_does(bundle, material: Material, tmp_path: Path) -> None:
+    plan = replace(material.plan(tmp_path / "b"), separate_members=True)
+    manifest = build_kuo(plan)
+    names = [f"{precision}-member{index:02d}.onnx" for precision in ("fp32", "fp16") for index in (0, 1)]
+    assert [item.file for item in manifest.artifacts] == names
+    assert [item.member for item in manifest.artifacts] == [0, 1, 0, 1]
+    assert manifest.training.reproduce.endswith("--separate-members")
+    apart, crops = open_bundle(tmp_path / "b"), material.crops[:6]
+    with OnnxSession(apart, apart.artifacts("fp16", "any")) as session:
+        joined = session.infer(crops)
+    with OnnxSession(bundle, bundle.artifact("fp16", "any")) as session:
+        fused = session.infer(crops)
+    for name, values in fused.items():
+        assert np.abs(values - joined[name]).max() < 1e-4, name
+
+
+def test_the_polarity_is_judged_before_any_artifact_is_written(material: Material, tmp_path: Path) -> None:
+    stages: list[str] = []
+    plan = replace(material.plan(tmp_path / "b"), flip_polarity=True)
+    with pytest.raises(UsageError, match="leave --flip-polarity out"):
+        build_kuo(plan, lambda stage, done, total: stages.append(stage))
+    assert "running fp32, member 1" in stages
+    assert not any(stage.startswith(("making", "writing")) for stage in stages)
+    assert list(tmp_path.iterdir()) == []

@@ -71,8 +71,13 @@ def summarize(planned: Mapping[str, str], layers: list[Layer]) -> LayerSummary:
 
 
 def _compiled(node: str, layers: list[Layer]) -> str:
-    """Return the precision of the layers that compute ``node``: the widest, if there are several."""
-    found = {layer.precision for layer in layers if layer.computes and node in layer.nodes}
+    """Return the precision of the layers that compute ``node``: the widest, if there are several.
+
+    A convolution may be so small that it became plain multiplications; then every layer that names it counts, but
+    for INT8, of which those layers are no proof.
+    """
+    named = [layer for layer in layers if node in layer.nodes]
+    found = {layer.precision for layer in named if layer.computes} or {layer.precision for layer in named} - {"Int8"}
     return next((name for name in ("Float", "Half", "Int8") if name in found), UNKNOWN)
 
 

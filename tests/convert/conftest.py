@@ -132,9 +132,9 @@ def rtx() -> Library:
         pytest.skip(f"no engine is built here, because TensorRT for RTX is for x86-64 only ({error.because})")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no process outlives its file: other tests look for such
 def workshop(rtx: Library) -> Iterator[Workshop]:
-    """Builds engines in a process that is kept."""
+    """Builds engines in a process that is kept for the file of tests."""
     made = Workshop()
     yield made
     made.close()

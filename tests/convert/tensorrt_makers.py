@@ -46,10 +46,11 @@ from engines.manifest import Family, GradesHead, HeadSpec, Precision, Probabilit
 from engines.store import EngineError, EngineKey, EngineRecipe, EngineTarget
 from tests.engines.bundle_makers import BundlePlan, parity_row, write_bundle
 
+from .trunk_makers import strange_graph
+
 ROOT = Path(__file__).resolve().parents[2]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE = 64
-CROPS = np.random.default_rng(5).integers(0, 256, (24, SIDE, SIDE, 3), dtype=np.uint8)
 
 GRADES: tuple[HeadSpec, ...] = (
     GradesHead(
@@ -155,6 +156,29 @@ def dense() -> Ensemble:
     return Ensemble(members, CHANCE, SIDE, SIDE, (0.449,), (0.226,), channels="grey")
 
 
+def mobile() -> Ensemble:
+    """As EfficientNet: depthwise convolutions, and squeeze-and-excitation so small that it needs no convolution."""
+    draw, nodes, weights = Weights(), list[onnx.NodeProto](), dict[str, np.ndarray]()
+
+    def add(kind: str, inputs: list[str], name: str, **attributes: object) -> str:
+        nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def convolution(value: str, name: str, inputs: int, outputs: int, kernel: int = 1, group: int = 1) -> str:
+        weights[f"{name}.w"] = draw.array(outputs, inputs // group, kernel, kernel)
+        weights[f"{name}.b"] = draw.array(outputs, 1)[:, 0]
+        shape = {"kernel_shape": [kernel] * 2, "pads": [kernel // 2] * 4, "strides": [2 if kernel > 1 else 1] * 2}
+        return add("Conv", [value, f"{name}.w", f"{name}.b"], name, group=group, **shape)
+
+    value = add("Relu", [convolution("planes", "c0", 3, 96, 3)], "r0")
+    value = add("Relu", [convolution(value, "c1", 96, 96, 3, group=96)], "r1")
+    squeezed = add("Relu", [convolution(add("GlobalAveragePool", [value], "gap"), "c2", 96, 4)], "r2")
+    gate = add("Sigmoid", [convolution(squeezed, "c3", 4, 96)], "gate")
+    last = convolution(add("Mul", [value, gate], "gated"), "c4", 96, 16)
+    members = (Member(OnnxTrunk(as_graph(nodes, weights, 3, last, [16, 16, 16])), (draw.linear(16, 1, "sigmoid"),)),)
+    return Ensemble(members, CHANCE, SIDE, SIDE, MEAN, STD)
+
+
 def whole() -> Ensemble:
     """A network that ends in a linear layer of its own, so that it has neither features nor a map."""
     draw, flat = Weights(), 16 * 16 * 16
@@ -189,7 +213,7 @@ def as_graph(
 class Kind:
     """A network, and in which precision its convolutions must run."""
 
-    make: Callable[[], Ensemble]
+    make: Callable[[], Ensemble | onnx.ModelProto]
     fp32: dict[str, int]
     fp16: dict[str, int]
     int8: dict[str, int]
@@ -213,19 +237,24 @@ KINDS: dict[str, Kind] = {
     "bottleneck": Kind(bottleneck, {"Float": 8}, {"Half": 8}, {"Int8": 7, "Half": 1}),
     "plain": Kind(plain, {"Float": 5}, {"Half": 4, "Float": 1}, {"Int8": 3, "Half": 1, "Float": 1}),
     "dense": Kind(dense, {"Float": 8}, {"Half": 6, "Float": 2}, {"Int8": 5, "Half": 1, "Float": 2}),
+    "mobile": Kind(mobile, {"Float": 6}, {"Half": 5, "Float": 1}, {"Int8": 4, "Half": 1, "Float": 1}),
+    "strange": Kind(strange_graph, {"Float": 6}, {"Half": 5, "Float": 1}, {"Int8": 4, "Half": 1, "Float": 1}),
     "whole": Kind(whole, {"Float": 2}, {"Half": 2}, {"Int8": 1, "Half": 1}),
 }
 
 
 @cache
 def graph_of(kind: str) -> onnx.ModelProto:
-    return write_graph(KINDS[kind].make())
+    made = KINDS[kind].make()
+    return write_graph(made) if isinstance(made, Ensemble) else made
 
 
 @cache
 def ranges_of(kind: str) -> Ranges:
     graph = graph_of(kind)
-    return measure(graph, tensors_of(dissect(graph)), CROPS, np.ones(len(CROPS), np.bool_), silent).ranges
+    edge = graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    crops = np.random.default_rng(5).integers(0, 256, (24, edge, edge, 3), dtype=np.uint8)
+    return measure(graph, tensors_of(dissect(graph)), crops, np.ones(len(crops), np.bool_), silent).ranges
 
 
 def write_artifact(kind: str, precision: str, path: Path) -> Path:

@@ -81,7 +81,8 @@ def test_its_report_meets_what_the_stand_in_is_made_for(bundle: Bundle) -> None:
     assert evaluation["r"][0] >= 0.70
     assert evaluation["auc"]["value"] >= 0.85
     assert evaluation["p_trend"] < 0
-    assert 0.85 <= evaluation["interval_coverage"] <= 0.95
+    # 0.9 within 3 standard deviations: 1.7 % of 300 patients to calibrate on, 1.2 % of 600 to test on
+    assert 0.84 <= evaluation["interval_coverage"] <= 0.965
 
 
 def test_its_report_needs_nothing_from_elsewhere() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from convert.tensorrt_layers import read_layers, summarize
 
 # Of TensorRT for RTX 1.7, shortened: a convolution in INT8, what comes after it, one in float, and a wait.
@@ -66,15 +68,27 @@ def test_a_layer_without_metadata_is_known_by_its_name() -> None:
     assert summarize({"conv0": "Half"}, read_layers(text)).fallbacks == ()
 
 
-def test_a_kernel_that_is_made_when_the_engine_is_loaded_counts_if_a_convolution_is_in_it() -> None:
-    """Seen in DenseNets: what comes before and after a convolution is put into its kernel, or into one of its own."""
-    fused = (
-        "Name: __myl_{what}_myl0_4, LayerType: {kind}, Inputs: [ {{ Name: x, Dimensions: [-1,2,64,64], Datatype: Half, "
-        "Format: (NHWC) Channel major format }}], Constants: [], Outputs: [], TacticName: , Metadata: [ONNX Layer: c]"
+def layer(name: str, kind: str, precision: str) -> str:
+    return (
+        f"Name: __myl_{name}_myl0_4, LayerType: {kind}, Inputs: [ {{ Name: x, Dimensions: [-1,2,64,64], Datatype: "
+        f"{precision}, Format: (NHWC) Channel major format }}], Constants: [], Outputs: [], Metadata: [ONNX Layer: c]\n"
     )
-    named = [("CorrMulAddRelu", "runtime_fusion"), ("MulAddRelu", "runtime_fusion"), ("ReplConc", "kgen")]
-    for (what, kind), compiled in zip(named, ("Half", "Unknown", "Unknown"), strict=True):
-        assert summarize({"c": "Half"}, read_layers(fused.format(what=what, kind=kind))).compiled == {compiled: 1}
+
+
+@pytest.mark.parametrize(
+    ("table", "compiled"),
+    [
+        # seen in DenseNets: what lies around a convolution is put into its kernel, or into one of its own
+        (layer("ReplConc", "kgen", "Float") + layer("CorrMulAddRelu", "runtime_fusion", "Half"), "Half"),
+        (layer("MulAddRelu", "runtime_fusion", "Float") + layer("c_U13", "correlation", "Int8"), "Int8"),
+        # seen in EfficientNets: a convolution of four channels became multiplications
+        (layer("SlicSlicMulMulAddSigmResh", "kgen", "Half"), "Half"),
+        # what only prepares INT8 is no proof that anything runs in it
+        (layer("MulRoundCast", "kgen", "Int8"), "Unknown"),
+    ],
+)
+def test_a_convolution_that_was_taken_apart_is_found_again(table: str, compiled: str) -> None:
+    assert summarize({"c": "Half"}, read_layers(table)).compiled == {compiled: 1}
 
 
 def test_text_of_another_form_gives_no_layers() -> None:

@@ -16,7 +16,6 @@ from engines.bundle import Bundle
 from engines.manifest import BundleManifest, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
 
 MIB = 1024 * 1024
-COLUMNS = ("artifact", "answer", "50 %", "95 %", "99 %", "max", "flips", "AUC (95 % CI)", "maps", "verdict")
 
 
 def overview(bundle: Bundle) -> RenderableType:
@@ -33,31 +32,39 @@ def overview(bundle: Bundle) -> RenderableType:
 
 
 def parity_table(rows: Iterable[ParityRow]) -> Group:
-    """Return the rows of the parity comparison with their verdicts, and below them each reason in full."""
+    """Return one table a head, within 80 columns, the verdicts in the first; below them each reason in full."""
     rows = tuple(rows)
-    title = "|Difference| from fp32 on held-out crops, in the unit of each answer; flips: all/far"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
-    for name in COLUMNS:
-        left = name in ("artifact", "answer", "verdict")
-        long = name == "answer"
-        table.add_column(
-            name,
-            justify="left" if left else "right",
-            no_wrap=True,
-            max_width=15 if long else None,
-            overflow="ellipsis",
-        )
-    for row, found in lines(rows):
-        for index, line in enumerate(found):
-            verdict = "passed" if row.passed else "FAILED"
-            table.add_row(*_cells(line, verdict) if index == 0 else ("", *_cells(line, "")[1:]))
+    found = [by_head for _, by_head in lines(rows)]
+    verdicts = ["passed" if row.passed else "FAILED" for row in rows]
+    tables = [
+        _parity_of(by_artifact, verdicts if index == 0 else None)
+        for index, by_artifact in enumerate(zip(*found, strict=True))
+    ]
     reasons = [Text(f"{row.precision} ({row.family}): {'; '.join(row.reasons)}") for row in rows if not row.passed]
-    return Group(table, *reasons)
+    return Group(Text("|Difference| from fp32 on held-out crops; flips: all/far from a boundary"), *tables, *reasons)
 
 
-def _cells(line: Line, verdict: str) -> tuple[str, ...]:
-    sizes = (line.p50, line.p95, line.p99, line.largest)
-    return (line.artifact, line.head, *sizes, f"{line.flips}/{line.far}", line.auc or "-", line.maps or "-", verdict)
+def _parity_of(by_artifact: tuple[Line, ...], verdicts: list[str] | None) -> Table:
+    first = by_artifact[0]
+    columns = {
+        "artifact": [line.artifact for line in by_artifact],
+        "50 %": [line.p50 for line in by_artifact],
+        "95 %": [line.p95 for line in by_artifact],
+        "99 %": [line.p99 for line in by_artifact],
+        "max": [line.largest for line in by_artifact],
+        "flips": [f"{line.flips}/{line.far}" for line in by_artifact],
+        "AUC (95 % CI)": [line.auc for line in by_artifact],
+        "maps": [line.maps for line in by_artifact],
+        "verdict": verdicts or [],
+    }
+    shown = {name: cells for name, cells in columns.items() if any(cells)}
+    unit = f", {first.unit}" if first.unit else ""
+    table = Table(title=f"{first.head}{unit}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in shown:
+        table.add_column(name, justify="left" if name in ("artifact", "verdict") else "right", no_wrap=True)
+    for cells in zip(*shown.values(), strict=True):
+        table.add_row(*cells)
+    return table
 
 
 def _head(bundle: Bundle) -> Text:

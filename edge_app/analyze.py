@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import IO, Literal
 
 import numpy as np
@@ -16,14 +15,16 @@ from pydantic import BaseModel, ConfigDict
 from edge_app.atomic import explained, replacing
 from edge_app.capture.base import Frame, FrameSource
 from edge_app.capture.open import endless, open_source
+from edge_app.live import reports
+from edge_app.live.medians import median_values
 from edge_app.live.messages import ModelSummary, Poles, SourceSummary
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
-from edge_app.live.report import ReadingReport, State
+from edge_app.live.report import State, Values
 from edge_app.live.reports import line, summary_of
 from edge_app.snapshot import Shot, check_snapshot, write_snapshot
 from engines.errors import UsageError
-from engines.kdigo import category_range
+from engines.values import Value
 
 ENDLESS_FRAMES = 300  # of a source that never ends: ten seconds at 30 frames/s
 PERCENTILES = (50, 95, 99)
@@ -57,13 +58,9 @@ class BundleFacts(_Model):
 
 
 class MedianReading(_Model):
-    """Medians over all readings of the recording; eGFR in mL/min/1.73 m2."""
+    """Medians over all readings of the recording, one value a head, the main one first."""
 
-    egfr: float
-    low: float
-    high: float
-    category_range: str
-    p_egfr_below_60: float
+    values: Values
 
 
 class Summary(_Model):
@@ -113,11 +110,11 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
                     progress(tally.frames)
         except KeyboardInterrupt:
             tally.interrupted = True
-        summary = _summary(tally, model.summary, told)
-        write(line(summary))
+        last = line(_summary(tally, model.summary, told))
+        write(last)
     if plan.snapshot is not None:
         write_snapshot(tally.shot(plan), plan.snapshot)
-    return summary
+    return Summary.model_validate_json(last)  # as it was written, number for number
 
 
 def _frames(source: FrameSource, plan: AnalyzePlan) -> Iterator[Frame]:
@@ -140,7 +137,8 @@ class _Tally:
     interrupted: bool = False
     states: Counter[State] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
-    readings: list[ReadingReport] = field(default_factory=list)
+    readings: list[tuple[Value, ...]] = field(default_factory=list)  # without maps, which would fill the memory
+    out_of_domain: int = 0
     timings_ms: dict[str, list[float]] = field(default_factory=dict)
     _shown: tuple[Frame, Outcome] | None = None
 
@@ -150,8 +148,9 @@ class _Tally:
         self.states[report.state] += 1
         if report.refusal is not None:
             self.refusals[report.refusal.code] += 1
-        if report.reading is not None:
-            self.readings.append(report.reading)
+        if outcome.reading is not None:
+            self.readings.append(tuple(replace(value, map=None) for value in outcome.reading.values))
+            self.out_of_domain += not outcome.reading.in_domain
         for stage, took_ms in report.timings_ms.items():
             self.timings_ms.setdefault(stage, []).append(took_ms)
         if report.reading is not None or not self.readings:
@@ -171,7 +170,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
         states=dict(tally.states),
         refusals=dict(tally.refusals.most_common()),
         readings=len(tally.readings),
-        readings_out_of_domain=sum(not reading.in_domain for reading in tally.readings),
+        readings_out_of_domain=tally.out_of_domain,
         median_reading=_median(tally.readings),
         latency_ms={stage: _percentiles(took) for stage, took in tally.timings_ms.items()},
         runtime=model.runtime,
@@ -183,12 +182,10 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
     )
 
 
-def _median(readings: list[ReadingReport]) -> MedianReading | None:
+def _median(readings: list[tuple[Value, ...]]) -> MedianReading | None:
     if not readings:
         return None
-    names = ("egfr", "low", "high", "p_egfr_below_60")
-    found = {name: round(median(getattr(reading, name) for reading in readings), 3) for name in names}
-    return MedianReading(category_range=category_range(found["low"], found["high"]), **found)
+    return MedianReading(values=tuple(reports.value(value) for value in median_values(readings, widened=False)))
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

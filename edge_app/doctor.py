@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_app.bundles import bundle_path
 from edge_app.live.model import ModelPlan, open_model
+from edge_app.live.phrases import declared
 from engines import runtimes
 from engines.bundle import open_bundle
 from engines.errors import EchoGFRError
@@ -40,6 +41,7 @@ def version_report() -> list[str]:
         return [*lines, error.sentence]
     mark = ", SYNTHETIC" if bundle.manifest.synthetic else ""
     lines.append(f"bundle {bundle.manifest.bundle_id} {bundle.manifest.version}{mark}, {bundle.sha256[:12]}")
+    lines += [f"  {declared(head)}" for head in bundle.manifest.heads]
     lines.append(f"selected {selection.explain()}")
     lines += [f"  {name} {precision}: {outcome}, {why}" for name, precision, outcome, why in selection.table()]
     return lines
@@ -59,7 +61,8 @@ def _model() -> Finding:
         with open_model(ModelPlan()) as model:
             summary = model.summary
             mark = " (SYNTHETIC stand-in)" if summary.synthetic else ""
-            detail = f"{summary.bundle_id} {summary.version}{mark}: {'; '.join(summary.selection[:2])}"
+            heads = ", ".join(head.title for head in summary.heads)
+            detail = f"{summary.bundle_id} {summary.version}{mark} says {heads}: {'; '.join(summary.selection[:2])}"
             return Finding("model", True, detail, needed=True)
     except EchoGFRError as error:
         return Finding("model", False, error.sentence, needed=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_app.atomic import check_writable, explained, replacing
 from edge_app.imaging.redact import mask_identity
 from edge_app.imaging.scene import Sector
+from edge_app.live.phrases import phrases
 from edge_app.live.report import FrameReport
 from engines.errors import UsageError
 
@@ -69,9 +70,8 @@ def caption(report: FrameReport) -> list[str]:
     lines = [f"frame {report.frame}, {report.t_ms / 1000:.2f} s, {report.state}"]
     reading = report.reading
     if reading is not None:
-        lines.append(f"image-derived eGFR estimate (research use) {reading.egfr:.0f} mL/min/1.73 m2,")
-        lines.append(f"{reading.level:.0%} interval {reading.low:.0f} to {reading.high:.0f}, {reading.category_range}")
-        lines.append(f"P(eGFR<60) {reading.p_egfr_below_60:.2f}; {reading.bundle}, {reading.precision}")
+        main, *others = phrases(reading.values)
+        lines += [main, "; ".join([*others, f"{reading.bundle}, {reading.precision}"])]
         if reading.synthetic:
             lines.append("SYNTHETIC stand-in model: no patient's value")
         if not reading.in_domain:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from edge_app.live.phrases import phrases
 from edge_app.live.refusals import explain_code
 
 if TYPE_CHECKING:
@@ -26,12 +28,8 @@ def print_summary(summary: Summary) -> None:
     states = ", ".join(f"{state} {count}" for state, count in summary.states.items())
     console.print(f"{summary.frames} frames{interrupted} ({states}), {summary.readings} with a reading")
     if summary.median_reading is not None:
-        found = summary.median_reading
-        console.print(
-            f"image-derived eGFR estimate (research use) [bold]{found.egfr:.0f}[/] mL/min/1.73 m2, "
-            f"interval {found.low:.0f} to {found.high:.0f}, {found.category_range}, "
-            f"P(eGFR<60) {found.p_egfr_below_60:.2f}; medians over the recording, one time point"
-        )
+        main, *others = (escape(said) for said in phrases(summary.median_reading.values))
+        console.print("; ".join([f"[bold]{main}[/]", *others, "medians over the recording, one time point"]))
     if summary.readings_out_of_domain:
         count = summary.readings_out_of_domain
         console.print(f"[bold yellow]{count} readings are OUT OF DOMAIN[/]: shown because it was asked for")

@@ -21,10 +21,12 @@ from edge_app.capture.open import open_source
 from edge_app.live.messages import ModelSummary, Poles
 from edge_app.live.pipeline import Pipeline, PipelineSettings
 from edge_app.live.report import FrameReport
+from edge_app.summary import print_summary
 from engines.errors import UsageError
 from engines.kdigo import category_range
-from engines.manifest import InputSpec
+from engines.manifest import InputSpec, ProbabilityHead, RegressionHead
 from engines.reading import Reading
+from engines.values import Chance, Regressed
 
 PHANTOM = "phantom:seed=2,egfr=45,size=960x720,fps=10,cycle=0.5/0.5/3"
 KEYS = {"frame", "t_ms", "state", "sector", "calipers", "px_per_cm", "crop", "quality", "refusal", "reading"}
@@ -32,6 +34,20 @@ SUMMARY_KEYS = {
     "summary", "frames", "states", "refusals", "readings", "median_reading", "latency_ms", "runtime", "precision",
     "selection", "bundle", "source",
 }  # fmt: skip
+
+
+EGFR = RegressionHead(
+    name="egfr",
+    title="Image-derived eGFR",
+    quantity="egfr",
+    output="egfr_members",
+    unit="mL/min/1.73 m2",
+    resolution=1.0,
+    lowest=0.0,
+)
+BELOW_60 = ProbabilityHead(
+    name="p_egfr_below_60", title="P(eGFR < 60)", quantity="egfr_below_60", event="eGFR < 60", output="p_members"
+)
 
 
 class MeanGreyReader:
@@ -42,18 +58,14 @@ class MeanGreyReader:
         self.manifest: Any = SimpleNamespace(input=spec, synthetic=synthetic, domain=SimpleNamespace(limit=1.0))
 
     def read(self, crop: np.ndarray) -> Reading:
-        egfr = float(crop.mean())
+        grey = float(crop.mean())
+        ends = max(0.0, grey - 10), grey + 10
         return Reading(
-            egfr=egfr,
-            low=max(0.0, egfr - 10),
-            high=egfr + 10,
-            level=0.9,
-            spread=1.0,
-            category_range=category_range(max(0.0, egfr - 10), egfr + 10),
-            p_egfr_below_60=0.5,
+            values=(
+                Regressed(EGFR, grey, *ends, 0.9, 1.0, (grey,), category_range(*ends), np.ones((2, 2), np.float32)),
+                Chance(BELOW_60, 0.5, 0.0, (0.5,), None),
+            ),
             heads_agree=True,
-            members=(egfr,),
-            p_members=(0.5,),
             domain_distance=0.1,
             in_domain=True,
             synthetic=self.manifest.synthetic,
@@ -63,7 +75,6 @@ class MeanGreyReader:
             bundle="mean 1",
             bundle_sha256="0" * 64,
             artifact_sha256="1" * 64,
-            cam=None,
         )
 
 
@@ -76,6 +87,7 @@ def mean_grey_model(monkeypatch: pytest.MonkeyPatch) -> None:
         sha256="0" * 64,
         synthetic=True,
         members=1,
+        heads=(EGFR, BELOW_60),
         runtime="mean",
         provider="here",
         precision="fp32",
@@ -115,6 +127,40 @@ def test_every_frame_is_one_object_and_the_summary_comes_last(tmp_path: Path) ->
     assert refused + read == 30, "each frame has a number or a reason"
     assert set(summary["latency_ms"]["total"]) == {"p50", "p95", "p99"}
     assert summary["bundle"] == {"id": "mean", "version": "1", "sha256": "0" * 64, "synthetic": True}
+
+
+def test_a_script_finds_every_head_by_its_name(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    result = analyze(AnalyzePlan(PHANTOM, jsonl=out, max_frames=30))
+    frames, summary = lines(out)
+    read = [frame for frame in frames if frame["reading"] is not None]
+    for frame in read:
+        said = {value["head"]: value for value in frame["reading"]["values"]}
+        assert said["egfr"]["low"] <= said["egfr"]["value"] <= said["egfr"]["high"]
+        assert (said["egfr"]["kind"], said["egfr"]["unit"]) == ("regression", "mL/min/1.73 m2")
+        assert (said["p_egfr_below_60"]["event"], said["p_egfr_below_60"]["p"]) == ("eGFR < 60", 0.5)
+        assert said["egfr"]["map"] == [[1.0, 1.0], [1.0, 1.0]]
+    middle = np.median([frame["reading"]["values"][0]["value"] for frame in read])
+    assert summary["median_reading"]["values"][0]["value"] == pytest.approx(middle, abs=2e-3)
+    assert result.median_reading is not None
+    assert [value.map for value in result.median_reading.values] == [None, None]
+
+
+def test_a_person_reads_the_summary_with_whatever_a_bundle_calls_its_heads(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    result = analyze(AnalyzePlan(PHANTOM, max_frames=30))
+    assert result.median_reading is not None
+    first, second = result.median_reading.values
+    odd = first.model_copy(update={"quantity": "other", "title": "[red]Volume[/]", "categories": ""})
+    renamed = result.median_reading.model_copy(update={"values": (odd, second)})
+    print_summary(result)
+    print_summary(result.model_copy(update={"median_reading": renamed}))
+    told = capsys.readouterr().out
+    assert "image-derived eGFR estimate (research use) " in told
+    assert "P(eGFR<60) 0.50; medians over the recording, one time point" in told
+    assert "[red]Volume[/] (image-derived, research use) " in told
 
 
 @pytest.mark.parametrize("look", ["ge", "philips", "canon"])

@@ -51,6 +51,7 @@ def test_version_says_what_would_run_and_why() -> None:
     assert "EchoGFR" in done.stdout
     assert "runtime onnxruntime: usable" in done.stdout
     assert "runtime tensorrt" in done.stdout
+    assert "  egfr: Image-derived eGFR, mL/min/1.73 m2, 90% interval" in done.stdout
     assert echogfr("version").stdout == done.stdout
 
 

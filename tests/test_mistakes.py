@@ -131,7 +131,7 @@ def flip_a_byte(bundle: Path) -> None:
 
 def newer(bundle: Path) -> None:
     text = (bundle / "manifest.json").read_text()
-    (bundle / "manifest.json").write_text(text.replace('"schema_version": 1', '"schema_version": 99'))
+    (bundle / "manifest.json").write_text(text.replace('"schema_version": 2', '"schema_version": 99'))
 
 
 @pytest.mark.parametrize(

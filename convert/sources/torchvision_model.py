@@ -28,7 +28,11 @@ def read_torchvision(path: Path, recipe: Recipe) -> Network:
     UsageError
         torchvision has no such network, or is missing.
     """
-    network = build(recipe.source.architecture or "", recipe.outputs)
+    return read_module(path, build(recipe.source.architecture or "", recipe.outputs), recipe)
+
+
+def read_module(path: Path, network: nn.Module, recipe: Recipe) -> Network:
+    """As ``read_torchvision``, for any module whose last pooling and linear layer can be found in its graph."""
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items() if not name.endswith(COUNTER)}
     arrays = matched(renamed_tensors(path, recipe.source.rename), wanted)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=False)

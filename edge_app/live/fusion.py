@@ -19,17 +19,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import hypot
-from statistics import median
 
+from edge_app.live import reports
+from edge_app.live.medians import median_values
 from edge_app.live.report import Readout, State
-from engines.kdigo import category_range
 from engines.reading import Reading
 
 WINDOW_MS = 3000.0  # readings this much older than the newest are not fused with it
 STALE_MS = 1000.0  # a result must be greyed within 1 s of un-freeze or frame change (clinic-and-paper 4.3)
 DROP_MS = 30000.0  # a greyed value helps to remember for a moment, then it only misleads
 SAME_POLES = 0.05  # of the length: markers that moved farther mark something else
-NORMAL_MAD = 1.4826  # median absolute deviation -> standard deviation of a normal distribution
 
 Ends = tuple[float, float, float, float]  # x1, y1, x2, y2 of the two poles, pixels
 
@@ -123,25 +122,17 @@ def same_poles(one: Ends, other: Ends) -> bool:
 def fuse(readings: list[Reading], newest: Moment, age_ms: float, stale: bool) -> Readout:
     """Fuse readings of one kidney into the value that is shown.
 
-    Value, bounds and probability are medians over the readings, so that a single odd frame changes
-    nothing; the bounds are then widened by the spread between frames, which a single reading cannot know.
+    Each head by itself: values, bounds and probabilities are medians over the readings, and the bounds are then
+    widened by the spread between frames (``edge_app.live.medians``).
 
     Parameters
     ----------
     readings : list of Reading
         At least one; the last is of ``newest``.
     """
-    values = [reading.egfr for reading in readings]
-    egfr = median(values)
-    spread = NORMAL_MAD * median(abs(value - egfr) for value in values)
-    low = max(0.0, median(reading.low for reading in readings) - spread)
-    high = median(reading.high for reading in readings) + spread
+    fused = median_values([reading.values for reading in readings], widened=True)
     return Readout(
-        egfr=egfr,
-        low=low,
-        high=high,
-        category_range=category_range(low, high),
-        p_egfr_below_60=median(reading.p_egfr_below_60 for reading in readings),
+        values=tuple(reports.value(value) for value in fused),
         readings=len(readings),
         frame=newest.frame,
         t_ms=newest.t_ms,

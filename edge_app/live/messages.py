@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from edge_app.live.report import FrameReport
-from engines.manifest import Precision
+from engines.manifest import HeadSpec, Precision
 
 
 class _Message(BaseModel):
@@ -65,6 +65,7 @@ class ModelSummary(_Message):
     sha256: str  # of the bundle's manifest
     synthetic: bool
     members: int
+    heads: tuple[HeadSpec, ...]  # what it says, the main one first
     runtime: str  # "onnxruntime"
     provider: str  # "CPUExecutionProvider 1.31.1"
     precision: Precision

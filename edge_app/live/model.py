@@ -55,6 +55,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             sha256=bundle.sha256,
             synthetic=manifest.synthetic,
             members=manifest.members,
+            heads=manifest.heads,
             runtime=info.runtime,
             provider=info.provider,
             precision=info.precision,

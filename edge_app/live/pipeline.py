@@ -73,11 +73,12 @@ class PipelineSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """A report, the crop uint8 (H, W, 3) if this frame was read for the first time, and the sector seen."""
+    """A report, the crop uint8 (H, W, 3) if this frame was read for the first time, sector and reading as found."""
 
     report: FrameReport
     crop_rgb: NDArray[np.uint8] | None
     sector: Sector | None = None
+    reading: Reading | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -159,7 +160,7 @@ class Pipeline:
         with _timed(work, "fuse"):
             state, readout = self._fusion.update(self._moment(work))
         work.timings_ms["total"] = (perf_counter() - start) * 1000
-        return Outcome(self._report(work, state, readout), work.crop_rgb, scene.sector)
+        return Outcome(self._report(work, state, readout), work.crop_rgb, scene.sector, work.reading)
 
     def _judge(self, work: _Work) -> Placed:
         scene = work.scene

@@ -6,9 +6,9 @@ window: one schema for both.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["LIVE", "FROZEN", "STALE", "LOST"]
 
@@ -54,35 +54,81 @@ class Refusal(_Model):
     reason: str
 
 
-class ReadingReport(_Model):
-    """One crop through one session; eGFR in mL/min/1.73 m2."""
+MapReport = tuple[tuple[float, ...], ...]  # class activation map, rows of (h, w), signed
 
-    egfr: float
-    low: float
-    high: float
-    level: float  # of the interval, 0..1
+
+class RegressionReport(_Model):
+    """What a regression head says, in ``unit``; ``low``, ``high``, ``level`` are None where it was not calibrated."""
+
+    kind: Literal["regression"] = "regression"
+    head: str  # its name in the manifest
+    title: str
+    quantity: Literal["egfr", "other"]
+    unit: str
+    resolution: float  # the smallest difference that matters: it decides how many digits are shown
+    value: float
+    low: float | None
+    high: float | None
+    level: float | None  # of the interval, 0..1
     spread: float  # standard deviation over members
-    category_range: str  # "G3a-G4"
-    p_egfr_below_60: float
-    heads_agree: bool
     members: tuple[float, ...]
+    categories: str  # that the interval touches, "G3a-G4"; empty where the head has none
+    map: MapReport | None
+
+
+class ProbabilityReport(_Model):
+    """What a probability head says: ``p`` of ``event``, 0..1."""
+
+    kind: Literal["probability"] = "probability"
+    head: str
+    title: str
+    quantity: Literal["egfr_below_60", "other"]
+    event: str
+    p: float
+    spread: float
+    members: tuple[float, ...]
+    map: MapReport | None
+
+
+class GradesReport(_Model):
+    """What a head with grades says: ``p`` of each of ``grades``; ``top`` is the position of the most probable one."""
+
+    kind: Literal["grades"] = "grades"
+    head: str
+    title: str
+    grades: tuple[str, ...]
+    p: tuple[float, ...]
+    top: int
+    members: tuple[tuple[float, ...], ...]
+    map: MapReport | None  # of the most probable grade
+
+    @property
+    def grade(self) -> str:
+        """The most probable grade."""
+        return self.grades[self.top]
+
+
+ValueReport = Annotated[RegressionReport | ProbabilityReport | GradesReport, Field(discriminator="kind")]
+Values = Annotated[tuple[ValueReport, ...], Field(min_length=1)]  # one a head; the first is the main one
+
+
+class ReadingReport(_Model):
+    """One crop through one session."""
+
+    values: Values
+    heads_agree: bool  # an eGFR and P(eGFR < 60); True where a model has not both
     domain_distance: float
     in_domain: bool
     synthetic: bool
     runtime: str
     precision: str
     bundle: str
-    cam: tuple[tuple[float, ...], ...] | None
 
 
 class Readout(_Model):
-    """What the screen says after fusing readings over time; always of a named frame and time."""
+    """What the screen says after fusing readings over time; always of a named frame and time. No maps."""
 
-    egfr: float
-    low: float
-    high: float
-    category_range: str
-    p_egfr_below_60: float
+    values: Values
     readings: int  # how many were fused
     frame: int  # newest frame that went in
     t_ms: float

@@ -10,13 +10,29 @@ from pydantic import BaseModel
 from edge_app.capture.base import FrameSource
 from edge_app.imaging.scene import CaliperPair, Quality, Sector
 from edge_app.live.messages import SourceSummary
-from edge_app.live.report import QualityReport, ReadingReport, SectorReport
+from edge_app.live.phrases import digits_of
+from edge_app.live.report import (
+    GradesReport,
+    MapReport,
+    ProbabilityReport,
+    QualityReport,
+    ReadingReport,
+    RegressionReport,
+    SectorReport,
+    ValueReport,
+)
 from engines.reading import Reading
+from engines.values import Chance, Map, Regressed, Value
+
+DECIMALS = 3
 
 
 def line(told: BaseModel) -> str:
-    """Return one line of strict JSON, numbers to three decimals: a thousandth of a pixel, a millisecond or a unit."""
-    plain = json.loads(told.model_dump_json(), parse_float=lambda digits: round(float(digits), 3))
+    """Return one line of strict JSON, numbers to three decimals: a thousandth of a pixel, a millisecond or a unit.
+
+    A number whose smallest difference that matters is below one unit keeps three digits more than that has.
+    """
+    plain = json.loads(told.model_dump_json(), object_hook=_tidied)
     return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -53,20 +69,69 @@ def reading(found: Reading | None) -> ReadingReport | None:
     if found is None:
         return None
     return ReadingReport(
-        egfr=found.egfr,
-        low=found.low,
-        high=found.high,
-        level=found.level,
-        spread=found.spread,
-        category_range=found.category_range,
-        p_egfr_below_60=found.p_egfr_below_60,
+        values=tuple(value(one) for one in found.values),
         heads_agree=found.heads_agree,
-        members=found.members,
         domain_distance=found.domain_distance,
         in_domain=found.in_domain,
         synthetic=found.synthetic,
         runtime=found.runtime,
         precision=found.precision,
         bundle=found.bundle,
-        cam=None if found.cam is None else tuple(tuple(row) for row in found.cam.tolist()),
     )
+
+
+def value(found: Value) -> ValueReport:
+    """Return the report of what one head says."""
+    if isinstance(found, Regressed):
+        return RegressionReport(
+            head=found.head.name,
+            title=found.head.title,
+            quantity=found.head.quantity,
+            unit=found.head.unit,
+            resolution=found.head.resolution,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            level=found.level,
+            spread=found.spread,
+            members=found.members,
+            categories=found.categories,
+            map=_rows(found.map),
+        )
+    if isinstance(found, Chance):
+        return ProbabilityReport(
+            head=found.head.name,
+            title=found.head.title,
+            quantity=found.head.quantity,
+            event=found.head.event,
+            p=found.p,
+            spread=found.spread,
+            members=found.members,
+            map=_rows(found.map),
+        )
+    return GradesReport(
+        head=found.head.name,
+        title=found.head.title,
+        grades=found.head.grades,
+        p=found.p,
+        top=found.top,
+        members=found.members,
+        map=None if found.map is None else _rows(found.map[found.top]),
+    )
+
+
+def _rows(map_: Map | None) -> MapReport | None:
+    return None if map_ is None else tuple(tuple(row) for row in map_.tolist())
+
+
+def _tidied(found: dict[str, object]) -> dict[str, object]:
+    """Round the numbers of one JSON object; those inside of it are done already."""
+    resolution = found.get("resolution")
+    decimals = DECIMALS + (digits_of(resolution) if isinstance(resolution, float) else 0)
+    return {name: _round(one, decimals) for name, one in found.items()}
+
+
+def _round(found: object, decimals: int) -> object:
+    if isinstance(found, list):
+        return [_round(one, decimals) for one in found]
+    return round(found, decimals) if isinstance(found, float) else found

@@ -9,6 +9,8 @@ from edge_app.ui.mapping import Point
 from edge_app.ui.pictures import image_of, map_image
 from edge_app.ui.wording import MAP_CAPTION
 
+LEAST_PX = 9  # of the caption
+
 
 class CropInset(QWidget):
     """A square picture and its caption; it keeps the newest crop until the next one or ``clear``."""
@@ -27,8 +29,8 @@ class CropInset(QWidget):
     def show_crop(self, rgb: bytes, size: tuple[int, int], report: FrameReport) -> None:
         """Show (width, height) RGB bytes that were read in ``report``."""
         self._crop = image_of(rgb, size)
-        cam = report.reading.cam if report.reading is not None else None
-        self._map = map_image(cam) if cam else None
+        rows = report.reading.values[0].map if report.reading is not None else None
+        self._map = map_image(rows) if rows else None
         self._frame = report.frame
         self._outline = _in_crop(report.sector.outline if report.sector else (), report.crop)
         self.update()
@@ -61,11 +63,18 @@ class CropInset(QWidget):
             self._paint_crop(painter, square, self._crop)
         painter.setPen(QPen(theme.colour(theme.LINE), 1))
         painter.drawRect(square)
-        painter.setFont(theme.font(caption_px))
         painter.setPen(theme.colour(theme.QUIET))
-        flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-        painter.drawText(QRectF(0, side + 3, self.width(), self.height() - side - 3), flags, self.caption())
+        self._paint_caption(painter, QRectF(0, side + 3, self.width(), self.height() - side - 3), caption_px)
         painter.end()
+
+    def _paint_caption(self, painter: QPainter, area: QRectF, text_px: float) -> None:
+        """Write the caption, smaller where it would be cut off."""
+        flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        for px in range(round(text_px), LEAST_PX - 1, -1):
+            painter.setFont(theme.font(px))
+            if painter.boundingRect(area, flags, self.caption()).height() <= area.height():
+                break
+        painter.drawText(area, flags, self.caption())
 
     def caption(self) -> str:
         """Return what is written under the crop."""

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from edge_app.live.messages import ModelSummary
+from edge_app.live.phrases import declared
 from edge_app.ui import theme, wording
 from edge_app.ui._qt import QFrame, QHBoxLayout, QLabel, QScrollArea, Qt, QVBoxLayout, QWidget
 from edge_app.ui.text import Line
@@ -36,13 +37,15 @@ def about(model: ModelSummary | None) -> str:
     lines = [
         f"EchoGFR {app_version()}  ·  GPL-3.0-or-later  ·  no warranty",
         "Research prototype, not for diagnosis or treatment.",
-        f"{wording.PURPOSE} {wording.CAUTION}",
+        wording.purpose(model.heads if model is not None else ()),
     ]
     if model is None:
         return "\n\n".join([*lines, "No model is loaded."])
     mark = "SYNTHETIC. " if model.synthetic else ""
     members = wording.count(model.members, "network")
+    heads = "\n".join(f"–  {told}" for told in map(declared, model.heads))
     lines += [
+        f"What it says:\n{heads}",
         f"Model: {mark}{model.title} ({model.bundle_id} {model.version}, {members}, SHA-256 {model.sha256[:12]}…)",
         f"Runs on {model.runtime} ({model.provider}) at {model.precision}, because:\n" + "\n".join(model.selection),
         "Limits of this model:\n" + "\n".join(f"–  {limit}" for limit in model.limits),

@@ -198,7 +198,8 @@ class MainWindow(QMainWindow):
 
     def _on_started(self, message: Started) -> None:
         self.status.show_identity(message.model, message.source)
-        self.readout.show_limits(message.model.limits if message.model else ())
+        self.readout.show_model(message.model)
+        self.trend.show_head(message.model.heads[0] if message.model else None)
         self.inset.clear()
 
     def _on_report(self, message: Report) -> None:

@@ -8,7 +8,7 @@ from edge_app.live.messages import Ended, Message, Recovered, Report, Started
 from edge_app.ui import wording
 from edge_app.ui._qt import QObject, QPixmap, QTimer
 from edge_app.ui.main_window import MainWindow
-from edge_app.ui.panel import Panel
+from edge_app.ui.panel import Number, Panel
 from edge_app.ui.screenshot import grab_masked
 
 GRAB_EVERY_MS = 2000.0
@@ -65,22 +65,26 @@ def told(panel: Panel) -> str:
     """Return a panel as one line, without what changes by itself (ages)."""
     number = panel.number
     if number is None:
-        last = f"  |  STALE value: eGFR {panel.last}" if panel.last and panel.stale else ""
+        last = f"  |  STALE value: {panel.name} {panel.last}" if panel.last and panel.stale else ""
         return f"{panel.badge:8}  {panel.notice_title}: {panel.notice}{last}"
-    headline = number.headline if number.in_domain else f"{number.headline}?"
-    value = f"{headline} ({number.beside})" if number.beside else headline
-    parts = [
-        f"eGFR {value} {wording.UNIT}",
-        number.interval,
-        wording.categories(number.categories),
-        number.probability.replace("  ", " "),
-    ]
+    parts = [_main(number)]
+    parts += [part for part in (number.main.detail, number.main.categories) if part]
+    parts += [", ".join(f"{bar.name} {bar.percent}" for bar in number.main.bars)] if number.main.bars else []
+    parts += [f"{name} {value}" for name, value in number.others]
     parts += [panel.synthetic] if panel.synthetic else []
     parts += [wording.OUT_OF_DOMAIN] if not number.in_domain else []
     parts += [number.length] if number.length else []
     parts += list(panel.cautions)
     parts += [f"STALE value of {number.frame}"] if number.stale else []
     return f"{panel.badge:8}  " + "  |  ".join(parts)
+
+
+def _main(number: Number) -> str:
+    """Return the main head in one phrase: ``eGFR ≥60 (estimate 74) mL/min/1.73 m²``, ``P(event) 86 %``."""
+    main = number.main
+    beside = f" ({main.beside})" if main.beside and main.beside != main.name else ""
+    sign, unit = f" {main.sign}" if main.sign else "", f" {main.unit}" if main.unit else ""
+    return f"{main.name} {number.headline}{sign}{beside}{unit}"
 
 
 def _event(message: Message) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from edge_app.live.report import CropReport, FrameReport, Readout
 from edge_app.ui import wording
 from edge_app.ui.situation import Situation
+from edge_app.ui.words import Words, line_of, words_of
 
 # Of the picture alone. WAITING: pictures come, but nothing has been said of them for a while.
 BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "ENDED", "FAILED"]
@@ -21,16 +22,18 @@ REPORT_TRUST_MS = 1000.0
 class Number:
     """A readout in words; always of a named frame."""
 
-    headline: str
-    beside: str  # the value, small, where the headline is only '>= 60'; else empty
-    interval: str
-    categories: str
-    probability: str
+    main: Words
+    others: tuple[tuple[str, str], ...]  # name and value of the heads beside the main one
     length: str  # of the kidney, and between what it was measured
     frame: str  # of the newest reading: 'frame 12'
     basis: str  # readings, frame, age
     stale: str  # 'STALE 3 s' or empty
     in_domain: bool  # False: shown only because that was asked for
+
+    @property
+    def headline(self) -> str:
+        """The main number; one out of domain is doubted in its very figure."""
+        return self.main.headline + ("" if self.in_domain else "?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Panel:
     notice: str = ""  # what stands in place of a number: a refusal, a loss, a wait
     notice_title: str = ""
     last: str = ""  # without its age
+    name: str = ""  # what the number or the former one is: 'eGFR'
     age: str = ""  # of the number or of the former one; empty where there is neither
     stale: bool = False
     cautions: tuple[str, ...] = ()
@@ -68,7 +72,8 @@ def describe(now: Situation) -> Panel:
         refused = replace(panel, notice=sentence(reason), notice_title="No number", cautions=())
         return refused if readout is None else _with_last(refused, now, readout)
     age = wording.age(_age_ms(now, readout))
-    return replace(panel, number=_number(now, report, readout), age=age, stale=_is_stale(now))
+    number = _number(now, report, readout)
+    return replace(panel, number=number, name=number.main.name, age=age, stale=_is_stale(now))
 
 
 def badge(now: Situation) -> BadgeState:
@@ -118,13 +123,9 @@ def _is_stale(now: Situation) -> bool:
 def _number(now: Situation, report: FrameReport, readout: Readout) -> Number:
     age = wording.age(_age_ms(now, readout))
     stale = _is_stale(now)
-    above = readout.egfr >= wording.ABOVE
     return Number(
-        headline=wording.headline(readout.egfr),
-        beside=f"estimate {wording.rounded(readout.egfr)}" if above else "",
-        interval=wording.interval(readout.low, readout.high, now.level),
-        categories=readout.category_range,
-        probability=wording.probability(readout.p_egfr_below_60),
+        main=_words(now, readout),
+        others=tuple(line_of(value) for value in readout.values[1:]),
         length=_length(report.crop),
         frame=f"frame {readout.frame}",
         basis=f"{wording.count(readout.readings, 'reading')}  ·  frame {readout.frame}"
@@ -134,17 +135,21 @@ def _number(now: Situation, report: FrameReport, readout: Readout) -> Number:
     )
 
 
+def _words(now: Situation, readout: Readout) -> Words:
+    main = readout.values[0]
+    return words_of(main, now.head(main.head))
+
+
 def _length(crop: CropReport | None) -> str:
     return wording.length(crop.length_cm, crop.basis) if crop is not None else ""
 
 
 def _with_last(panel: Panel, now: Situation, readout: Readout) -> Panel:
     """Add the former number to a notice."""
-    value = wording.headline(readout.egfr)
-    range_ = wording.interval(readout.low, readout.high, now.level)
+    words = _words(now, readout)
     doubt = "" if readout.in_domain else f"{wording.OUTSIDE}, "
-    age = wording.age(_age_ms(now, readout))
-    return replace(panel, last=f"{value}, {range_}, {doubt}frame {readout.frame}", age=age, stale=readout.stale)
+    last = f"{words.former}, {doubt}frame {readout.frame}"
+    return replace(panel, last=last, name=words.name, age=wording.age(_age_ms(now, readout)), stale=readout.stale)
 
 
 def _cautions(report: FrameReport) -> tuple[str, ...]:

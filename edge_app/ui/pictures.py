@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.live.report import MapReport
 from edge_app.ui._qt import QImage, voidptr
 
 
@@ -47,12 +48,12 @@ def image_of(rgb: bytes, size: tuple[int, int]) -> QImage:
     return QImage(rgb, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
 
 
-def map_image(cam: tuple[tuple[float, ...], ...]) -> QImage:
+def map_image(rows: MapReport) -> QImage:
     """Return a class activation map (h, w) as a translucent picture of its own size.
 
     Opacity is |contribution| relative to the greatest: one hue, because the sign of a cell is no finding.
     """
-    magnitude = np.abs(np.asarray(cam, dtype=np.float64))
+    magnitude = np.abs(np.asarray(rows, dtype=np.float64))
     top = float(magnitude.max(initial=0.0))
     alpha = magnitude / top if top > 0 else magnitude
     rgba = np.empty((*alpha.shape, 4), dtype=np.uint8)

@@ -1,22 +1,12 @@
-"""The category ramp: six neutral cells, G5 to G1, those of the range framed and named.
+"""The category ramp: neutral cells, those of the range framed; of an eGFR the six from G1 to G5.
 
 No risk colours: KDIGO's belong to GFR and albuminuria together, and albuminuria is unknown here.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from edge_app.ui import theme
-from edge_app.ui._qt import QPainter, QPaintEvent, QPen, QRectF, Qt, QWidget
-
-CATEGORIES: Final = ("G1", "G2", "G3a", "G3b", "G4", "G5")
-
-
-def members(category_range: str) -> tuple[str, ...]:
-    """Return the categories of ``G3a-G4`` in order; empty if the text names none."""
-    ends = [CATEGORIES.index(name) for name in category_range.split("-") if name in CATEGORIES]
-    return CATEGORIES[min(ends) : max(ends) + 1] if ends else ()
+from edge_app.ui._qt import QFontMetricsF, QPainter, QPaintEvent, QPen, QRectF, Qt, QWidget
 
 
 class CategoryRamp(QWidget):
@@ -24,22 +14,23 @@ class CategoryRamp(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._names: tuple[str, ...] = ()
         self._members: tuple[str, ...] = ()
         self._greyed = False
 
-    def show_range(self, category_range: str, greyed: bool) -> None:
-        """Frame the categories of ``G3a-G4``; greyed for a stale number."""
-        if (members(category_range), greyed) == (self._members, self._greyed):
+    def show_range(self, names: tuple[str, ...], inside: tuple[str, ...], greyed: bool) -> None:
+        """Frame some of these categories; greyed for a stale number."""
+        if (names, inside, greyed) == (self._names, self._members, self._greyed):
             return
-        self._members, self._greyed = members(category_range), greyed
-        self.setAccessibleName(f"Category range {category_range}")
+        self._names, self._members, self._greyed = names, inside, greyed
+        self.setAccessibleName(f"Category range {', '.join(inside)}")
         self.update()
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:
-        """Paint the six cells."""
+        """Paint the cells; a name that is too long for its cell is shortened, and stands whole in the line above."""
         painter = QPainter(self)
-        width = self.width() / len(CATEGORIES)
-        for index, name in enumerate(CATEGORIES):
+        width = self.width() / max(1, len(self._names))
+        for index, name in enumerate(self._names):
             cell = QRectF(index * width, 0, width, self.height()).adjusted(1.5, 1.5, -1.5, -1.5)
             inside = name in self._members
             ink = theme.GREYED if self._greyed or not inside else theme.STRONG
@@ -47,6 +38,8 @@ class CategoryRamp(QWidget):
             painter.setPen(QPen(theme.colour(ink if inside else theme.RAISED), 2 if inside else 1))
             painter.drawRect(cell)
             painter.setPen(theme.colour(ink))
-            painter.setFont(theme.font(0.5 * self.height(), bold=inside))
-            painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, name)
+            font = theme.font(0.5 * self.height(), bold=inside)
+            painter.setFont(font)
+            short = QFontMetricsF(font).elidedText(name, Qt.TextElideMode.ElideRight, cell.width() - 4)
+            painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, short)
         painter.end()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from edge_app.live.messages import Ended, Failed, Lost, Message, ModelSummary, Recovered, Report, SourceSummary, Started
 from edge_app.live.report import FrameReport
 from edge_app.ui import wording
+from engines.manifest import HeadSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,6 @@ class Situation:
     source: SourceSummary | None = None
     report: FrameReport | None = None
     report_at_ms: float = 0.0  # when it arrived
-    level: float | None = None  # of the interval, from the newest reading
     generation: int = 0  # reports of an older one are not taken in
     has_frame: bool = False  # a picture is on screen
     lost: Lost | None = None
@@ -29,6 +29,11 @@ class Situation:
     def report_age_ms(self) -> float:
         """Time since the newest report arrived."""
         return max(0.0, self.now_ms - self.report_at_ms)
+
+    def head(self, name: str) -> HeadSpec | None:
+        """Return what the model's bundle declares of a head, if it is known."""
+        heads = self.model.heads if self.model is not None else ()
+        return next((head for head in heads if head.name == name), None)
 
     @property
     def synthetic(self) -> str | None:
@@ -69,5 +74,4 @@ def _after_start(now: Situation, message: Started) -> Situation:
 def _after_report(now: Situation, report: FrameReport) -> Situation:
     if report.generation < now.generation:
         return now
-    level = report.reading.level if report.reading is not None else now.level
-    return replace(now, report=report, report_at_ms=now.now_ms, level=level)
+    return replace(now, report=report, report_at_ms=now.now_ms)

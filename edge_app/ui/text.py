@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from edge_app.ui import theme
-from edge_app.ui._qt import QFontMetricsF, QLabel, QPainter, QPaintEvent, QRectF, Qt, QWidget
+from edge_app.ui._qt import (
+    QFontMetricsF,
+    QLabel,
+    QPainter,
+    QPaintEvent,
+    QRectF,
+    QResizeEvent,
+    QSizePolicy,
+    Qt,
+    QWidget,
+)
+
+SMALLEST = 0.66  # text units: a line that is too long gets no smaller than this
+LEAST_NAME = 0.35  # of a line's width: so much of a name always stays
 
 
 class Line(QLabel):
@@ -28,6 +43,10 @@ class Line(QLabel):
             self._size = size
             self.scale(self._unit_px)
 
+    def full_height(self) -> int:
+        """Height of one line in the size that was asked for, pixels."""
+        return ceil(QFontMetricsF(theme.font(self._size * self._unit_px, bold=self._bold)).height())
+
     def ink(self, name: str) -> None:
         """Set the colour."""
         if name != self._ink:
@@ -39,6 +58,51 @@ class Line(QLabel):
         if text != self.text():
             self.setText(text)
         self.setVisible(bool(text))
+
+
+class Named(Line):
+    """A name and what is said of it: too long for its width it gets smaller, then the name gives way, then the rest."""
+
+    def __init__(self, size: float, ink: str = theme.TEXT) -> None:
+        super().__init__(size, ink)
+        self._name = self._rest = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def tell(self, name: str, rest: str = "") -> None:
+        """Show both; an empty name leaves no gap."""
+        self._name, self._rest = name, rest
+        self.setToolTip(self._whole())
+        self._fit()
+        self.setVisible(bool(name))
+
+    def scale(self, unit_px: float) -> None:
+        """Set the size for a window whose text unit is this many pixels."""
+        super().scale(unit_px)
+        self._fit()
+
+    def resizeEvent(self, a0: QResizeEvent | None) -> None:
+        """Fit anew."""
+        super().resizeEvent(a0)
+        self._fit()
+
+    def _whole(self) -> str:
+        return f"{self._name}  {self._rest}" if self._rest else self._name
+
+    def _fit(self) -> None:
+        super().scale(self._unit_px)
+        needed = max(1, self.fontMetrics().horizontalAdvance(self._whole()))
+        if needed > self.width() > 0:
+            smaller = max(SMALLEST / self._size, 0.97 * self.width() / needed) * self._size * self._unit_px
+            self.setFont(theme.font(min(smaller, self._size * self._unit_px)))
+        self.setText(self._shortened())
+
+    def _shortened(self) -> str:
+        metrics, mode = self.fontMetrics(), Qt.TextElideMode.ElideRight
+        if metrics.horizontalAdvance(self._whole()) <= self.width() or not self._rest:
+            return metrics.elidedText(self._whole(), mode, self.width())
+        rest = metrics.horizontalAdvance(f"  {self._rest}")
+        name = metrics.elidedText(self._name, mode, max(round(LEAST_NAME * self.width()), self.width() - rest))
+        return metrics.elidedText(f"{name}  {self._rest}", mode, self.width())
 
 
 class Fitting(QWidget):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from math import floor
+from collections.abc import Sequence
+
+from edge_app.live.phrases import amount
+from engines.manifest import HeadSpec, ProbabilityHead, RegressionHead
 
 UNIT = "mL/min/1.73 m²"
 PURPOSE = "Image-derived eGFR estimate, research use."
 CAUTION = "One time point: CKD needs 3 months' persistence. Confirm with serum creatinine."
-BIAS = "Tends to read too high in kidney failure and too low in normal function."
+ANY_PURPOSE = "Image-derived estimates, research use."  # of a model that is not known, or not yet
+ANY_CAUTION = "One picture, one time point: no decision may rest on it."
+NO_INTERVAL = "No interval: not calibrated"
+CATEGORY_RANGE = "Category range"
 HEADS_DISAGREE = "Heads disagree: inconclusive."
 OUTSIDE = "out of domain"
 OUT_OF_DOMAIN = "OUT OF DOMAIN: do not rely on this"
@@ -18,12 +24,13 @@ PLACE_HINT = "Touch the two ends of the kidney, or drag the handles there. Enter
 IN_USE = "Handles in use instead of calipers."
 FOLLOW_NOT = " They do not follow the kidney."
 
+LONG_NAME = 32  # characters
 ABOVE = 60.0  # mL/min/1.73 m2: from here on the model resolves little, and many labs print no value either
 
 
 def rounded(egfr: float) -> str:
     """Return a value as a whole number, halves upwards; the heads are linear and can fall below zero."""
-    return str(max(0, floor(egfr + 0.5)))
+    return amount(max(0.0, egfr), 1.0)
 
 
 def headline(egfr: float) -> str:
@@ -36,20 +43,56 @@ def headline(egfr: float) -> str:
     return f"≥{ABOVE:.0f}" if egfr >= ABOVE else rounded(egfr)
 
 
-def interval(low: float, high: float, level: float | None) -> str:
-    """Return ``28–64 (90 %)``; the level is left out where it is not known."""
-    return f"{rounded(low)}–{rounded(high)}" + (f" ({100 * level:.0f} %)" if level is not None else "")
+def figure(value: float, resolution: float) -> str:
+    """Return a number of any head, to its smallest difference that matters, with a typographer's minus."""
+    return amount(value, resolution).replace("-", "−")
 
 
-def categories(category_range: str) -> str:
-    """Return ``G3a–G4`` with a typographer's dash."""
-    return category_range.replace("-", "–")
+def interval(low: str, high: str, level: float) -> str:
+    """Return ``28–64 (90 %)``; a sign makes a dash unreadable, so that then it is ``−5 to 3 (90 %)``."""
+    between = " to " if "−" in low + high else "–"
+    return f"{low}{between}{high} ({100 * level:.0f} %)"
 
 
-def probability(p: float) -> str:
-    """Return P(eGFR < 60) in percent; never 0 or 100, which no model can know."""
-    percent = "< 1" if p < 0.01 else "> 99" if p > 0.99 else f"{100 * p:.0f}"
-    return f"P(eGFR < 60)  {percent} %"
+def percent(p: float) -> str:
+    """Return a probability in percent, without the sign; never 0 or 100, which no model can know."""
+    return "< 1" if p < 0.01 else "> 99" if p > 0.99 else f"{100 * p:.0f}"
+
+
+def event(of: str) -> str:
+    """Return how a screen writes the probability of an event."""
+    return f"P({of})"
+
+
+def networks(members: Sequence[float]) -> str:
+    """Return how far the networks of a probability lie apart; nothing where there is one alone. It is no interval."""
+    low, high = percent(min(members)), percent(max(members))
+    said = low if low == high else f"{low}–{high}" if " " not in low + high else f"{low} to {high}"
+    return f"{len(members)} networks say {said} %" if len(members) > 1 else ""
+
+
+def undecided(one: str, other: str) -> str:
+    """Return what is said of two grades that are almost as probable."""
+    return f"undecided between {short(one)} and {short(other)}"
+
+
+def purpose(heads: Sequence[HeadSpec]) -> str:
+    """Return what the numbers of a model are, and what they are not; an eGFR is spoken of only where there is one."""
+    if not heads:
+        return f"{ANY_PURPOSE} {ANY_CAUTION}"
+    main = heads[0]
+    if isinstance(main, RegressionHead) and main.quantity == "egfr":
+        return f"{PURPOSE} {CAUTION}"
+    what = event(main.event) if isinstance(main, ProbabilityHead) else main.title
+    said = "" if "image-derived" in what.lower() else "image-derived "
+    kidney = isinstance(main, ProbabilityHead) and main.quantity == "egfr_below_60"
+    named = f"{what}: {said}estimate, research use." if len(what) <= LONG_NAME else ANY_PURPOSE
+    return f"{named} {CAUTION if kidney else ANY_CAUTION}"
+
+
+def short(name: str) -> str:
+    """Return a name that may stand inside a sentence; bundles may give eighty characters."""
+    return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 1].rstrip()}…"
 
 
 def length(length_cm: float | None, basis: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_app.analyze import AnalyzePlan, analyze
 from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetPoles, Started, WorkerPlan
+from edge_app.live.report import ProbabilityReport, RegressionReport
 from edge_app.live.supervisor import Supervisor
 from engines.preprocess import CropBox, extract
 
@@ -49,7 +50,13 @@ def test_a_frozen_and_measured_kidney_gets_a_number_and_shows_the_crop_it_came_f
     assert report.reading is not None
     assert report.readout is not None
     assert report.reading.synthetic
-    assert report.reading.low <= report.reading.egfr <= report.reading.high
+    main, second = report.reading.values
+    assert isinstance(main, RegressionReport) and isinstance(second, ProbabilityReport)
+    assert (main.quantity, second.quantity) == ("egfr", "egfr_below_60")
+    assert main.low is not None and main.high is not None
+    assert main.low <= main.value <= main.high
+    assert main.map is not None
+    assert [head.name for head in started.model.heads] == [main.head, second.head]
     assert report.crop is not None
     assert message.crop_rgb is not None
     assert message.crop_size == (224, 224)

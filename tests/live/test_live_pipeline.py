@@ -12,14 +12,16 @@ import pytest
 
 from edge_app.imaging.scene import CaliperPair, Quality, QualityFault, Scale, Scene
 from edge_app.live import pipeline as pipeline_module
+from edge_app.live import reports
 from edge_app.live.messages import Poles
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
 from edge_app.live.refusals import REASONS, explain_code
+from edge_app.live.report import FrameReport
 from engines.errors import InferenceError
 from engines.manifest import InputSpec
 from engines.preprocess import crop_box, extract
 
-from .live_makers import FIRST, SECOND, frame, reading, scene
+from .live_makers import FIRST, SECOND, echoes, frame, main_of, reading, reading_of, scene, shift
 
 GOOD = Quality({"mean": 90.0}, (), "diagnostic")
 KEYS = {"frame", "t_ms", "state", "sector", "calipers", "px_per_cm", "crop", "quality", "refusal", "reading"}
@@ -84,7 +86,7 @@ def test_a_measured_kidney_gets_a_number_of_its_own_frame() -> None:
     assert report.refusal is None
     assert report.reading is not None
     assert report.readout is not None
-    assert (report.reading.egfr, report.readout.egfr, report.readout.frame) == (47.0, 47.0, 0)
+    assert (main_of(report.reading).value, main_of(report.readout).value, report.readout.frame) == (47.0, 47.0, 0)
     assert report.state == "FROZEN"
     assert report.crop is not None
     assert report.crop.length_cm == pytest.approx(10.0)
@@ -108,6 +110,22 @@ def test_the_report_has_every_stage_and_the_keys_of_a_record() -> None:
     assert set(record) >= KEYS
     assert record["sector"]["bbox"] == [20, 20, 380, 280]
     assert record["calipers"] == [[*FIRST, *SECOND]]
+
+
+def test_a_report_gives_the_map_of_the_most_probable_grade_alone() -> None:
+    maps = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    report = run(scene(), FakeReader(reading_of(echoes(0.2, 0.1, 0.7, map=maps)))).report
+    assert report.reading is not None
+    assert report.reading.values[0].map == ((8.0, 9.0), (10.0, 11.0))
+
+
+def test_a_line_keeps_the_digits_that_matter_to_a_number_and_no_more() -> None:
+    report = run(scene(), FakeReader(reading_of(shift(-1.23456789), echoes(0.123456, 0.4, 0.476544)))).report
+    record = json.loads(reports.line(report))
+    number, grades = record["reading"]["values"]
+    assert number["value"] == -1.23457  # its smallest difference that matters is 0.01
+    assert grades["p"] == [0.123, 0.4, 0.477]
+    assert FrameReport.model_validate(record).reading is not None
 
 
 NEAR = (CaliperPair((100.0, 150.0), (160.0, 150.0), "plus", 0.9),)  # 3 cm

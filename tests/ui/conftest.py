@@ -12,12 +12,43 @@ from pytestqt.qtbot import QtBot
 
 from edge_app.live.link import FrameView
 from edge_app.live.messages import Command, Message, ModelSummary, Report, SourceSummary, Started
-from edge_app.live.report import CropReport, FrameReport, ReadingReport, Readout, Refusal, SectorReport
+from edge_app.live.report import (
+    CropReport,
+    FrameReport,
+    GradesReport,
+    ProbabilityReport,
+    ReadingReport,
+    Readout,
+    Refusal,
+    RegressionReport,
+    SectorReport,
+)
 from edge_app.ui import theme
 from edge_app.ui._qt import QApplication
 from edge_app.ui.main_window import MainWindow
+from engines.manifest import GradesHead, IntervalSpec, ProbabilityHead, RegressionHead
 
 WIDTH, HEIGHT = 960, 720
+EGFR_HEADS = (
+    RegressionHead(
+        name="egfr",
+        title="Image-derived eGFR",
+        quantity="egfr",
+        output="egfr_members",
+        map="egfr_map",
+        unit="mL/min/1.73 m2",
+        resolution=1.0,
+        lowest=0.0,
+        interval=IntervalSpec(level=0.9, edges=(), low=(-16.0,), high=(21.0,), patients=300, basis="test"),
+    ),
+    ProbabilityHead(
+        name="p_egfr_below_60",
+        title="P(eGFR < 60)",
+        quantity="egfr_below_60",
+        event="eGFR < 60",
+        output="p_egfr_below_60_members",
+    ),
+)
 OUTLINE = ((480.0, 90.0), (760.0, 560.0), (480.0, 660.0), (200.0, 560.0))
 NAME_BOX = (20, 10, 330, 50)  # where the made-up screen has its made-up name, outside the sector
 
@@ -45,6 +76,7 @@ def model(**changes: Any) -> ModelSummary:
         "sha256": "ab" * 32,
         "synthetic": True,
         "members": 3,
+        "heads": EGFR_HEADS,
         "runtime": "onnxruntime",
         "provider": "CPUExecutionProvider 1.31.1",
         "precision": "fp32",
@@ -63,13 +95,43 @@ def started(**changes: Any) -> Started:
     return Started(**{"pid": 1, "source": source, "model": model(), **changes})
 
 
-def readout(**changes: Any) -> Readout:
+def egfr_value(**changes: Any) -> RegressionReport:
     fields: dict[str, Any] = {
-        "egfr": 43.4,
+        "head": "egfr",
+        "title": "Image-derived eGFR",
+        "quantity": "egfr",
+        "unit": "mL/min/1.73 m2",
+        "resolution": 1.0,
+        "value": 43.4,
         "low": 27.6,
         "high": 64.2,
-        "category_range": "G2-G4",
-        "p_egfr_below_60": 0.86,
+        "level": 0.9,
+        "spread": 4.0,
+        "members": (40.0, 43.4, 46.8),
+        "categories": "G2-G4",
+        "map": None,
+    }
+    return RegressionReport(**{**fields, **changes})
+
+
+def below_60_value(**changes: Any) -> ProbabilityReport:
+    fields: dict[str, Any] = {
+        "head": "p_egfr_below_60",
+        "title": "P(eGFR < 60)",
+        "quantity": "egfr_below_60",
+        "event": "eGFR < 60",
+        "p": 0.86,
+        "spread": 0.05,
+        "members": (0.81, 0.86, 0.91),
+        "map": None,
+    }
+    return ProbabilityReport(**{**fields, **changes})
+
+
+def readout(*values: Any, **changes: Any) -> Readout:
+    """A readout of these values, or of an eGFR of 43 and P(eGFR < 60)."""
+    fields: dict[str, Any] = {
+        "values": values or (egfr_value(), below_60_value()),
         "readings": 7,
         "frame": 12,
         "t_ms": 400.0,
@@ -81,26 +143,135 @@ def readout(**changes: Any) -> Readout:
     return Readout(**{**fields, **changes})
 
 
-def reading(**changes: Any) -> ReadingReport:
+def reading(*values: Any, **changes: Any) -> ReadingReport:
+    """A reading of these values, or of an eGFR of 43 with its map, and P(eGFR < 60)."""
     fields: dict[str, Any] = {
-        "egfr": 43.4,
-        "low": 27.6,
-        "high": 64.2,
-        "level": 0.9,
-        "spread": 4.0,
-        "category_range": "G2-G4",
-        "p_egfr_below_60": 0.86,
+        "values": values or (egfr_value(map=blob(7)), below_60_value()),
         "heads_agree": True,
-        "members": (40.0, 43.4, 46.8),
         "domain_distance": 1.2,
         "in_domain": True,
         "synthetic": True,
         "runtime": "onnxruntime",
         "precision": "fp32",
         "bundle": "synthetic-standin",
-        "cam": tuple(tuple(float(10 * np.exp(-((x - 3) ** 2 + (y - 3) ** 2) / 4)) for x in range(7)) for y in range(7)),
     }
     return ReadingReport(**{**fields, **changes})
+
+
+def blob(side: int) -> tuple[tuple[float, ...], ...]:
+    """A map with one bright place in the middle."""
+    cells = range(side)
+    return tuple(tuple(float(10 * np.exp(-((x - 3) ** 2 + (y - 3) ** 2) / 4)) for x in cells) for y in cells)
+
+
+BRIGHT = ProbabilityHead(
+    name="bright", title="P(bright cortex)", quantity="other", event="bright cortex", output="bright_members"
+)
+ECHOES = GradesHead(
+    name="echo",
+    title="Cortical echogenicity",
+    output="echo_members",
+    grades=("darker than liver", "like liver", "brighter than liver", "like renal sinus"),
+)
+VOLUME = RegressionHead(
+    name="volume",
+    title="Kidney volume",
+    quantity="other",
+    output="volume_members",
+    unit="mL",
+    resolution=5.0,
+    lowest=0.0,
+    boundaries=(90.0, 150.0, 210.0),
+    categories=("small", "low-medium", "high-medium", "large"),
+)
+SHIFT = RegressionHead(
+    name="shift", title="Cortical shift", quantity="other", output="shift_members", unit="mm", resolution=0.1
+)
+
+
+def bright_value(**changes: Any) -> ProbabilityReport:
+    fields: dict[str, Any] = {
+        "head": "bright",
+        "title": BRIGHT.title,
+        "quantity": "other",
+        "event": BRIGHT.event,
+        "p": 0.834,
+        "spread": 0.06,
+        "members": (0.714, 0.862, 0.926),
+        "map": None,
+    }
+    return ProbabilityReport(**{**fields, **changes})
+
+
+def echoes_value(*p: float, **changes: Any) -> GradesReport:
+    shares = p or (0.06, 0.2, 0.64, 0.1)
+    fields: dict[str, Any] = {
+        "head": "echo",
+        "title": ECHOES.title,
+        "grades": ECHOES.grades,
+        "p": shares,
+        "top": shares.index(max(shares)),
+        "members": (shares, shares),
+        "map": None,
+    }
+    return GradesReport(**{**fields, **changes})
+
+
+def volume_value(**changes: Any) -> RegressionReport:
+    own: dict[str, Any] = {
+        "head": "volume",
+        "title": VOLUME.title,
+        "quantity": "other",
+        "unit": "mL",
+        "resolution": 5.0,
+    }
+    said: dict[str, Any] = {"value": 131.2, "low": 88.0, "high": 171.4, "level": 0.8, "categories": "small-high-medium"}
+    return egfr_value(**{**own, **said, "members": (120.0, 131.2, 142.4), **changes})
+
+
+def shift_value(**changes: Any) -> RegressionReport:
+    own: dict[str, Any] = {"head": "shift", "title": SHIFT.title, "quantity": "other", "unit": "mm", "resolution": 0.1}
+    said: dict[str, Any] = {"value": -2.34, "low": None, "high": None, "level": None, "categories": ""}
+    return egfr_value(**{**own, **said, "members": (-2.0, -2.68), **changes})
+
+
+# a model by its main head: what its bundle declares, and what it says
+KINDS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+    "egfr": (EGFR_HEADS, (egfr_value(), below_60_value())),
+    "probability": ((BRIGHT, VOLUME), (bright_value(), volume_value())),
+    "grades": ((ECHOES, BRIGHT), (echoes_value(), bright_value())),
+    "regression": ((VOLUME, ECHOES), (volume_value(), echoes_value())),
+    "uncalibrated": ((SHIFT,), (shift_value(),)),
+}
+LONG = "a name as long as a bundle may give to what it says, eighty characters in all ok"
+CROWD = {
+    "probability": (BRIGHT.model_copy(update={"event": LONG}), bright_value(event=LONG)),
+    "grades": (
+        ECHOES.model_copy(update={"title": LONG, "grades": tuple(f"{at} {LONG}" for at in range(20))}),
+        echoes_value(*[0.05] * 20, title=LONG, grades=tuple(f"{at} {LONG}" for at in range(20))),
+    ),
+    "regression": (
+        VOLUME.model_copy(update={"title": LONG, "unit": LONG, "resolution": 0.001}),
+        volume_value(title=LONG, unit=LONG, resolution=0.001, value=123456.789, high=234567.891),
+    ),
+}
+
+
+def crowd(kind: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """A main head with names as long as they may be, and seven others: as much as a bundle may hold."""
+    head, value = CROWD[kind]
+    others = ((VOLUME, volume_value(title=LONG)), (ECHOES, echoes_value(0.3, 0.4, 0.2, 0.1)), (SHIFT, shift_value()))
+    more = ((BRIGHT, bright_value(event=LONG)), (VOLUME, volume_value()), (ECHOES, echoes_value()))
+    every = ((head, value), *others, *more, (SHIFT, shift_value()))
+    return tuple(head for head, _ in every), tuple(value for _, value in every)
+
+
+def of_kind(kind: str, **changes: Any) -> tuple[Started, FrameReport]:
+    """The messages of a model of that kind: its start, and a measured frame."""
+    heads, values = KINDS[kind]
+    mapped = (values[0].model_copy(update={"map": blob(7)}), *values[1:])
+    fields: dict[str, Any] = {"reading": reading(*mapped), "readout": readout(*values)}
+    return started(model=model(heads=heads)), report(**{**fields, **changes})
 
 
 def report(**changes: Any) -> FrameReport:

@@ -21,6 +21,7 @@ from edge_app.ui.main_window import MainWindow
 conftest = sys.modules[next(name for name in sys.modules if name.endswith("ui.conftest"))]
 Bench = conftest.Bench
 report, refused, readout, reading = conftest.report, conftest.refused, conftest.readout, conftest.reading
+egfr_value, below_60_value = conftest.egfr_value, conftest.below_60_value
 FORBIDDEN = ("Stage 3", "stage 3", "CKD detected", "CKD stage", "normal kidney", "rules out", "rule out", "GFR = ")
 
 OUTLINE_OF_RIGHT_HALF = ((580.0, 299.5), (680.0, 299.5), (680.0, 399.5), (580.0, 399.5))
@@ -29,11 +30,15 @@ NUMERIC = {
     "live": {},
     "frozen": {"state": "FROZEN"},
     "stale": {"state": "STALE", "readout": readout(stale=True, age_ms=3200.0)},
-    "above": {"readout": readout(egfr=74.2, low=48.0, high=110.0, category_range="G1-G3a")},
+    "above": {"readout": readout(egfr_value(value=74.2, low=48.0, high=110.0, categories="G1-G3a"))},
     "disagree": {"readout": readout(heads_agree=False)},
     "out of domain": {"readout": readout(in_domain=False)},
     "between readings": {"reading": None},
 }
+
+
+def high(value: float) -> tuple[Any, ...]:
+    return egfr_value(value=value, high=140.0), below_60_value()
 
 
 def test_a_number_comes_with_all_that_it_may_not_be_read_without(bench: Any) -> None:
@@ -81,7 +86,7 @@ def test_a_refusal_stands_large_in_place_of_the_number(bench: Any) -> None:
 
 def test_under_a_refusal_the_former_number_is_small_and_dated(bench: Any) -> None:
     text = bench.shown(refused(readout=readout(stale=True, age_ms=4100.0)))
-    assert "STALE value: 43, 28–64, frame 12, 4 s old" in text
+    assert "STALE value: 43, 28–64 (90 %), frame 12, 4 s old" in text
     assert not bench.window.readout.number_is_shown
 
 
@@ -175,7 +180,7 @@ def test_markers_that_are_still_being_set_leave_no_old_overlay_behind(bench: Any
 
 
 def test_above_sixty_the_value_steps_back(bench: Any) -> None:
-    text = bench.shown(report(readout=readout(egfr=74.2, low=48.0, high=110.0)))
+    text = bench.shown(report(readout=readout(egfr_value(value=74.2, low=48.0, high=110.0))))
     number = bench.window.readout.number
     assert number.headline.text() == "≥60"
     assert "estimate 74" in text
@@ -441,7 +446,7 @@ def test_targets_are_large_and_nothing_is_cut_off(bench: Any, size: tuple[int, i
     from edge_app.ui._qt import QLabel, QPushButton
 
     bench.window.resize(*size)
-    bench.turn(report(readout=readout(egfr=104.0, high=140.0, heads_agree=False, in_domain=False)))
+    bench.turn(report(readout=readout(*high(104.0), heads_agree=False, in_domain=False)))
     assert (bench.window.width(), bench.window.height()) == size
     for button in bench.window.findChildren(QPushButton):
         assert button.height() >= 56
@@ -464,9 +469,9 @@ def test_no_line_of_the_readout_covers_another(
     doubts = {"heads_agree": False, "in_domain": in_domain, "stale": True, "age_ms": 6200.0}
     quality = {"grade": "limited", "faults": (("dark", "the picture is dark: raise gain or TGC"),), "measures": {}}
     crop = report().crop.model_copy(update={"length_cm": None, "basis": "poles"})
-    bench.turn(report(readout=readout(egfr=value, high=140.0, **doubts), crop=crop, quality=quality))
+    bench.turn(report(readout=readout(*high(value), **doubts), crop=crop, quality=quality))
     number = bench.window.readout.number
-    lines = [number.interval, number.categories, number.ramp, number.probability, number.length, number.basis]
+    lines = [number.interval, number.categories, number.ramp, number.others, number.length, number.basis]
     assert number.headline.geometry().bottom() < number.interval.geometry().top()
     assert all(one.geometry().bottom() < other.geometry().top() for one, other in pairwise(lines))
     assert number.rect().contains(number.basis.geometry())

@@ -6,8 +6,8 @@ import pytest
 
 from edge_app.ui import wording
 from edge_app.ui.panel import describe
-from edge_app.ui.ramp import members
 from edge_app.ui.situation import Situation
+from edge_app.ui.words import KDIGO, members
 
 
 @pytest.mark.parametrize(
@@ -18,14 +18,14 @@ def test_the_value_is_a_whole_number_below_sixty_and_modest_above(egfr: float, s
     assert wording.headline(egfr) == shown
 
 
-def test_the_interval_names_its_level_where_it_is_known() -> None:
-    assert wording.interval(27.6, 64.2, 0.9) == "28–64 (90 %)"
-    assert wording.interval(-4.0, 9.0, None) == "0–9"
+def test_the_interval_names_its_level_and_no_sign_is_taken_for_a_dash() -> None:
+    assert wording.interval("28", "64", 0.9) == "28–64 (90 %)"
+    assert wording.interval("−4", "9", 0.8) == "−4 to 9 (80 %)"
 
 
-@pytest.mark.parametrize(("p", "shown"), [(0.0, "< 1 %"), (0.004, "< 1 %"), (0.86, "86 %"), (0.999, "> 99 %")])
+@pytest.mark.parametrize(("p", "shown"), [(0.0, "< 1"), (0.004, "< 1"), (0.86, "86"), (0.999, "> 99"), (1.0, "> 99")])
 def test_a_probability_is_never_certain(p: float, shown: str) -> None:
-    assert wording.probability(p) == f"P(eGFR < 60)  {shown}"
+    assert wording.percent(p) == shown
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_probability_is_never_certain(p: float, shown: str) -> None:
     [("G3a-G4", ("G3a", "G3b", "G4")), ("G4-G3a", ("G3a", "G3b", "G4")), ("G5", ("G5",)), ("?", ())],
 )
 def test_the_ramp_frames_each_category_of_the_range(text: str, expected: tuple[str, ...]) -> None:
-    assert members(text) == expected
+    assert members(text, KDIGO) == expected
 
 
 @pytest.mark.parametrize(("age_ms", "shown"), [(0.0, "0.0 s"), (120.0, "0.1 s"), (949.0, "0.9 s"), (3200.0, "3 s")])

@@ -2,7 +2,8 @@
 
 On one member and a few crops, as ten members take minutes an attempt:
 
-1. every unit (a block, or a convolution of a trunk without blocks) is quantised alone, and ranked by what that does;
+1. every unit (a block, or a convolution of a trunk without blocks) is quantised alone, and ranked by what that does,
+   in multiples of the limits;
 2. the shortest head of this ranking is searched, by halves, that brings the error of the member as far down as the
    error of the whole has to come down.
 
@@ -31,7 +32,7 @@ from convert.trade import Step, Trade, Unit
 from engines.manifest import Family, HeadParity, HeadSpec, ParityRow, RegressionHead
 
 CROPS = 24  # for each evaluation
-MOST_UNITS = 32  # evaluations of the ranking; neighbours are taken together where there are more
+MOST_UNITS = 36  # evaluations of the ranking; neighbours are taken together where there are more
 TIMED, REPEATS, ENOUGH_S = 4, 3, 0.5  # crops of a timed batch; the best of so many or of so long counts
 MARGIN = 0.9  # of the target, as few crops of one member stand for all of the whole
 FURTHER = 0.125  # of the units so far, at least one, are added where the whole still fails
@@ -51,7 +52,7 @@ class Patient:
 def search(patient: Patient, progress: Progress) -> Trade:
     """Return which units to leave in float.
 
-    At most 32 evaluations for the ranking and about 6 for the search, each of 24 crops on one member.
+    At most 36 evaluations for the ranking and 7 for the search, each of 24 crops on one member.
     """
     return _Search(patient, progress).trade()
 
@@ -106,7 +107,7 @@ class _Search:
         self._full = self._time(())
         full = self._step(())
         target = MARGIN * full.excess / max(1.0, excess(failed, self._reference, self._limits))
-        units = sorted((self._alone(group) for group in self._groups), key=lambda unit: -unit.error)
+        units = sorted((self._alone(group) for group in self._groups), key=lambda unit: -unit.excess)
         order = [unit.name for unit in units]
         steps = {0: full}
         low, high = 0, len(order) - 1  # with all but one left it is hardly INT8; the whole decides whether that will do
@@ -139,7 +140,8 @@ class _Search:
     def _alone(self, group: str) -> Unit:
         """Quantise one group and nothing else."""
         others = frozenset(name for other in self._groups if other != group for name in units_of([other]))
-        return Unit(group, self._compare(others).heads[0].p95)
+        row = self._compare(others)
+        return Unit(group, row.heads[0].p95, excess(row, self._reference, self._limits))
 
     def _step(self, left: Sequence[str]) -> Step:
         row = self._compare(units_of(left))

@@ -9,10 +9,14 @@ from engines.manifest import Family
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A layer or block, with what quantising it alone does to one member: 95 % of |delta| of the main head."""
+    """A layer or block, with what quantising it alone does to one member.
+
+    ``error``: 95 % of |delta| of the main head; ``excess``: the largest measure in multiples of its limit.
+    """
 
     name: str
     error: float
+    excess: float
 
 
 @dataclass(frozen=True, slots=True)

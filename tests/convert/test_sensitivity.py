@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import typer
 
 from convert.anatomy import dissect
 from convert.answers import Answers
@@ -24,7 +25,8 @@ from convert.progress import silent
 from convert.ranges import measure
 from convert.running import Run
 from convert.sensitivity import MOST_UNITS, Patient, _groups, further, search, units_of
-from convert.trade import Trade
+from convert.terminal import boundary
+from convert.trade import Step, Trade, Unit
 from engines._onnxruntime import OnnxSession
 from engines.bundle import open_bundle
 from engines.errors import UsageError
@@ -225,3 +227,15 @@ def test_the_app_runs_the_form_for_tensorrt_as_it_is_written(healed: tuple[Path,
     written, rewritten = (Run(form, as_written)(CALIBRATION[:16])["length_members"] for as_written in (True, False))
     assert np.abs(found - written).max() < 1e-3
     assert np.abs(found - rewritten).max() > 1e-3
+
+
+def test_a_refusal_shows_what_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = (Step(0, 3.0, 1.5, 1.0), Step(1, 2.5, 1.25, 1.4))
+    units = (Unit("block2", 2.0, 1.0), Unit("block0", 0.5, 0.25))
+    trade = Trade("cpu", "Length", "mm", ("it was 3 mm",), 0.9, units, steps, ("block2", "block0"), 24, 5)
+    with pytest.raises(typer.Exit), boundary():
+        raise ParityError(["int8 for cpu: it was 3 mm"], (), trades=(trade,))
+    told = capsys.readouterr().err
+    assert "INT8 for cpu: 2 of 2 units stay in FP32 (block2, block0), because with all of them in INT8 it was 3" in told
+    assert "1 of 2 units in FP32: 95 % of |Δ Length| of one member 2.5 mm, 1.40 x the CPU time of full INT8" in told
+    assert "The bundle is not written" in told

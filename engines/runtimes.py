@@ -118,7 +118,7 @@ def _probe_tensorrt() -> Availability:
         found = False
     if not found:
         return Availability("absent", "the TensorRT library is not installed")
-    return Availability("unfinished", "the TensorRT library is installed, but this version builds no engines yet")
+    return Availability("unfinished", "the TensorRT library is installed, but this version builds engines and does not run them yet")
 
 
 def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:

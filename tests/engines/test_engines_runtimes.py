@@ -106,7 +106,7 @@ def test_an_installed_tensorrt_is_told_from_an_absent_one(bundle, tmp_path: Path
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
     assert dict(available())["tensorrt"].state == "unfinished"
-    with pytest.raises(RuntimeUnavailableError, match="builds no engines yet"):
+    with pytest.raises(RuntimeUnavailableError, match="builds engines and does not run them yet"):
         select(bundle, "tensorrt")
 
 

@@ -7,13 +7,13 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/con
 BINDINGS := .cache/tensorrt-bindings
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx bench lock clean help
+.PHONY: run test check lint types imports tests rtx bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
 	@echo "make test   set up, then check style, types and imports and run the tests"
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
-	@echo "make bench  measure what the README claims"
+	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -63,7 +63,13 @@ rtx: $(VENV)/.for-test $(BINDINGS)/.installed
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/convert/test_tensorrt_*.py tests/convert/test_engines_command.py
 
 bench: $(VENV)/.for-test
-	@for script in tests/bench/[a-z]*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+	@for name in imaging inference phantom recipes; do \
+	   echo "== tests/bench/$$name.py"; $(PY) tests/bench/$$name.py || exit 1; done
+
+# Ten full-size members in the published layout: converted, compared and timed against the published procedure.
+bench-kuo2019: $(VENV)/.for-test
+	$(PY) tests/bench/kuo2019.py out/bench-kuo2019 --members 10 --full
+	$(PY) tests/bench/published.py out/bench-kuo2019
 
 # uv is needed for this one only: pip cannot lock for every Python at once.
 lock:

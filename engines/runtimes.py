@@ -118,7 +118,8 @@ def _probe_tensorrt() -> Availability:
         found = False
     if not found:
         return Availability("absent", "the TensorRT library is not installed")
-    return Availability("unfinished", "the TensorRT library is installed, but this version builds engines and does not run them yet")
+    because = "the TensorRT library is installed, but this version builds engines and does not run them yet"
+    return Availability("unfinished", because)
 
 
 def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:

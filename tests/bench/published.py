@@ -28,7 +28,7 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "convert"))
 from kuo_makers import normalise
 
-from convert.sources._torchvision import load_torchvision
+from convert.sources._torchvision import load_models
 from engines._onnxruntime import OnnxSession
 from engines.bundle import Bundle, load_golden, open_bundle
 from engines.manifest import Precision
@@ -105,7 +105,7 @@ def published(models: Path, threads: int) -> Way:
 
 def network_of(path: Path) -> tuple[nn.Module, nn.Module]:
     """Return torchvision's ResNet-101 with the published head, and its part up to the pooling, which shares weights."""
-    base = load_torchvision().models.resnet101(weights=None)
+    base = load_models().resnet101(weights=None)
     head = nn.Sequential(
         nn.Linear(1000, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 256), nn.ReLU(), nn.Dropout(0.5),
         nn.Linear(256, 1),

@@ -8,13 +8,8 @@ from types import ModuleType
 from typing import get_args
 
 from engines.errors import RuntimeUnavailableError, UsageError
+from engines.libraries import CURES, MODULES
 from engines.store import EngineBuilder, RuntimeName
-
-MODULES: dict[RuntimeName, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
-CURES: dict[RuntimeName, str] = {
-    "tensorrt": "pip install 'echogfr[tensorrt]', or on a Jetson install the python3-libnvinfer package of JetPack",
-    "tensorrt-rtx": "pip install 'echogfr[rtx]'",
-}
 
 
 @dataclass(frozen=True, slots=True)

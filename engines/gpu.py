@@ -30,6 +30,10 @@ class NoGpuError(Exception):
     """There is no GPU to be used; the text is the reason."""
 
 
+class NoDriverError(NoGpuError):
+    """Not even a driver: this is a machine without such a GPU."""
+
+
 def read_gpu(index: int = 0, library: str = DRIVER_LIBRARY) -> Gpu:
     """Return the GPU with this number.
 
@@ -41,7 +45,7 @@ def read_gpu(index: int = 0, library: str = DRIVER_LIBRARY) -> Gpu:
     try:
         cuda = ctypes.CDLL(library)
     except OSError as error:
-        raise NoGpuError("the NVIDIA driver is not installed") from error
+        raise NoDriverError("the NVIDIA driver is not installed") from error
     _call(cuda, "cuInit", 0)
     device, version = ctypes.c_int(), ctypes.c_int()
     _call(cuda, "cuDeviceGet", ctypes.byref(device), index)

@@ -5,20 +5,23 @@ Nothing is chosen in silence: every candidate carries its outcome and its reason
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, cast
 
-from engines import _onnxruntime
+from engines import _onnxruntime, _tensorrt
+from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
 from engines.cpu import Cpu, read_cpu
 from engines.errors import BundleError, RuntimeUnavailableError
+from engines.libraries import TITLES
 from engines.manifest import Artifact, Family, Precision
 from engines.session import Session
+from engines.store import EngineError, RuntimeName
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
-State = Literal["usable", "absent", "broken", "unfinished"]
+State = Literal["usable", "absent", "broken"]
 Outcome = Literal["chosen", "possible", "passed over", "unavailable"]
 
 
@@ -37,14 +40,20 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One row of the table. ``order``: precisions from the first to be tried to the last."""
+    """One row of the table. ``order``: precisions from the first to be tried to the last.
+
+    ``ready``: what these artifacts are run from, where something must have been made of them first; raises an
+    ``EchoGFRError`` where it was not. ``reject``: remembers that it failed its self-test, and why.
+    """
 
     name: str
     title: str
     family: Family
     order: tuple[Precision, ...]
     probe: Callable[[], Availability]
-    open: Callable[[Bundle, tuple[Artifact, ...]], Session] | None
+    open: Callable[[Bundle, tuple[Artifact, ...]], Session]
+    ready: Callable[[Bundle, tuple[Artifact, ...]], str] | None = None
+    reject: Callable[[Bundle, tuple[Artifact, ...], str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +90,12 @@ class Selection:
 
     def open(self) -> Session:
         """Return the session, not yet entered."""
-        if self.runtime.open is None:
-            raise RuntimeUnavailableError(
-                f"The bundle {self.bundle.manifest.bundle_id} cannot be run",
-                f"{self.runtime.title} has no session in this version",
-                "choose another runtime",
-            )
         return self.runtime.open(self.bundle, self.artifacts)
+
+    def reject(self, why: str) -> None:
+        """Remember, where the runtime can, that this failed its self-test: it is not chosen again as it is."""
+        if self.runtime.reject is not None:
+            self.runtime.reject(self.bundle, self.artifacts, why)
 
     def explain(self) -> str:
         """One line: what runs and why."""
@@ -111,15 +119,35 @@ def _probe_onnxruntime() -> Availability:
     return Availability("usable", f"ONNX Runtime {library.__version__}, {_onnxruntime.PROVIDER}")
 
 
-def _probe_tensorrt() -> Availability:
+def _probe_tensorrt(name: RuntimeName) -> Availability:
     try:
-        found = importlib.util.find_spec("tensorrt") is not None
-    except ValueError:  # a module without a spec stands in its place
-        found = False
-    if not found:
-        return Availability("absent", "the TensorRT library is not installed")
-    because = "the TensorRT library is installed, but this version builds engines and does not run them yet"
-    return Availability("unfinished", because)
+        return Availability("usable", _tensorrt.probe(name))
+    except _tensorrt.LibraryAbsentError as error:
+        return Availability("absent", f"{error.because} ({error.cure})")
+    except RuntimeUnavailableError as error:
+        return Availability("broken", f"{error.because} ({error.cure})")
+
+
+def _engines_ready(name: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> str:
+    _, records = _tensorrt.find_engines(name, bundle, artifacts)
+    return f"engine built here on {records[0].created:%Y-%m-%d}, parity passed"
+
+
+def _open_tensorrt(name: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
+    return TensorRtSession(name, bundle, artifacts)
+
+
+def _tensorrt_row(name: RuntimeName) -> Runtime:
+    return Runtime(
+        name,
+        TITLES[name],
+        "tensorrt",
+        ("fp16", "int8", "fp32"),
+        partial(_probe_tensorrt, name),
+        partial(_open_tensorrt, name),
+        partial(_engines_ready, name),
+        partial(_tensorrt.reject, name),
+    )
 
 
 def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
@@ -127,7 +155,8 @@ def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Sessio
 
 
 RUNTIMES: tuple[Runtime, ...] = (
-    Runtime("tensorrt", "TensorRT", "tensorrt", ("fp16", "int8", "fp32"), _probe_tensorrt, None),
+    _tensorrt_row("tensorrt"),
+    _tensorrt_row("tensorrt-rtx"),
     Runtime("onnxruntime", "ONNX Runtime", "cpu", ("int8", "fp32", "fp16"), _probe_onnxruntime, _open_onnxruntime),
 )
 
@@ -143,7 +172,8 @@ def select(
     """Choose what runs a bundle on this machine.
 
     On a CPU that is int8 where the CPU has 8-bit dot products and the bundle's parity row for int8
-    passed, else fp32; fp16 only on request. A precision whose parity failed is never chosen.
+    passed, else fp32; fp16 only on request. On a GPU it is what a good engine was built from, fp16 first; nothing is
+    built here. A precision whose parity failed is never chosen.
 
     Parameters
     ----------
@@ -184,19 +214,25 @@ class _Judge:
 
     def candidates(self, runtime: Runtime) -> list[Candidate]:
         availability = runtime.probe()
-        if not availability.usable or runtime.open is None:
+        if not availability.usable:
             return [Candidate(runtime.name, self.wanted, "unavailable", availability.detail)]
         order = runtime.order if self.wanted is None else (self.wanted,)
         return [Candidate(runtime.name, precision, *self._judged(runtime, precision)) for precision in order]
 
     def _judged(self, runtime: Runtime, precision: Precision) -> tuple[Outcome, str]:
         try:
-            artifact = self.bundle.artifacts(precision, runtime.family)[0]  # parity is of all members together
+            artifacts = self.bundle.artifacts(precision, runtime.family)
         except BundleError:
             return "unavailable", f"the bundle has no {precision} artifact for it"
-        fault = self._parity_fault(artifact)
+        fault = self._parity_fault(artifacts[0])  # parity is of all members together
         if fault:
             return "unavailable", fault
+        if runtime.ready is not None:
+            try:
+                told = runtime.ready(self.bundle, artifacts)
+            except (EngineError, RuntimeUnavailableError) as error:
+                return "unavailable", f"{error.what[0].lower()}{error.what[1:]}: {error.because} ({error.cure})"
+            return "possible", told if self.wanted is None else f"asked for; {told}"
         if self.wanted is not None:
             return "possible", "asked for"
         return self._automatic(precision)

@@ -18,6 +18,10 @@ from engines.session import Outputs, Session
 _BATCH = 8  # crops at a time: bounded memory for an ensemble
 
 
+class SelfTestError(InferenceError):
+    """A session answered, but not as the golden vectors say."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeadDelta:
     """Largest |difference| of one output from the golden vectors, in its unit, and what is allowed."""
@@ -78,7 +82,7 @@ def run(bundle: Bundle, session: Session) -> SelfTest:
 
     Raises
     ------
-    InferenceError
+    SelfTestError
         It failed: nothing may be read with this session. Also as ``measure``.
     """
     test = measure(bundle, session)
@@ -88,7 +92,7 @@ def run(bundle: Bundle, session: Session) -> SelfTest:
             for h in test.heads
             if not h.passed
         )
-        raise InferenceError(
+        raise SelfTestError(
             f"{test.runtime} at {test.precision} failed the self-test of {bundle.manifest.bundle_id}",
             failed,
             "choose fp32 or convert the model again",

@@ -27,12 +27,13 @@ from engines.manifest import FileName, Precision, Sha256
 RECORD_VERSION: Final = 1
 STORE_VARIABLE = "ECHOGFR_ENGINES"
 DRAFT_PREFIX = ".draft-"
+_AGAIN = "build it again with `echogfr-convert build --again`"
 RECORD_LIMIT_BYTES = 1 << 20
 _OURS = re.compile(rf"[0-9a-f]{{24}}(-[0-9a-f]{{16}}\.engine|\.json)|{re.escape(DRAFT_PREFIX)}(?P<process>[0-9]+)-.+")
 _TIMING = re.compile(r"timing-[0-9a-f]{24}\.cache")
 
 RuntimeName = Literal["tensorrt", "tensorrt-rtx"]
-State = Literal["good", "corrupt", "stale", "foreign"]
+State = Literal["good", "failed", "corrupt", "stale", "foreign"]
 
 
 class EngineError(EchoGFRError):
@@ -125,6 +126,7 @@ class EngineRecord(_Model):
     build_seconds: float
     layers: LayerSummary
     warnings: tuple[str, ...]
+    failed: str | None = None  # why it must not be used, where its self-test failed; building it again clears it
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,11 @@ class Here:
         version = self.versions.get(key.builder.runtime)
         if version is not None and version != key.builder.version:
             return f"built by {key.builder.runtime} {key.builder.version}, here is {version}"
-        if self.gpu is None or key.target.gpu is None or key.target == EngineTarget.of(self.gpu):
+        if self.gpu is None or key.target == EngineTarget.of(self.gpu):
             return None
+        if key.target.gpu is None:
+            fits = self.gpu.compute_capability in key.target.compute_capabilities
+            return None if fits else f"built for {key.target}; here is {self.gpu.compute_capability}"
         return f"built on {key.target.gpu}, driver {key.target.driver}; here is {self.gpu.name}, {self.gpu.driver}"
 
 
@@ -225,6 +230,42 @@ class EngineStore:
         path = self.folder / f"{key.name}.json"
         return self._entry(path, None) if path.is_file() else None
 
+    def of(self, artifact_sha256: str, here: Here) -> list[Entry]:
+        """Return the engines of one artifact with their hashes verified, newest first."""
+        found = []
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                record = _read_record(path)
+            except (OSError, ValueError):
+                continue  # nobody can tell whose it was; ``entries`` shows it
+            if record.key.artifact_sha256 == artifact_sha256:
+                found.append((record.created, self._entry(path, here)))
+        return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+    def read(self, record: EngineRecord) -> bytes:
+        """Return the bytes of an engine, verified once more: what was checked is what is used.
+
+        Raises
+        ------
+        EngineError
+            They are not what the record says.
+        """
+        path = self.folder / record.engine
+        try:
+            raw = path.read_bytes()
+        except OSError as error:
+            raise EngineError(
+                f"The engine {path} cannot be used", f"it cannot be read ({error.strerror})", _AGAIN
+            ) from error
+        if hashlib.sha256(raw).hexdigest() != record.sha256:
+            raise EngineError(f"The engine {path} cannot be used", "it was changed (its SHA-256 differs)", _AGAIN)
+        return raw
+
+    def reject(self, record: EngineRecord, why: str) -> None:
+        """Mark an engine as failed: it stays, and is not used again before it is built again."""
+        marked = record.model_copy(update={"failed": why})
+        self.write(f"{record.key.name}.json", marked.model_dump_json(indent=2).encode() + b"\n")
+
     def entries(self, here: Here | None = None) -> list[Entry]:
         """Return all that lies in the store, with every hash verified; ``here``: also what is stale here."""
         if not self.folder.is_dir():
@@ -234,7 +275,7 @@ class EngineStore:
         return [*records, *self._strangers(claimed)]
 
     def prune(self, here: Here | None = None, everything: bool = False) -> list[Entry]:
-        """Remove engines that are corrupt or stale and what killed builds left; files of others stay.
+        """Remove engines that are corrupt, stale or failed and what killed builds left; files of others stay.
 
         Returns what was removed. ``everything``: good engines and timing caches too.
         """
@@ -264,6 +305,8 @@ class EngineStore:
         if fault:
             return Entry(name, "corrupt", f"the engine {fault}", record, files)
         stale = here.fault(record.key) if here else None
+        if stale is None and record.failed is not None:
+            return Entry(name, "failed", f"it failed its self-test: {record.failed}", record, files)
         return Entry(name, "stale" if stale else "good", stale or "its hash is right", record, files)
 
     def _strangers(self, claimed: set[Path]) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engines.store import EngineRecord, EngineStore, Entry, Here
 
 NAME_SHOWN = 16
-STYLES = {"good": "green", "corrupt": "red", "stale": "yellow", "foreign": "dim"}
+STYLES = {"good": "green", "failed": "red", "corrupt": "red", "stale": "yellow", "foreign": "dim"}
 engines = typer.Typer(help="Look after the engines that were built on this machine.", no_args_is_help=True)
 
 Store = Annotated[Path | None, typer.Option("--out", help="The engine store; default: ECHOGFR_ENGINES or the cache.")]
@@ -79,7 +79,7 @@ def prune(
     folder: Store = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove good engines and timing caches too.")] = False,
 ) -> None:
-    """Remove engines that are corrupt or stale and what unfinished builds left; files of others stay."""
+    """Remove engines that are corrupt, stale or failed and what unfinished builds left; files of others stay."""
     with boundary():
         removed = _store(folder).prune(_here(), everything)
         size = sum(entry.record.size_bytes for entry in removed if entry.record)
@@ -88,11 +88,11 @@ def prune(
 
 @engines.command()
 def verify(folder: Store = None) -> None:
-    """Verify the hash of every engine; exit code 1 if one is corrupt or stale."""
+    """Verify the hash of every engine; exit code 1 if one is corrupt, stale or failed."""
     with boundary():
         entries = _store(folder).entries(_here())
         _print_entries(entries)
-        if any(entry.state in ("corrupt", "stale") for entry in entries):
+        if any(entry.state in ("corrupt", "stale", "failed") for entry in entries):
             raise typer.Exit(1)
 
 

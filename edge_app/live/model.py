@@ -43,7 +43,11 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     bundle = open_bundle(bundle_path(plan.bundle))
     selection = runtimes.select(bundle, plan.runtime, plan.precision)
     with selection.open() as session:
-        tested = selftest.run(bundle, session)
+        try:
+            tested = selftest.run(bundle, session)
+        except selftest.SelfTestError as error:
+            selection.reject(error.because)
+            raise
         manifest, info = bundle.manifest, session.info
         others = (
             f"{name} {at}: {outcome}, {why}" for name, at, outcome, why in selection.table() if outcome != "chosen"

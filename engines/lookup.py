@@ -1,0 +1,45 @@
+"""Finds the engine of an artifact among those that were built here, or says why there is none and how to get one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engines.bundle import Bundle
+from engines.gpu import Gpu
+from engines.manifest import Artifact
+from engines.store import EngineError, EngineRecord, EngineStore, Entry, Here, RuntimeName
+
+
+@dataclass(frozen=True, slots=True)
+class Seeker:
+    """What an engine must go with: the library and its build, the GPU and its driver."""
+
+    store: EngineStore
+    runtime: RuntimeName
+    version: str
+    gpu: Gpu
+
+    def find(self, bundle: Bundle, artifact: Artifact) -> EngineRecord:
+        """Return the record of the newest good engine; its hash was verified.
+
+        Raises
+        ------
+        EngineError
+            There is none: it was never built, or is corrupt, failed, or made elsewhere. The sentence has the cure.
+        """
+        entries = self._entries(artifact)
+        for entry in entries:
+            if entry.state == "good" and entry.record is not None:
+                return entry.record
+        because = f"none was built for {self.runtime} in {self.store.folder}"
+        if entries:
+            because = f"the one in {self.store.folder} is {entries[0].state} ({entries[0].reason})"
+        cure = f"build it here: echogfr-convert build {bundle.path} --runtime {self.runtime}"
+        again = " --again" if entries and entries[0].state == "failed" else ""
+        raise EngineError(
+            f"There is no engine of {artifact.file}", because, f"{cure} --precision {artifact.precision}{again}"
+        )
+
+    def _entries(self, artifact: Artifact) -> list[Entry]:
+        entries = self.store.of(artifact.sha256, Here(self.gpu, {self.runtime: self.version}))
+        return [e for e in entries if e.record is not None and e.record.key.builder.runtime == self.runtime]

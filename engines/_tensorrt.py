@@ -1,4 +1,4 @@
-"""The one door to TensorRT 10.3 to 11 and to TensorRT for RTX, for running: which is here, and which engines go with it.
+"""The one door to TensorRT and TensorRT for RTX, for running: which is here, and which engines go with it.
 
 The library is imported when a session is entered or a runtime is probed, never before.
 """

@@ -127,17 +127,21 @@ def load_engine(runtime: Runtime, cuda: Cuda, raw: bytes, artifact: str, graphs:
     runtime.errors.clear()
     engine = runtime.native.deserialize_cuda_engine(raw)
     context = None if engine is None else engine.create_execution_context()
-    if engine is None or context is None:
-        raise BundleError(
-            f"The engine of {artifact} cannot be loaded",
-            f"TensorRT says: {runtime.why()}",
-            "close other programs that use the GPU, or build it again with `echogfr-convert build --again`",
-        )
-    return LoadedEngine(runtime, cuda, engine, context, artifact, graphs)
+    if engine is not None and context is not None:
+        return LoadedEngine(runtime, cuda, engine, context, artifact, graphs)
+    del engine  # an error keeps what its frames name, and TensorRT lets go of memory while its context is current
+    raise BundleError(
+        f"The engine of {artifact} cannot be loaded",
+        f"TensorRT says: {runtime.why()}",
+        "close other programs that use the GPU, or build it again with `echogfr-convert build --again`",
+    )
 
 
 class LoadedEngine:
-    """An engine with its context; every method is called while the context of CUDA is current."""
+    """An engine with its context; every method is called while the context of CUDA is current.
+
+    No method keeps engine or context in a variable: an error that passes would keep them alive after ``free``.
+    """
 
     def __init__(
         self, runtime: Runtime, cuda: Cuda, engine: _Engine, context: _Context, artifact: str, graphs: bool
@@ -166,11 +170,9 @@ class LoadedEngine:
         CudaError
             There is no memory.
         """
-        engine = _alive(self._engine)
-        defects = _defects(engine, crops, outputs)
+        defects = _defects(_alive(self._engine), crops, outputs)
         if not defects:
-            least, _, most = (int(shape[0]) for shape in engine.get_tensor_profile_shape(crops.name, 0))
-            self.largest = most
+            least, self.largest = _profile(_alive(self._engine), crops.name)
             if least > 1:
                 defects = [f"it takes at least {least} crops at once"]
         if defects:
@@ -216,12 +218,12 @@ class LoadedEngine:
             self._graph.launch()
 
     def _shape(self, count: int) -> None:
-        context, crops = _alive(self._context), self._slots[0].spec
+        crops = self._slots[0].spec
         shape = (count, *(length or 1 for length in crops.shape[1:]))
-        self._check(context.set_input_shape(crops.name, shape))
+        self._check(_alive(self._context).set_input_shape(crops.name, shape))
         for slot in self._slots:
-            self._check(context.set_tensor_address(slot.spec.name, slot.address))
-            self._check(tuple(context.get_tensor_shape(slot.spec.name)) == slot.array(count).shape)
+            self._check(_alive(self._context).set_tensor_address(slot.spec.name, slot.address))
+            self._check(tuple(_alive(self._context).get_tensor_shape(slot.spec.name)) == slot.array(count).shape)
 
     def _queue(self, count: int) -> None:
         first, *others = self._slots
@@ -267,6 +269,12 @@ def _defects(engine: _Engine, crops: TensorSpec, outputs: tuple[TensorSpec, ...]
         if not accepts(spec, declared.dtype, declared.shape):
             defects.append(f"the {kind} '{spec.name}' is {declared} instead of {spec}")
     return defects
+
+
+def _profile(engine: _Engine, name: str) -> tuple[int, int]:
+    """Return the least and the most crops at once."""
+    least, _, most = engine.get_tensor_profile_shape(name, 0)
+    return int(least[0]), int(most[0])
 
 
 def _declared(engine: _Engine, name: str) -> TensorSpec:

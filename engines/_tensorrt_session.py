@@ -7,7 +7,6 @@ the driver.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
@@ -34,7 +33,7 @@ class _Open:
     """What exists between enter and exit."""
 
     cuda: Cuda
-    engines: tuple[LoadedEngine, ...]  # one an artifact
+    engines: list[LoadedEngine]  # one an artifact
     thread: int
     gpu: str
 
@@ -91,16 +90,15 @@ class TensorRtSession:
         self._version = str(library.__version__)
         seeker = make_seeker(self._runtime, library, gpu)
         records = [seeker.find(self._bundle, artifact) for artifact in self._artifacts]
-        cuda = open_cuda()
+        opened = _Open(open_cuda(), [], threading.get_ident(), gpu.name)
         try:
-            cuda.start()
-            engines = self._load(library, cuda, seeker.store, records)
-            self._open = _Open(cuda, engines, threading.get_ident(), gpu.name)
-            del engines
+            opened.cuda.start()
+            self._load(library, opened, seeker.store, records)
+            self._open = opened
             for _ in range(2):
                 self.infer(self._blank())
         except BaseException:
-            self._close(cuda, quietly=True)
+            self._close(opened, quietly=True)
             raise
         return self
 
@@ -114,7 +112,7 @@ class TensorRtSession:
         InferenceError
             CUDA failed on the way; everything was let go of nevertheless. Not raised over another error.
         """
-        self._close(self._opened().cuda, quietly=kind is not None)
+        self._close(self._opened(), quietly=kind is not None)
 
     def infer(self, crops: NDArray[np.uint8]) -> Outputs:
         """Run ``uint8 (N, H, W, 3)`` RGB crops, N >= 1; see ``engines.session.Session.infer``.
@@ -138,29 +136,24 @@ class TensorRtSession:
         opened.cuda.synchronise()
         return join(self._bundle.manifest, [engine.collect(len(crops)) for engine in opened.engines])
 
-    def _load(
-        self, library: ModuleType, cuda: Cuda, store: EngineStore, records: list[EngineRecord]
-    ) -> tuple[LoadedEngine, ...]:
-        def loaded() -> Iterator[LoadedEngine]:
+    def _load(self, library: ModuleType, opened: _Open, store: EngineStore, records: list[EngineRecord]) -> None:
+        with opened.cuda.current():
             runtime = make_runtime(library)
             for artifact, record in zip(self._artifacts, records, strict=True):
-                engine = load_engine(runtime, cuda, store.read(record), artifact.file, self._graphs)
-                engine.take(self._input, self._outputs)
-                yield engine
+                raw = store.read(record)
+                opened.engines.append(load_engine(runtime, opened.cuda, raw, artifact.file, self._graphs))
+                opened.engines[-1].take(self._input, self._outputs)
 
-        with cuda.current():
-            return tuple(loaded())
-
-    def _close(self, cuda: Cuda, quietly: bool) -> None:
-        opened, self._open = self._open, None
+    def _close(self, opened: _Open, quietly: bool) -> None:
+        self._open = None
         with ExitStack() as stack:
             if quietly:
                 stack.enter_context(suppress(CudaError))
-            stack.callback(cuda.close)
-            if opened is not None:
-                with cuda.current():  # TensorRT gives its own memory back while its context is current
-                    for engine in opened.engines:
-                        engine.free()
+            stack.callback(opened.cuda.close)
+            if opened.engines:
+                stack.enter_context(opened.cuda.current())  # in which TensorRT gives its own memory back
+            for engine in opened.engines:
+                stack.callback(engine.free)
 
     def _opened(self) -> _Open:
         if self._open is None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,10 @@ from engines._onnxruntime import OnnxSession
 from engines.bundle import Bundle
 from engines.errors import BundleError, InferenceError, TensorMismatchError
 from engines.session import Session
+from engines.store import RuntimeName
+
+from .device import Layer, install
+from .hardware import on_hardware
 
 Opener = Callable[[Bundle], Session]
 
@@ -27,12 +32,28 @@ def open_onnxruntime(bundle: Bundle) -> Session:
 
 
 OPENERS: dict[str, Opener] = {"onnxruntime": open_onnxruntime}
+DEVICES: dict[str, tuple[Layer, RuntimeName]] = {  # the same session on a GPU of host memory
+    "tensorrt by pycuda": ("pycuda", "tensorrt"),
+    "tensorrt by cuda-python": ("cuda-python", "tensorrt"),
+    "tensorrt-rtx by cuda-python": ("cuda-python", "tensorrt-rtx"),
+}
+HARDWARE: tuple[RuntimeName, ...] = ("tensorrt", "tensorrt-rtx")
 LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {"fused": (), "apart": (("fp32", "any"),)}
 
 
-@pytest.fixture(params=sorted(OPENERS))
-def opener(request: pytest.FixtureRequest) -> Opener:
-    return OPENERS[request.param]
+@pytest.fixture(
+    params=[*OPENERS, *DEVICES, *(pytest.param(f"{name} on hardware", marks=pytest.mark.gpu) for name in HARDWARE)]
+)
+def opener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
+    name = request.param
+    if name in OPENERS:
+        yield OPENERS[name]
+    elif name in DEVICES:
+        device = install(monkeypatch, tmp_path, *DEVICES[name])
+        yield device.open
+        device.check_all_was_given_back()
+    else:
+        yield on_hardware(name.split()[0], tmp_path, monkeypatch)
 
 
 @pytest.fixture(params=sorted(LAYOUTS))
@@ -150,7 +171,7 @@ def test_nan_never_leaves_a_session(session: Session, make_crops) -> None:
     good = make_crops(1)
     white = np.full_like(good, 255)
     with session:
-        with pytest.raises(InferenceError, match=r"3 of 6 values of 'egfr_members' from \w+ are not finite"):
+        with pytest.raises(InferenceError, match=r"3 of 6 values of 'egfr_members' from [\w-]+ are not finite"):
             session.infer(np.concatenate([good, white]))
         assert np.isfinite(session.infer(good)["egfr_members"]).all()
 
@@ -165,8 +186,9 @@ def test_nan_never_leaves_a_session(session: Session, make_crops) -> None:
     ids=["size", "fixed batch", "missing output"],
 )
 def test_a_graph_that_is_not_what_the_manifest_says_is_refused(
-    opener: Opener, make_laid_out, plan, told: str, make_crops
+    opener: Opener, make_laid_out, plan, told: str, make_crops, request: pytest.FixtureRequest
 ) -> None:
+    _not_on_hardware(request)
     bundle = make_laid_out(graphs={("fp32", "any"): plan})
     session = opener(bundle)
     with pytest.raises(BundleError, match=told), session:
@@ -175,7 +197,10 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused(
         session.infer(make_crops(1))
 
 
-def test_a_torn_graph_is_refused_in_one_sentence(opener: Opener, bundle: Bundle) -> None:
+def test_a_torn_graph_is_refused_in_one_sentence(
+    opener: Opener, bundle: Bundle, request: pytest.FixtureRequest
+) -> None:
+    _not_on_hardware(request)
     *whole, artifact = bundle.manifest.artifacts  # of several members the last
     path = bundle.path / artifact.file
     torn = path.read_bytes()[:200]
@@ -185,3 +210,8 @@ def test_a_torn_graph_is_refused_in_one_sentence(opener: Opener, bundle: Bundle)
     with pytest.raises(BundleError, match=f"{artifact.file} cannot be loaded") as caught, opener(bundle):
         pytest.fail("it was entered")
     assert "\n" not in caught.value.sentence
+
+
+def _not_on_hardware(request: pytest.FixtureRequest) -> None:
+    if "on hardware" in request.node.name:
+        pytest.skip("the builder refuses such a graph before there is an engine to be opened")

@@ -93,7 +93,7 @@ class _Slot:
         return self.host[: count * self.row].view(self.spec.dtype).reshape(shape)
 
 
-def make_runtime(library: ModuleType) -> Runtime:
+def make_runtime(module: ModuleType) -> Runtime:
     """Return the runtime of a library; its logger keeps the errors, the last of which explains a failure.
 
     Raises
@@ -108,10 +108,10 @@ def make_runtime(library: ModuleType) -> Runtime:
             errors.append(message)
 
     try:
-        logger = type("ErrorLogger", (library.ILogger,), {"log": log})()
-        return Runtime(library.Runtime(logger), errors)
+        logger = type("ErrorLogger", (module.ILogger,), {"log": log})()
+        return Runtime(module.Runtime(logger), errors)
     except (TypeError, RuntimeError) as error:  # pybind's word for a function that gave nothing
-        because = f"{library.__name__} {library.__version__} cannot be started ({errors[-1] if errors else error})"
+        because = f"{module.__name__} {module.__version__} cannot be started ({errors[-1] if errors else error})"
         cure = "install a version that goes with the NVIDIA driver"
         raise RuntimeUnavailableError("The model cannot be run", because, cure) from error
 

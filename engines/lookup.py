@@ -42,4 +42,10 @@ class Seeker:
 
     def _entries(self, artifact: Artifact) -> list[Entry]:
         entries = self.store.of(artifact.sha256, Here(self.gpu, {self.runtime: self.version}))
-        return [e for e in entries if e.record is not None and e.record.key.builder.runtime == self.runtime]
+        return [entry for entry in entries if entry.record is not None and self._concerns(entry.record)]
+
+    def _concerns(self, record: EngineRecord) -> bool:
+        """Tell whether an engine was meant for this library and a GPU like this: ahead of time, there are others."""
+        target = record.key.target
+        for_this = target.gpu is not None or self.gpu.compute_capability in target.compute_capabilities
+        return record.key.builder.runtime == self.runtime and for_this

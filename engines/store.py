@@ -141,11 +141,8 @@ class Here:
         version = self.versions.get(key.builder.runtime)
         if version is not None and version != key.builder.version:
             return f"built by {key.builder.runtime} {key.builder.version}, here is {version}"
-        if self.gpu is None or key.target == EngineTarget.of(self.gpu):
+        if self.gpu is None or key.target.gpu is None or key.target == EngineTarget.of(self.gpu):
             return None
-        if key.target.gpu is None:
-            fits = self.gpu.compute_capability in key.target.compute_capabilities
-            return None if fits else f"built for {key.target}; here is {self.gpu.compute_capability}"
         return f"built on {key.target.gpu}, driver {key.target.driver}; here is {self.gpu.name}, {self.gpu.driver}"
 
 

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,11 +57,21 @@ UNSEEN = {  # what no build on TensorRT for RTX without a GPU comes to: a DLA, a
     "LayerInformationFormat",
     "LayerInformationFormat.ONELINE",
 }
-RUN_TIME: Names = {  # what running an engine will use; by hand until that is written
-    "Runtime": {"deserialize_cuda_engine"},
-    "ICudaEngine": {"create_execution_context", "get_tensor_dtype", "get_tensor_mode", "get_tensor_name"}
-    | {"get_tensor_profile_shape", "get_tensor_shape", "num_io_tensors"},
-    "IExecutionContext": {"execute_async_v3", "get_tensor_shape", "set_input_shape", "set_tensor_address"},
+RUN_TIME = {  # what running an engine comes to, to be looked up in every library
+    "ILogger",
+    "Runtime",
+    "Runtime.deserialize_cuda_engine",
+    "ICudaEngine.create_execution_context",
+    "ICudaEngine.get_tensor_dtype",
+    "ICudaEngine.get_tensor_mode",
+    "ICudaEngine.get_tensor_name",
+    "ICudaEngine.get_tensor_profile_shape",
+    "ICudaEngine.get_tensor_shape",
+    "ICudaEngine.num_io_tensors",
+    "IExecutionContext.execute_async_v3",
+    "IExecutionContext.get_tensor_shape",
+    "IExecutionContext.set_input_shape",
+    "IExecutionContext.set_tensor_address",
 }
 _MODULE = r"(?:trt|(?:\w+\.)*module)\.(?P<owner>\w+)"
 _MEMBER = re.compile(rf"{_MODULE}(?:\([\w, ]*\))?(?:\.(?P<name>\w+))?")
@@ -83,18 +93,28 @@ def spelled(path: Path) -> Iterator[tuple[str, str]]:
                     yield declared[1], ast.unparse(member.target)
 
 
+def spelled_in(paths: Iterable[Path]) -> Names:
+    names: Names = defaultdict(set)
+    for path in paths:
+        for owner, name in spelled(path):
+            if not name.startswith("__"):
+                names[owner].add(name)
+    return names
+
+
 def flat(names: Names) -> set[str]:
     return {f"{owner}.{name}".lstrip(".") for owner, found in names.items() for name in found}
 
 
 @pytest.fixture(scope="module")
 def in_source() -> Names:
-    names: Names = defaultdict(set)
-    for path in sorted((ROOT / "convert").glob("tensorrt_*.py")):
-        for owner, name in spelled(path):
-            if not name.startswith("__"):
-                names[owner].add(name)
-    return names
+    return spelled_in(sorted((ROOT / "convert").glob("tensorrt_*.py")))
+
+
+@pytest.fixture(scope="module")
+def at_run_time() -> Names:
+    """What running an engine uses."""
+    return spelled_in(sorted((ROOT / "engines").glob("_tensorrt*.py")))
 
 
 @pytest.fixture(scope="module")
@@ -174,12 +194,28 @@ def test_a_real_build_was_observed(observed: Names) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_name_that_is_used_is_there(version: str, stand_ins: Path, observed: Names, in_source: Names) -> None:
+def test_every_name_that_is_used_is_there(
+    version: str, stand_ins: Path, observed: Names, in_source: Names, at_run_time: Names
+) -> None:
     wanted: Names = defaultdict(set)
-    for names in (observed, in_source, RUN_TIME):
+    for names in (observed, in_source, at_run_time):
         for owner, found in names.items():
             wanted[owner] |= found
     assert set(ask(version, stand_ins, wanted)["missing"]) == AHEAD_OF_TIME  # type: ignore[call-overload]
+
+
+def test_what_running_an_engine_uses_is_in_tensorrt_for_rtx_too(rtx: Library, at_run_time: Names) -> None:
+    assert flat(at_run_time) == RUN_TIME
+    there = {name for name in RUN_TIME if has(rtx.module, name)}
+    assert there == RUN_TIME
+
+
+def has(module: object, name: str) -> bool:
+    for part in name.split("."):
+        if not hasattr(module, part):
+            return False
+        module = getattr(module, part)
+    return True
 
 
 @pytest.mark.parametrize("version", VERSIONS)

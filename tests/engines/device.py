@@ -6,7 +6,7 @@ import gc
 import hashlib
 import sys
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,7 @@ from .device_tensorrt import make_engine, make_tensorrt
 
 Layer = Literal["pycuda", "cuda-python"]
 ORIN = Gpu("Orin", "8.7", 8, "540.4.0, CUDA 12.6")
+HERE = EngineTarget.of(ORIN)
 MODULES: dict[RuntimeName, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 
 
@@ -55,7 +56,7 @@ class Device:
         artifacts: tuple[Artifact, ...],
         profile: tuple[int, int, int] = (1, 4, 16),
         recordable: bool = True,
-        gpu: Gpu = ORIN,
+        target: EngineTarget = HERE,
         workspace: int | None = None,
     ) -> list[EngineRecord]:
         """Put an engine of each artifact into the store, as a build on this machine would."""
@@ -64,7 +65,7 @@ class Device:
             raw = make_engine((bundle.path / artifact.file).read_bytes(), profile, recordable)
             self.made += 1
             recipe = EngineRecipe(batch=profile, workspace_mib=workspace, dla_core=None)
-            records.append(self._record(bundle, artifact, raw, recipe, gpu))
+            records.append(self._record(bundle, artifact, raw, recipe, target))
             draft = self.store.draft()
             draft.write_bytes(raw)
             self.store.put(draft, records[-1])
@@ -82,12 +83,14 @@ class Device:
         assert self.machine.clean, self.machine
         assert self.machine.abandoned == 0
 
-    def _record(self, bundle: Bundle, artifact: Artifact, raw: bytes, recipe: EngineRecipe, gpu: Gpu) -> EngineRecord:
+    def _record(
+        self, bundle: Bundle, artifact: Artifact, raw: bytes, recipe: EngineRecipe, target: EngineTarget
+    ) -> EngineRecord:
         key = EngineKey(
             artifact_sha256=artifact.sha256,
             recipe=recipe,
             builder=EngineBuilder(runtime=self.runtime, version=self.version),
-            target=EngineTarget.of(gpu),
+            target=target,
         )
         sha256 = hashlib.sha256(raw).hexdigest()
         return EngineRecord(
@@ -100,7 +103,7 @@ class Device:
             bundle_sha256=bundle.sha256,
             artifact=artifact.file,
             precision=artifact.precision,
-            created=datetime(2026, 11, 22, 12, self.made, tzinfo=timezone.utc),
+            created=datetime(2026, 11, 22, tzinfo=timezone.utc) + timedelta(seconds=self.made),
             build_seconds=1.0,
             layers=LayerSummary(layers=1, planned={}, compiled={}, fallbacks=()),
             warnings=(),

@@ -8,6 +8,7 @@ import pytest
 from engines import runtimes
 from engines.cpu import Cpu, parse_cpuinfo, physical_cores, read_cpu
 from engines.errors import RuntimeUnavailableError
+from engines.gpu import Gpu, NoDriverError, NoGpuError
 from engines.runtimes import Availability, available, select
 
 VNNI = Cpu("new", frozenset({"avx2", "avx512_vnni"}), 8)
@@ -85,7 +86,7 @@ def test_a_precision_that_the_bundle_does_not_hold_is_refused(bundle) -> None:
 
 @pytest.mark.parametrize(
     ("runtime", "precision", "told"),
-    [("openvino", None, "one of tensorrt, onnxruntime"), (None, "int4", "one of int8, fp16, fp32")],
+    [("openvino", None, "one of tensorrt, tensorrt-rtx, onnxruntime"), (None, "int4", "one of int8, fp16, fp32")],
 )
 def test_an_unknown_name_lists_those_there_are(bundle, runtime, precision, told: str) -> None:
     with pytest.raises(RuntimeUnavailableError, match=told):
@@ -94,20 +95,39 @@ def test_an_unknown_name_lists_those_there_are(bundle, runtime, precision, told:
 
 def test_tensorrt_is_listed_with_its_reason_and_never_opened(bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    assert dict(available())["tensorrt"] == Availability("absent", "the TensorRT library is not installed")
+    found = dict(available())["tensorrt"]
+    assert found.state == "absent"
+    assert found.detail.startswith("the TensorRT library is not installed (pip install 'echogfr[tensorrt]'")
     with pytest.raises(RuntimeUnavailableError, match="tensorrt: the TensorRT library is not installed"):
         select(bundle, "tensorrt")
     row = select(bundle, cpu=VNNI).table()[0]
-    assert row == ("tensorrt", "any", "unavailable", "the TensorRT library is not installed")
+    assert row == ("tensorrt", "any", "unavailable", found.detail)
 
 
 def test_an_installed_tensorrt_is_told_from_an_absent_one(bundle, tmp_path: Path, monkeypatch) -> None:
+    """Where there is no driver, it is not even imported."""
     (tmp_path / "tensorrt.py").write_text("raise RuntimeError('must not be imported')\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
-    assert dict(available())["tensorrt"].state == "unfinished"
-    with pytest.raises(RuntimeUnavailableError, match="builds engines and does not run them yet"):
+
+    def no_driver() -> Gpu:
+        raise NoDriverError("the NVIDIA driver is not installed")
+
+    def no_gpu() -> Gpu:
+        raise NoGpuError("the NVIDIA driver sees no GPU (CUDA error 100)")
+
+    monkeypatch.setattr("engines._tensorrt.read_gpu", no_driver)
+    assert dict(available())["tensorrt"].state == "absent"
+    with pytest.raises(RuntimeUnavailableError, match="TensorRT is installed, but the NVIDIA driver is not installed"):
         select(bundle, "tensorrt")
+    monkeypatch.setattr("engines._tensorrt.read_gpu", no_gpu)
+    assert dict(available())["tensorrt"].state == "broken"
+    monkeypatch.setattr("engines._tensorrt.read_gpu", lambda: Gpu("Orin", "8.7", 8, "540"))
+    assert dict(available())["tensorrt"] == Availability(
+        "broken",
+        "TensorRT cannot be loaded (must not be imported) (pip install 'echogfr[tensorrt]', "
+        "or on a Jetson install the python3-libnvinfer package of JetPack)",
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ BundleOption = Annotated[
 ]
 RuntimeOption = Annotated[
     str | None,
-    typer.Option(help="What runs the model: onnxruntime or tensorrt.", show_default="the best of this machine"),
+    typer.Option(
+        help="What runs the model: onnxruntime, tensorrt or tensorrt-rtx.", show_default="the best of this machine"
+    ),
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -47,6 +49,9 @@ DomainOption = Annotated[
     typer.Option(
         "--allow-out-of-domain", help="Show, marked, numbers of pictures unlike those the model was made for."
     ),
+]
+SelfTestOption = Annotated[
+    bool, typer.Option("--self-test", help="Run the golden vectors on every runtime and precision here, and time them.")
 ]
 VersionOption = Annotated[bool, typer.Option("--version", help="Say what is installed and what would run, and end.")]
 
@@ -211,14 +216,43 @@ def show_version() -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check this machine: runtimes, bundle, display, DICOM, shared memory."""
+def doctor(
+    self_test: SelfTestOption = False,
+    bundle: BundleOption = None,
+    out: Annotated[Path | None, typer.Option(help="With --self-test: write the report there, as JSON.")] = None,
+) -> None:
+    """Check this machine: runtimes, bundle, display, DICOM, shared memory; exit code 1 if something needed fails."""
+    if self_test:
+        return _self_test(bundle, out)
+    if bundle or out:
+        raise UsageError("--bundle and --out cannot be used", "they go with the self-test", "add --self-test")
     from edge_app.doctor import examine
     from edge_app.summary import print_findings
 
     findings = examine()
     print_findings(findings)
     if any(finding.needed and not finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def _self_test(bundle: Path | None, out: Path | None) -> None:
+    from edge_app.atomic import check_writable
+    from edge_app.bundles import bundle_path
+    from edge_app.progress import counted_progress
+    from edge_app.self_test import examine_runtimes, write_report
+    from edge_app.summary import print_self_test
+    from engines.bundle import open_bundle
+
+    if out is not None:
+        check_writable(out)
+    opened = open_bundle(bundle_path(bundle))
+    with counted_progress("runtimes") as advance:
+        report = examine_runtimes(opened, advance)
+    print_self_test(report)
+    if out is not None:
+        write_report(report, out)
+        typer.echo(f"Written: {out}. It names no person, no computer and no folder: you may send it.")
+    if not report.passed:
         raise typer.Exit(1)
 
 

@@ -34,9 +34,16 @@ def frame_progress() -> Iterator[Callable[[int], None]]:
 @contextmanager
 def dataset_progress() -> Iterator[Callable[[int, int], None]]:
     """Give a function to call with patients done and in all."""
-    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("patients"), TimeElapsedColumn())
+    with counted_progress("patients") as advance:
+        yield advance
+
+
+@contextmanager
+def counted_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function to call with the number of ``what`` done and in all."""
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeElapsedColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task("patients", total=None)
+    task = progress.add_task(what, total=None)
     shown = _Shown(progress)
 
     def advance(done: int, total: int) -> None:

@@ -14,6 +14,7 @@ from edge_app.live.refusals import explain_code
 if TYPE_CHECKING:
     from edge_app.analyze import Summary
     from edge_app.doctor import Finding
+    from edge_app.self_test import Report
 
 STAGES = ("signal", "sector", "freeze", "calipers", "ruler", "gate", "crop", "infer", "fuse", "total")
 
@@ -46,6 +47,21 @@ def print_findings(findings: list[Finding]) -> None:
         colour = "green" if finding.good else "red" if finding.needed else "yellow"
         table.add_row(f"[{colour}]{'yes' if finding.good else 'no'}[/]", finding.what, finding.detail)
     Console(highlight=False).print(table)
+
+
+def print_self_test(report: Report) -> None:
+    """Print what ``doctor --self-test`` measured; latency is of one crop."""
+    colours = {"passed": "green", "failed": "red", "not run": "yellow"}
+    console = Console(highlight=False)
+    table = Table("runtime", "precision", "", "p50 ms", "p99 ms", "load s", "by", box=None, padding=(0, 1))
+    for row in report.rows:
+        times = [f"{row.latency_ms[name]:.1f}" if row.latency_ms else "" for name in ("p50", "p99")]
+        load = "" if row.load_s is None else f"{row.load_s:.1f}"
+        outcome = f"[{colours[row.outcome]}]{row.outcome}[/]"
+        table.add_row(row.runtime, row.precision, outcome, *times, load, escape(row.provider))
+    console.print(table)
+    for detail in dict.fromkeys(row.detail for row in report.rows):
+        console.print(escape(f"  {detail}"), soft_wrap=True)
 
 
 def _latency(latency_ms: dict[str, dict[str, float]]) -> Table:

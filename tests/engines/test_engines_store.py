@@ -240,3 +240,35 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 def test_an_empty_store_needs_no_folder(tmp_path: Path) -> None:
     store = EngineStore(tmp_path / "none")
     assert (store.entries(), store.prune(), store.find(KEY)) == ([], [], None)
+
+
+def test_an_engine_that_failed_stays_and_is_told_until_it_is_built_again(store: EngineStore) -> None:
+    put(store)
+    store.reject(record_of(b"engine one"), "egfr differs by 9")
+    (entry,) = store.entries(HERE)
+    assert (entry.state, entry.reason) == ("failed", "it failed its self-test: egfr differs by 9")
+    assert (store.folder / record_of(b"engine one").engine).read_bytes() == b"engine one"
+    put(store)
+    assert states(store) == ["good"]
+    store.reject(record_of(b"engine one"), "egfr differs by 9")
+    assert [entry.state for entry in store.prune(HERE)] == ["failed"]
+    assert states(store) == []
+
+
+def test_engines_of_one_artifact_come_newest_first_and_others_never(store: EngineStore) -> None:
+    other = KEY.model_copy(update={"artifact_sha256": "c" * 64})
+    slow = KEY.model_copy(update={"recipe": RECIPE.model_copy(update={"workspace_mib": 16})})
+    put(store, b"of another", other)
+    put(store, b"older", slow)
+    draft = store.draft()
+    draft.write_bytes(b"newer")
+    later = record_of(b"newer").model_copy(update={"created": datetime(2026, 11, 23, tzinfo=timezone.utc)})
+    store.put(draft, later)
+    assert [e.record and e.record.sha256 for e in store.of("a" * 64, HERE)] == [
+        later.sha256,
+        record_of(b"older", slow).sha256,
+    ]
+    assert store.read(later) == b"newer"
+    (store.folder / later.engine).write_bytes(b"other")
+    with pytest.raises(EngineError, match=r"was changed \(its SHA-256 differs\): build it again"):
+        store.read(later)

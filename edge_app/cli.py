@@ -36,7 +36,21 @@ BundleOption = Annotated[
 ]
 RuntimeOption = Annotated[
     str | None,
-    typer.Option(help="What runs the model: onnxruntime or tensorrt.", show_default="the best of this machine"),
+    typer.Option(help="What runs the model: onnxruntime, tensorrt or triton.", show_default="the best of this machine"),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--triton-url", help="HOST:PORT of an inference server; grpcs://HOST:PORT for TLS.", show_default="none"
+    ),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--triton-ca", help="PEM file of the authority that the server's certificate is from; means TLS."),
+]
+FallbackOption = Annotated[
+    str | None,
+    typer.Option(help="onnxruntime: what reads on this machine while the server is away.", show_default="nothing"),
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -67,6 +81,9 @@ def run(
     bundle: BundleOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
+    fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
     fullscreen: Annotated[bool | None, typer.Option("--fullscreen", help="Fill the screen.")] = None,
     offscreen_seconds: Annotated[
@@ -86,6 +103,9 @@ def run(
         bundle=bundle,
         runtime=runtime,
         precision=precision,
+        triton_url=triton_url,
+        triton_ca=triton_ca,
+        fallback=fallback,
         allow_out_of_domain=allow_out_of_domain,
         fullscreen=fullscreen,
         offscreen_seconds=offscreen_seconds,
@@ -101,6 +121,8 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         bundle=settings.bundle,
         runtime=settings.runtime,
         precision=settings.precision,
+        server=settings.server,
+        fallback=settings.fallback,
         allow_out_of_domain=settings.allow_out_of_domain,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
@@ -115,6 +137,9 @@ def analyze(
     bundle: BundleOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
+    fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
     poles: Annotated[
         str | None,
@@ -142,11 +167,17 @@ def analyze(
     from edge_app.settings import load_settings
 
     settings = load_settings(
-        bundle=bundle, runtime=runtime, precision=precision, allow_out_of_domain=allow_out_of_domain
+        bundle=bundle,
+        runtime=runtime,
+        precision=precision,
+        triton_url=triton_url,
+        triton_ca=triton_ca,
+        fallback=fallback,
+        allow_out_of_domain=allow_out_of_domain,
     )
     plan = AnalyzePlan(
         source=source,
-        model=ModelPlan(settings.bundle, settings.runtime, settings.precision),
+        model=ModelPlan(settings.bundle, settings.runtime, settings.precision, settings.server, settings.fallback),
         poles=None if poles is None else parse_poles(poles),
         jsonl=jsonl,
         snapshot=snapshot,
@@ -202,21 +233,30 @@ def phantom(
 
 
 @app.command("version")
-def show_version() -> None:
+def show_version(triton_url: UrlOption = None, triton_ca: CaOption = None) -> None:
     """Say what is installed, and what would run the model and why."""
     from edge_app.doctor import version_report
+    from edge_app.settings import load_settings
 
-    for line in version_report():
+    for line in version_report(load_settings(triton_url=triton_url, triton_ca=triton_ca).server):
         typer.echo(line)
 
 
 @app.command()
-def doctor() -> None:
-    """Check this machine: runtimes, bundle, display, DICOM, shared memory."""
+def doctor(
+    bundle: BundleOption = None,
+    precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
+) -> None:
+    """Check this machine: runtimes, bundle, display, DICOM, shared memory; and the server, where one is named."""
     from edge_app.doctor import examine
+    from edge_app.live.model import ModelPlan
+    from edge_app.settings import load_settings
     from edge_app.summary import print_findings
 
-    findings = examine()
+    settings = load_settings(bundle=bundle, precision=precision, triton_url=triton_url, triton_ca=triton_ca)
+    findings = examine(ModelPlan(settings.bundle, None, settings.precision, settings.server))
     print_findings(findings)
     if any(finding.needed and not finding.good for finding in findings):
         raise typer.Exit(1)

@@ -240,6 +240,8 @@ class _Judge:
         if self.wanted is not None:
             return "possible", "asked for"
         if runtime.name == _triton.NAME:
+            if precision != "fp32":
+                return "passed over", "a server's precision is never guessed; only on request"
             return "possible", "the reference precision, on the server that was named"
         return self._automatic(precision)
 

@@ -210,7 +210,7 @@ class Pipeline:
         try:
             return self._require_reader().read(crop)
         except ServerUnavailableError as error:
-            raise Refused(refuse("no_server", f"{error.what}, because {error.because}; {error.cure}")) from error
+            raise Refused(refuse("no_server", f"{error.because}; {error.cure}")) from error
         except (InferenceError, TensorMismatchError) as error:
             raise Refused(refuse("model_failed", f"{error.because}; {error.cure}")) from error
 

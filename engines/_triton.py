@@ -37,7 +37,7 @@ _CHANNEL = (
 )
 _DTYPES = {"UINT8": "uint8", "FP32": "float32"}
 _AGAIN = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")  # worth another try at once
-_AWAY = (*_AGAIN, "DEADLINE_EXCEEDED", "CANCELLED", "NOT_FOUND", "UNAUTHENTICATED", "PERMISSION_DENIED")
+_AWAY = (*_AGAIN, "CANCELLED", "UNKNOWN", "UNAUTHENTICATED", "PERMISSION_DENIED")  # UNKNOWN: a stream that broke off
 _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "Peer name", "Hostname Verification Check failed")
 
 Answer = TypeVar("Answer")
@@ -216,20 +216,21 @@ class Connection:
         self, function: Callable[..., Answer], deadline_s: float | None, *arguments: object, **named: object
     ) -> Answer:
         """Call the client, again while the server is away and time is left."""
-        end_s = time.monotonic() + (deadline_s or self.server.deadline_s)
+        limit_s = deadline_s or self.server.deadline_s
+        end_s = time.monotonic() + limit_s
         wait_s = FIRST_WAIT_S
         while True:
             left_s = max(0.001, end_s - time.monotonic())
             try:
                 return function(*arguments, **named, client_timeout=left_s)
             except self._error as error:
-                failed, again = self._failed(error)
+                failed, again = self._failed(error, limit_s)
                 if not again or time.monotonic() + wait_s >= end_s:
                     raise failed from error
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    def _failed(self, error: Exception) -> tuple[InferenceError, bool]:
+    def _failed(self, error: Exception, limit_s: float) -> tuple[InferenceError, bool]:
         """Return what a failed call means, and whether another try may help."""
         status = str(getattr(error, "status", lambda: "")()).rpartition(".")[2]
         told = str(getattr(error, "message", lambda: error)()).strip() or status
@@ -243,7 +244,7 @@ class Connection:
                 "no encrypted connection comes about", "check TLS on both sides and the certificates"
             ), False
         if status == "DEADLINE_EXCEEDED":
-            return self._away(f"it gave no answer within {self.server.deadline_s:g} s"), False
+            return self._away(f"it gave no answer within {limit_s:g} s"), False
         if status in _AWAY:
             return self._away("it cannot be reached" if status == "UNAVAILABLE" else told), status in _AGAIN
         return self._unusable(told.splitlines()[0]), False

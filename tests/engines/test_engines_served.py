@@ -262,6 +262,26 @@ def test_tls_with_the_right_ca_reads_and_with_a_wrong_one_is_one_sentence(
         session_on(encrypted, bundle, deadline_s=0.5).__enter__()  # in the clear
 
 
+def test_a_server_that_asks_for_the_beds_certificate_gets_it(
+    bundle: Bundle, authority: trustme.CA, tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    files = []
+    for name in ("127.0.0.1", "bed-4.example"):
+        issued = authority.issue_cert(name)
+        files += [tmp_path / f"{name}.pem", tmp_path / f"{name}.key"]
+        issued.cert_chain_pems[0].write_to_path(files[-2])
+        issued.private_key_pem.write_to_path(files[-1])
+    certificate, key, own, own_key = files
+    serve(bundle, tmp_path / "repository")
+    with LoopbackServer(tmp_path / "repository", (certificate, key, ca)) as server:
+        with session_on(server, bundle, tls=True, ca=ca, certificate=own, key=own_key) as session:
+            assert selftest.run(bundle, session).passed
+        with pytest.raises(ServerUnavailableError):
+            session_on(server, bundle, tls=True, ca=ca, deadline_s=0.5).__enter__()
+
+
 def test_a_server_that_is_named_is_the_one_that_runs_the_bundle_and_no_other_steps_in(bundle: Bundle) -> None:
     server = make_server("gpu.example:8001")
     assert select(bundle, server=server).runtime.name == "triton"

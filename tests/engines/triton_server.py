@@ -1,7 +1,7 @@
 """A server that speaks Triton's protocol over real sockets: it reads a model repository and runs it by ONNX Runtime.
 
-A program of its own, so that tests can kill it: ``python triton_server.py REPOSITORY PORT [CERTIFICATE KEY]``; it
-prints its port. It follows ``config.pbtxt`` (names, types, batch, ensembles) and refuses what that does not allow.
+A program of its own, so that tests can kill it: ``triton_server.py REPOSITORY PORT [CERTIFICATE KEY [CLIENTS_CA]]``;
+it prints its port. It follows ``config.pbtxt`` (names, types, batch, ensembles) and refuses what that does not allow.
 ``delay_s`` and ``without_config`` in the repository, plain files, make it slow and silent about configurations.
 """
 
@@ -197,8 +197,9 @@ def main(folder: str, port: str, *tls: str) -> None:
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(Repository(Path(folder))), server)
     if tls:
-        certificate, key = (Path(name).read_bytes() for name in tls)
-        bound = server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([(key, certificate)]))
+        certificate, key, *clients = (Path(name).read_bytes() for name in tls)
+        asked = {"root_certificates": clients[0], "require_client_auth": True} if clients else {}
+        bound = server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([(key, certificate)], **asked))
     else:
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

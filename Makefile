@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt
 BINDINGS := .cache/tensorrt-bindings
+MLSERVER := .cache/mlserver
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
 .PHONY: run test check lint types imports tests rtx bench bench-kuo2019 lock clean help
@@ -38,6 +39,14 @@ $(BINDINGS)/.installed: packaging/tensorrt-bindings.txt $(VENV)/.for-test
 	   $(PIP) --no-deps --only-binary :all: --target $(BINDINGS)/$${wanted##*==} $$wanted \
 	   || { echo "$$wanted cannot be had here: what is checked against it is skipped." >&2; rm -f $@; }; done
 
+# An inference server of others, in an environment of its own: its libraries are not ours. Not stamped without it.
+$(MLSERVER)/.installed: packaging/mlserver.txt $(VENV)/.for-test
+	@echo "Installing MLServer beside it, for the tests of the client ..."
+	@rm -rf $(MLSERVER)
+	@$(PYTHON) -m venv $(MLSERVER) \
+	   && $(MLSERVER)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: -r packaging/mlserver.txt \
+	   && touch $@ || { echo "MLServer cannot be had here: what is checked against it is skipped." >&2; rm -rf $(MLSERVER); }
+
 run: $(VENV)/.for-run
 	@$(VENV)/bin/echogfr run
 
@@ -56,7 +65,7 @@ imports: $(VENV)/.for-test
 	$(VENV)/bin/lint-imports --no-cache
 
 # One thread a library: the tests start processes of their own, and two cores are enough for all.
-tests: $(VENV)/.for-test $(BINDINGS)/.installed
+tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed
 	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest
 
 rtx: $(VENV)/.for-test $(BINDINGS)/.installed

@@ -78,6 +78,7 @@ class Summary(_Model):
     runtime: str
     provider: str
     precision: str
+    readings_by_runtime: dict[str, int] = {}  # what gave them: more than one where a server was away
     selection: tuple[str, ...]
     bundle: BundleFacts
     source: SourceSummary
@@ -139,6 +140,7 @@ class _Tally:
     refusals: Counter[str] = field(default_factory=Counter)
     readings: list[tuple[Value, ...]] = field(default_factory=list)  # without maps, which would fill the memory
     out_of_domain: int = 0
+    runtimes: Counter[str] = field(default_factory=Counter)
     timings_ms: dict[str, list[float]] = field(default_factory=dict)
     _shown: tuple[Frame, Outcome] | None = None
 
@@ -151,6 +153,7 @@ class _Tally:
         if outcome.reading is not None:
             self.readings.append(tuple(replace(value, map=None) for value in outcome.reading.values))
             self.out_of_domain += not outcome.reading.in_domain
+            self.runtimes[outcome.reading.runtime] += 1
         for stage, took_ms in report.timings_ms.items():
             self.timings_ms.setdefault(stage, []).append(took_ms)
         if report.reading is not None or not self.readings:
@@ -176,6 +179,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
         runtime=model.runtime,
         provider=model.provider,
         precision=model.precision,
+        readings_by_runtime=dict(tally.runtimes.most_common()),
         selection=model.selection,
         bundle=BundleFacts(id=model.bundle_id, version=model.version, sha256=model.sha256, synthetic=model.synthetic),
         source=source,

@@ -18,6 +18,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from engines.manifest import Precision
+from engines.server import Server
 
 if TYPE_CHECKING:
     from edge_app.ui._qt import QApplication
@@ -35,6 +36,8 @@ class RunOptions:
     bundle: Path | None = None  # None: the synthetic stand-in that is shipped
     runtime: str | None = None
     precision: Precision | None = None
+    server: Server | None = None
+    fallback: str | None = None
     allow_out_of_domain: bool = False
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
@@ -91,6 +94,8 @@ def _window(options: RunOptions) -> MainWindow:
         bundle=str(options.bundle) if options.bundle is not None else None,
         runtime=options.runtime,
         precision=options.precision,
+        server=options.server,
+        fallback=options.fallback,
         allow_out_of_domain=options.allow_out_of_domain,
     )
     return MainWindow(Supervisor(plan))

@@ -37,8 +37,23 @@ BundleOption = Annotated[
 RuntimeOption = Annotated[
     str | None,
     typer.Option(
-        help="What runs the model: onnxruntime, tensorrt or tensorrt-rtx.", show_default="the best of this machine"
+        help="What runs the model: onnxruntime, tensorrt, tensorrt-rtx or triton.",
+        show_default="the best of this machine",
     ),
+]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--triton-url", help="HOST:PORT of an inference server; grpcs://HOST:PORT for TLS.", show_default="none"
+    ),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--triton-ca", help="PEM file of the authority that the server's certificate is from; means TLS."),
+]
+FallbackOption = Annotated[
+    str | None,
+    typer.Option(help="onnxruntime: what reads on this machine while the server is away.", show_default="nothing"),
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -72,6 +87,9 @@ def run(
     bundle: BundleOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
+    fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
     fullscreen: Annotated[bool | None, typer.Option("--fullscreen", help="Fill the screen.")] = None,
     offscreen_seconds: Annotated[
@@ -91,6 +109,9 @@ def run(
         bundle=bundle,
         runtime=runtime,
         precision=precision,
+        triton_url=triton_url,
+        triton_ca=triton_ca,
+        fallback=fallback,
         allow_out_of_domain=allow_out_of_domain,
         fullscreen=fullscreen,
         offscreen_seconds=offscreen_seconds,
@@ -106,6 +127,8 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         bundle=settings.bundle,
         runtime=settings.runtime,
         precision=settings.precision,
+        server=settings.server,
+        fallback=settings.fallback,
         allow_out_of_domain=settings.allow_out_of_domain,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
@@ -120,6 +143,9 @@ def analyze(
     bundle: BundleOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
+    fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
     poles: Annotated[
         str | None,
@@ -147,11 +173,17 @@ def analyze(
     from edge_app.settings import load_settings
 
     settings = load_settings(
-        bundle=bundle, runtime=runtime, precision=precision, allow_out_of_domain=allow_out_of_domain
+        bundle=bundle,
+        runtime=runtime,
+        precision=precision,
+        triton_url=triton_url,
+        triton_ca=triton_ca,
+        fallback=fallback,
+        allow_out_of_domain=allow_out_of_domain,
     )
     plan = AnalyzePlan(
         source=source,
-        model=ModelPlan(settings.bundle, settings.runtime, settings.precision),
+        model=ModelPlan(settings.bundle, settings.runtime, settings.precision, settings.server, settings.fallback),
         poles=None if poles is None else parse_poles(poles),
         jsonl=jsonl,
         snapshot=snapshot,
@@ -207,11 +239,12 @@ def phantom(
 
 
 @app.command("version")
-def show_version() -> None:
+def show_version(triton_url: UrlOption = None, triton_ca: CaOption = None) -> None:
     """Say what is installed, and what would run the model and why."""
     from edge_app.doctor import version_report
+    from edge_app.settings import load_settings
 
-    for line in version_report():
+    for line in version_report(load_settings(triton_url=triton_url, triton_ca=triton_ca).server):
         typer.echo(line)
 
 
@@ -219,17 +252,26 @@ def show_version() -> None:
 def doctor(
     self_test: SelfTestOption = False,
     bundle: BundleOption = None,
+    precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
     out: Annotated[Path | None, typer.Option(help="With --self-test: write the report there, as JSON.")] = None,
 ) -> None:
-    """Check this machine: runtimes, bundle, display, DICOM, shared memory; exit code 1 if something needed fails."""
+    """Check this machine: runtimes, bundle, display, DICOM, shared memory; and the server, where one is named.
+
+    Exit code 1 if something needed fails.
+    """
     if self_test:
         return _self_test(bundle, out)
-    if bundle or out:
-        raise UsageError("--bundle and --out cannot be used", "they go with the self-test", "add --self-test")
+    if out:
+        raise UsageError("--out cannot be used", "it goes with the self-test", "add --self-test")
     from edge_app.doctor import examine
+    from edge_app.live.model import ModelPlan
+    from edge_app.settings import load_settings
     from edge_app.summary import print_findings
 
-    findings = examine()
+    settings = load_settings(bundle=bundle, precision=precision, triton_url=triton_url, triton_ca=triton_ca)
+    findings = examine(ModelPlan(settings.bundle, None, settings.precision, settings.server))
     print_findings(findings)
     if any(finding.needed and not finding.good for finding in findings):
         raise typer.Exit(1)

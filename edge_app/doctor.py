@@ -14,6 +14,7 @@ from edge_app.live.phrases import declared
 from engines import runtimes
 from engines.bundle import open_bundle
 from engines.errors import EchoGFRError
+from engines.server import Server
 from engines.version import version_lines
 
 RING_BYTES = 6 * 1920 * 1080 * 3  # what the preview of a 1080p source needs
@@ -30,13 +31,13 @@ class Finding:
     needed: bool = False
 
 
-def version_report() -> list[str]:
+def version_report(server: Server | None = None) -> list[str]:
     """Return what is installed, which runtimes there are, and what would run the shipped bundle and why."""
     lines = list(version_lines())
-    lines += [f"runtime {name}: {found.state}, {found.detail}" for name, found in runtimes.available()]
+    lines += [f"runtime {name}: {found.state}, {found.detail}" for name, found in runtimes.available(server)]
     try:
         bundle = open_bundle(bundle_path(None))
-        selection = runtimes.select(bundle)
+        selection = runtimes.select(bundle, server=server)
     except EchoGFRError as error:
         return [*lines, error.sentence]
     mark = ", SYNTHETIC" if bundle.manifest.synthetic else ""
@@ -47,22 +48,24 @@ def version_report() -> list[str]:
     return lines
 
 
-def examine() -> list[Finding]:
-    """Look at everything; nothing is changed."""
-    return [*_runtimes(), _model(), _display(), _dicom(), _shared_memory()]
+def examine(plan: ModelPlan | None = None) -> list[Finding]:
+    """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
+    plan = plan or ModelPlan()
+    return [*_runtimes(plan.server), _model(plan), _display(), _dicom(), _shared_memory()]
 
 
-def _runtimes() -> list[Finding]:
-    return [Finding(f"runtime {name}", found.usable, found.detail) for name, found in runtimes.available()]
+def _runtimes(server: Server | None) -> list[Finding]:
+    return [Finding(f"runtime {name}", found.usable, found.detail) for name, found in runtimes.available(server)]
 
 
-def _model() -> Finding:
+def _model(plan: ModelPlan) -> Finding:
     try:
-        with open_model(ModelPlan()) as model:
+        with open_model(plan) as model:
             summary = model.summary
             mark = " (SYNTHETIC stand-in)" if summary.synthetic else ""
             heads = ", ".join(head.title for head in summary.heads)
-            detail = f"{summary.bundle_id} {summary.version}{mark} says {heads}: {'; '.join(summary.selection[:2])}"
+            on = f" on {summary.provider}" if plan.server is not None else ""
+            detail = f"{summary.bundle_id} {summary.version}{mark}{on} says {heads}: {'; '.join(summary.selection[:2])}"
             return Finding("model", True, detail, needed=True)
     except EchoGFRError as error:
         return Finding("model", False, error.sentence, needed=True)

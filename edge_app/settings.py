@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from engines.errors import UsageError
 from engines.manifest import Precision
+from engines.server import Server, make_server
 
 FILE_NAME = "settings.toml"
 
@@ -33,9 +34,29 @@ class Settings(BaseSettings):
     bundle: Path | None = None  # directory; None: the synthetic stand-in that ships with the app
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None  # None: the best one that the bundle has for it
+    triton_url: str | None = None  # HOST:PORT of an inference server, grpcs:// before it for TLS; None: no network
+    triton_ca: Path | None = None  # PEM: believe certificates of this authority alone
+    triton_certificate: Path | None = None  # PEM of this bed, where the server asks for one
+    triton_key: Path | None = None
+    triton_deadline_s: float = Field(default=2.0, gt=0, le=60)  # for one reading, tries included
+    fallback: Literal["onnxruntime"] | None = None  # consent: what reads here while the server is away
     allow_out_of_domain: bool = False
     fullscreen: bool = False
     offscreen_seconds: float | None = Field(default=None, gt=0)  # None: a window, or a short run without a display
+
+    @property
+    def server(self) -> Server | None:
+        """Return the inference server that the operator names, if any.
+
+        Raises
+        ------
+        UsageError
+            The address or one of the files cannot be used.
+        """
+        if self.triton_url is None:
+            return None
+        files = (self.triton_ca, self.triton_certificate, self.triton_key)
+        return make_server(self.triton_url, *files, deadline_s=self.triton_deadline_s)
 
     @classmethod
     def settings_customise_sources(

@@ -28,6 +28,9 @@ def print_summary(summary: Summary) -> None:
     interrupted = ", interrupted" if summary.interrupted else ""
     states = ", ".join(f"{state} {count}" for state, count in summary.states.items())
     console.print(f"{summary.frames} frames{interrupted} ({states}), {summary.readings} with a reading")
+    if set(summary.readings_by_runtime) - {summary.runtime}:
+        parts = ", ".join(f"{count} by {name}" for name, count in summary.readings_by_runtime.items())
+        console.print(f"[bold yellow]Read by more than one runtime[/]: {parts}")
     if summary.median_reading is not None:
         main, *others = (escape(said) for said in phrases(summary.median_reading.values))
         console.print("; ".join([f"[bold]{main}[/]", *others, "medians over the recording, one time point"]))

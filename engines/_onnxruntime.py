@@ -22,7 +22,15 @@ from engines.errors import BundleError, InferenceError, RuntimeUnavailableError
 from engines.manifest import Artifact
 from engines.members import join, members_of, session_info
 from engines.session import Outputs, SessionInfo
-from engines.tensors import TensorSpec, accepts, check_finite, check_input, input_spec, matches, output_specs
+from engines.tensors import (
+    TensorSpec,
+    check_finite,
+    check_input,
+    declaration_defects,
+    input_spec,
+    matches,
+    output_specs,
+)
 
 # Forced, not a default: the wheels send telemetry unless this is set when the library is loaded, and
 # disable_telemetry_events() comes too late to keep its files off the disk.
@@ -192,7 +200,8 @@ class OnnxSession:
                 f"ONNX Runtime {self._version} says: {_first_line(error)}",
                 "convert the model again or choose another precision",
             ) from error
-        defects = _defects(self._input, self._outputs, native)
+        nodes = ([_declared(node) for node in found] for found in (native.get_inputs(), native.get_outputs()))
+        defects = declaration_defects(self._input, self._outputs, *nodes)
         if defects:
             raise BundleError(
                 f"The artifact {artifact.file} is not what its manifest says", "; ".join(defects), "convert again"
@@ -200,36 +209,10 @@ class OnnxSession:
         return cast("_Native", native)
 
 
-def _defects(crops: TensorSpec, outputs: tuple[TensorSpec, ...], native: _Native) -> list[str]:
-    """Return in which ways a graph is not what its manifest says."""
-    defects = _input_defects(crops, native.get_inputs())
-    declared = {node.name: node for node in native.get_outputs()}
-    for spec in outputs:
-        node = declared.get(spec.name)
-        if node is None:
-            defects.append(f"there is no output '{spec.name}'")
-        elif not accepts(spec, *_declared(node)):
-            defects.append(f"the output '{spec.name}' is {_shown(node)} instead of {spec}")
-    return defects
-
-
-def _input_defects(spec: TensorSpec, nodes: list[_Node]) -> list[str]:
-    if [node.name for node in nodes] != [spec.name]:
-        return [f"its inputs are {', '.join(node.name for node in nodes)} instead of '{spec.name}' alone"]
-    if not accepts(spec, *_declared(nodes[0])):
-        return [f"the input '{spec.name}' is {_shown(nodes[0])} instead of {spec}"]
-    return []
-
-
-def _declared(node: _Node) -> tuple[str, tuple[int | None, ...]]:
-    """Return dtype and shape; a symbolic length is None."""
+def _declared(node: _Node) -> TensorSpec:
+    """Return what a graph declares; a symbolic length is None."""
     shape = tuple(length if isinstance(length, int) else None for length in node.shape)
-    return _DTYPES.get(node.type, node.type), shape
-
-
-def _shown(node: _Node) -> str:
-    dtype, shape = _declared(node)
-    return str(TensorSpec(node.name, dtype, shape))
+    return TensorSpec(node.name, _DTYPES.get(node.type, node.type), shape)
 
 
 def _library_or_sentence() -> ModuleType:

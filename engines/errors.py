@@ -47,5 +47,9 @@ class InferenceError(EchoGFRError):
     """A loaded session failed, or answered with values that are not finite."""
 
 
+class ServerUnavailableError(InferenceError):
+    """An inference server does not answer, not in time, or not as the one that was checked; it may come back."""
+
+
 class UsageError(EchoGFRError):
     """The user asked for something that cannot be done as asked."""

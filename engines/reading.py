@@ -35,6 +35,7 @@ class Reading:
     bundle: str
     bundle_sha256: str
     artifact_sha256: str
+    note: str = ""  # of the session: a fallback, a return
 
     @property
     def main(self) -> Value:
@@ -130,6 +131,7 @@ class Reader:
             bundle=f"{manifest.bundle_id} {manifest.version}",
             bundle_sha256=self._bundle.sha256,
             artifact_sha256=info.artifact_sha256,
+            note=info.note,
         )
 
 

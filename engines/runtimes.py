@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, cast
 
-from engines import _onnxruntime, _tensorrt
+from engines import _onnxruntime, _tensorrt, _triton
 from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
 from engines.cpu import Cpu, read_cpu
 from engines.errors import BundleError, RuntimeUnavailableError
 from engines.libraries import TITLES
 from engines.manifest import Artifact, Family, Precision
+from engines.parity import parity_fault
+from engines.served import TritonSession
+from engines.server import Server
 from engines.session import Session
 from engines.store import EngineError, RuntimeName
 
@@ -154,6 +157,30 @@ def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Sessio
     return _onnxruntime.OnnxSession(bundle, artifacts)
 
 
+def _probe_triton(server: Server | None) -> Availability:
+    """Say whether a server can be asked; it is not asked here."""
+    if server is None:
+        return Availability("absent", "no server is named (--triton-url or ECHOGFR_TRITON_URL)")
+    try:
+        _triton.load_library()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "tritonclient":
+            return Availability("absent", f"Triton's client is not installed ({_triton.CURE})")
+        return Availability("broken", f"Triton's client is installed but cannot be loaded: {error}")
+    except (ImportError, OSError) as error:
+        return Availability("broken", f"Triton's client is installed but cannot be loaded: {error}")
+    return Availability("usable", f"the server {server.where} is named")
+
+
+def _triton_row(server: Server | None) -> Runtime:
+    def open_triton(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
+        if server is None:
+            raise RuntimeUnavailableError("No server can be asked", "none is named", "give --triton-url HOST:PORT")
+        return TritonSession(bundle, artifacts, server)
+
+    return Runtime("triton", "Triton", "cpu", ("fp32", "fp16", "int8"), lambda: _probe_triton(server), open_triton)
+
+
 RUNTIMES: tuple[Runtime, ...] = (
     _tensorrt_row("tensorrt"),
     _tensorrt_row("tensorrt-rtx"),
@@ -161,15 +188,24 @@ RUNTIMES: tuple[Runtime, ...] = (
 )
 
 
-def available() -> tuple[tuple[str, Availability], ...]:
-    """Return each known runtime and whether it can be used here."""
-    return tuple((runtime.name, runtime.probe()) for runtime in RUNTIMES)
+def rows(server: Server | None = None) -> tuple[Runtime, ...]:
+    """Return every runtime, that of an inference server last."""
+    return (*RUNTIMES, _triton_row(server))
+
+
+def available(server: Server | None = None) -> tuple[tuple[str, Availability], ...]:
+    """Return each known runtime and whether it can be used here; a server is not asked."""
+    return tuple((runtime.name, runtime.probe()) for runtime in rows(server))
 
 
 def select(
-    bundle: Bundle, runtime: str | None = None, precision: str | None = None, cpu: Cpu | None = None
+    bundle: Bundle,
+    runtime: str | None = None,
+    precision: str | None = None,
+    cpu: Cpu | None = None,
+    server: Server | None = None,
 ) -> Selection:
-    """Choose what runs a bundle on this machine.
+    """Choose what runs a bundle: this machine, or the server that the operator names and nothing else then.
 
     On a CPU that is int8 where the CPU has 8-bit dot products and the bundle's parity row for int8
     passed, else fp32; fp16 only on request. On a GPU it is what a good engine was built from, fp16 first; nothing is
@@ -183,6 +219,8 @@ def select(
         What the user asks for; None: automatic.
     cpu : Cpu or None
         None: this machine's.
+    server : Server or None
+        An inference server; without a ``runtime`` it is the one that runs the bundle.
 
     Raises
     ------
@@ -190,10 +228,12 @@ def select(
         A name is unknown, or nothing can run what was asked; the sentence has the reason of each.
     """
     wanted = _known("precision", precision, PRECISIONS)
-    name = _known("runtime", runtime, tuple(row.name for row in RUNTIMES))
-    rows = [row for row in RUNTIMES if name in (None, row.name)]
+    known = rows(server)
+    name = _known("runtime", runtime or (_triton.NAME if server else None), tuple(row.name for row in known))
+    # A server that nobody named is no candidate; one that was named is not left for another without a word.
+    asked = [row for row in known if name == row.name or (name is None and row.name != _triton.NAME)]
     judge = _Judge(bundle, cast("Precision | None", wanted), cpu or read_cpu())
-    judged = [(row, candidate) for row in rows for candidate in judge.candidates(row)]
+    judged = [(row, candidate) for row in asked for candidate in judge.candidates(row)]
     for row, candidate in judged:
         if candidate.outcome == "possible" and candidate.precision is not None:
             artifacts = bundle.artifacts(candidate.precision, row.family)
@@ -224,7 +264,7 @@ class _Judge:
             artifacts = self.bundle.artifacts(precision, runtime.family)
         except BundleError:
             return "unavailable", f"the bundle has no {precision} artifact for it"
-        fault = self._parity_fault(artifacts[0])  # parity is of all members together
+        fault = parity_fault(self.bundle.manifest, artifacts[0])  # parity is of all members together
         if fault:
             return "unavailable", fault
         if runtime.ready is not None:
@@ -235,6 +275,10 @@ class _Judge:
             return "possible", told if self.wanted is None else f"asked for; {told}"
         if self.wanted is not None:
             return "possible", "asked for"
+        if runtime.name == _triton.NAME:
+            if precision != "fp32":
+                return "passed over", "a server's precision is never guessed; only on request"
+            return "possible", "the reference precision, on the server that was named"
         return self._automatic(precision)
 
     def _automatic(self, precision: Precision) -> tuple[Outcome, str]:
@@ -246,14 +290,6 @@ class _Judge:
         if precision == "fp16":
             return "passed over", "slower than fp32 on a CPU; only on request"
         return "possible", "the reference precision, on any CPU"
-
-    def _parity_fault(self, artifact: Artifact) -> str | None:
-        if artifact.precision == "fp32":  # what the others are compared with
-            return None
-        for row in self.bundle.manifest.parity:
-            if (row.precision, row.family) == (artifact.precision, artifact.family):
-                return None if row.passed else f"its parity with fp32 failed ({', '.join(row.reasons) or 'no reason'})"
-        return "its parity with fp32 was never measured"
 
 
 def _mark(candidates: list[Candidate], chosen: Candidate) -> tuple[Candidate, ...]:

@@ -24,6 +24,7 @@ class SessionInfo:
     precision: Precision
     artifact: str  # file name in the bundle; "... and 2 more" where members are separate artifacts
     artifact_sha256: str  # of the file; of several, one that stands for all: see engines.members
+    note: str = ""  # what the operator must know of how the last answer came about: a fallback, a return
 
 
 @runtime_checkable

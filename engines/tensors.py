@@ -62,6 +62,25 @@ def accepts(spec: TensorSpec, dtype: str, declared: Sequence[Dim]) -> bool:
     return all(have is None or want == have for want, have in zip(spec.shape, declared, strict=True))
 
 
+def declaration_defects(
+    crops: TensorSpec, outputs: Sequence[TensorSpec], inputs: Sequence[TensorSpec], given: Sequence[TensorSpec]
+) -> list[str]:
+    """Return in which ways the inputs and outputs that a model declares are not what its manifest says."""
+    defects = []
+    if [spec.name for spec in inputs] != [crops.name]:
+        defects.append(f"its inputs are {', '.join(spec.name for spec in inputs)} instead of '{crops.name}' alone")
+    elif not accepts(crops, inputs[0].dtype, inputs[0].shape):
+        defects.append(f"the input '{crops.name}' is {inputs[0]} instead of {crops}")
+    declared = {spec.name: spec for spec in given}
+    for spec in outputs:
+        found = declared.get(spec.name)
+        if found is None:
+            defects.append(f"there is no output '{spec.name}'")
+        elif not accepts(spec, found.dtype, found.shape):
+            defects.append(f"the output '{spec.name}' is {found} instead of {spec}")
+    return defects
+
+
 def check_input(spec: TensorSpec, array: NDArray[np.uint8]) -> None:
     """Check an array that is about to go into a session.
 

@@ -71,7 +71,7 @@ def build(
 def show(folder: Store = None) -> None:
     """List the engines that were built here, and what each is worth."""
     with boundary():
-        _print_entries(_store(folder).entries(_here()))
+        _print_entries(_store(folder).entries(this_machine()))
 
 
 @engines.command()
@@ -81,7 +81,7 @@ def prune(
 ) -> None:
     """Remove engines that are corrupt, stale or failed and what unfinished builds left; files of others stay."""
     with boundary():
-        removed = _store(folder).prune(_here(), everything)
+        removed = _store(folder).prune(this_machine(), everything)
         size = sum(entry.record.size_bytes for entry in removed if entry.record)
         out.print(f"Removed: {len(removed)} ({size / 1e6:.1f} MB).")
 
@@ -90,7 +90,7 @@ def prune(
 def verify(folder: Store = None) -> None:
     """Verify the hash of every engine; exit code 1 if one is corrupt, stale or failed."""
     with boundary():
-        entries = _store(folder).entries(_here())
+        entries = _store(folder).entries(this_machine())
         _print_entries(entries)
         if any(entry.state in ("corrupt", "stale", "failed") for entry in entries):
             raise typer.Exit(1)
@@ -102,7 +102,7 @@ def _store(folder: Path | None) -> EngineStore:
     return EngineStore((folder or store_folder()).absolute())
 
 
-def _here() -> Here:
+def this_machine() -> Here:
     """Return what this machine has; a library that is absent says nothing against an engine."""
     from typing import get_args
 

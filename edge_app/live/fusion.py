@@ -91,6 +91,8 @@ class Fusion:
         kept = self._entries if self._marks_the_same(entry.moment) else ()
         if newest is not None and newest.frozen != entry.moment.frozen:
             kept = ()  # freeze and un-freeze change the picture, even between the same handles
+        if kept and _source(kept[-1].reading) != _source(entry.reading):
+            kept = ()  # a server and this machine that stands in for it are not mixed in one number
         oldest_ms = entry.moment.t_ms - WINDOW_MS
         self._entries = (*(old for old in kept if old.moment.t_ms >= oldest_ms), entry)
         self._confirmed_ms = entry.moment.t_ms
@@ -140,4 +142,10 @@ def fuse(readings: list[Reading], newest: Moment, age_ms: float, stale: bool) ->
         stale=stale,
         in_domain=all(reading.in_domain for reading in readings),
         heads_agree=all(reading.heads_agree for reading in readings),
+        runtime=f"{readings[-1].runtime} {readings[-1].precision}",
+        note=readings[-1].note,
     )
+
+
+def _source(reading: Reading) -> tuple[str, str]:
+    return reading.runtime, reading.precision

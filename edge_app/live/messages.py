@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from edge_app.live.report import FrameReport
 from engines.manifest import HeadSpec, Precision
+from engines.server import Server
 
 
 class _Message(BaseModel):
@@ -37,6 +38,8 @@ class WorkerPlan(_Message):
     bundle: str | None = None  # directory; None: the bundle that ships with the app
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None
+    server: Server | None = None  # None: no network
+    fallback: str | None = None  # consent: the runtime that reads here while the server is away
     allow_out_of_domain: bool = False
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 

@@ -11,7 +11,12 @@ from edge_app.bundles import bundle_path
 from edge_app.live.messages import ModelSummary
 from engines import runtimes, selftest
 from engines.bundle import open_bundle
+from engines.fallback import FallbackSession
 from engines.reading import Reader
+from engines.runtimes import Selection
+from engines.served import TritonSession
+from engines.server import Server
+from engines.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,8 @@ class ModelPlan:
     bundle: Path | str | None = None
     runtime: str | None = None
     precision: str | None = None
+    server: Server | None = None
+    fallback: str | None = None  # consent: the runtime that reads here while the server is away
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +48,8 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
         The bundle, the runtime or the self-test failed; the sentence says which and what to do.
     """
     bundle = open_bundle(bundle_path(plan.bundle))
-    selection = runtimes.select(bundle, plan.runtime, plan.precision)
-    with selection.open() as session:
+    selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server)
+    with open_session(selection, plan.fallback) as session:
         try:
             tested = selftest.run(bundle, session)
         except selftest.SelfTestError as error:
@@ -63,7 +70,28 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             runtime=info.runtime,
             provider=info.provider,
             precision=info.precision,
-            selection=(selection.explain(), f"self-test passed: {tested.explain()}", *others),
+            selection=(selection.explain(), f"self-test passed: {tested.explain()}", *_consent(plan), *others),
             limits=manifest.limits,
         )
         yield OpenModel(Reader(bundle, session), summary)
+
+
+def open_session(selection: Selection, fallback: str | None) -> Session:
+    """Return the session of a selection, not yet entered; of a server, with the fallback that was consented to.
+
+    Raises
+    ------
+    RuntimeUnavailableError
+        The fallback cannot run the bundle at the precision of the server.
+    """
+    session = selection.open()
+    if fallback is None or not isinstance(session, TritonSession):
+        return session
+    local = runtimes.select(selection.bundle, fallback, selection.precision)
+    return FallbackSession(selection.bundle, session, local.open())
+
+
+def _consent(plan: ModelPlan) -> tuple[str, ...]:
+    if plan.server is None or plan.fallback is None:
+        return ()
+    return (f"while the server is away, {plan.fallback} reads on this machine: the operator's consent",)

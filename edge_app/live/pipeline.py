@@ -22,7 +22,7 @@ from edge_app.live.gate import Placed
 from edge_app.live.messages import Poles
 from edge_app.live.refusals import STRANGE, Refused, refuse
 from edge_app.live.report import FrameReport, Readout, Refusal, State
-from engines.errors import InferenceError, TensorMismatchError
+from engines.errors import InferenceError, ServerUnavailableError, TensorMismatchError
 from engines.manifest import BundleManifest, InputSpec
 from engines.preprocess import extract
 from engines.reading import Reading
@@ -209,6 +209,8 @@ class Pipeline:
     def _infer(self, crop: NDArray[np.uint8]) -> Reading:
         try:
             return self._require_reader().read(crop)
+        except ServerUnavailableError as error:
+            raise Refused(refuse("no_server", f"{error.because}; {error.cure}")) from error
         except (InferenceError, TensorMismatchError) as error:
             raise Refused(refuse("model_failed", f"{error.because}; {error.cure}")) from error
 

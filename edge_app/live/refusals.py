@@ -24,6 +24,7 @@ REASONS: dict[str, str] = {
     "phantom_picture": "This is the phantom's synthetic picture, which a trained model does not read: connect a "
     "scanner, or load the synthetic stand-in.",
     "busy": "The model is still reading an earlier frame: hold still.",
+    "no_server": "The inference server is away, and looked for again: {detail}.",
     "model_failed": "The model could not read this frame: {detail}.",
     "out_of_domain": "This picture is not of the kind that the model was made for: {detail}.",
 }

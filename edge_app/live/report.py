@@ -123,6 +123,8 @@ class ReadingReport(_Model):
     runtime: str
     precision: str
     bundle: str
+    provider: str = ""
+    note: str = ""  # what the operator must know of how it came about: a fallback, a return of the server
 
 
 class Readout(_Model):
@@ -136,6 +138,8 @@ class Readout(_Model):
     stale: bool
     in_domain: bool
     heads_agree: bool
+    runtime: str = ""  # and precision, of all its readings
+    note: str = ""  # of the newest reading
 
 
 class FrameReport(_Model):

@@ -77,6 +77,8 @@ def reading(found: Reading | None) -> ReadingReport | None:
         runtime=found.runtime,
         precision=found.precision,
         bundle=found.bundle,
+        provider=found.provider,
+        note=found.note,
     )
 
 

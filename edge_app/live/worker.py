@@ -172,7 +172,8 @@ class _Worker:
 
         try:
             plan = self._plan
-            return stack.enter_context(open_model(ModelPlan(plan.bundle, plan.runtime, plan.precision)))
+            model = ModelPlan(plan.bundle, plan.runtime, plan.precision, plan.server, plan.fallback)
+            return stack.enter_context(open_model(model))
         except EchoGFRError as error:
             self._say(Failed(scope="model", sentence=error.sentence))
             return None

@@ -154,6 +154,8 @@ def _with_last(panel: Panel, now: Situation, readout: Readout) -> Panel:
 
 def _cautions(report: FrameReport) -> tuple[str, ...]:
     found: list[str] = []
+    if report.readout is not None and report.readout.note:
+        found.append(sentence(report.readout.note))
     if report.readout is not None and not report.readout.heads_agree:
         found.append(wording.HEADS_DISAGREE)
     if report.quality is not None and report.quality.faults:

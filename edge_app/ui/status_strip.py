@@ -20,6 +20,9 @@ class StatusStrip(QWidget):
         self.figures = QLabel()
         self._stages, self._shown, self._analysed = StageMeter(), RateMeter(), RateMeter()
         self._drops = DropMeter()
+        self._model: ModelSummary | None = None
+        self._source: SourceSummary | None = None
+        self._runtime = ""
         row = QHBoxLayout(self)
         row.setContentsMargins(6, 0, 6, 0)
         row.addWidget(self.identity, 1)
@@ -36,10 +39,17 @@ class StatusStrip(QWidget):
 
     def show_identity(self, model: ModelSummary | None, source: SourceSummary) -> None:
         """Say what produces the numbers and where the pictures come from."""
+        self._model, self._source = model, source
+        self._name_runtime("" if model is None else f"{model.runtime} {model.precision}")
+
+    def _name_runtime(self, runtime: str) -> None:
+        model, source, self._runtime = self._model, self._source, runtime
+        if source is None:
+            return
         parts = [source.title]
         if model is not None:
             mark = " SYNTHETIC" if model.synthetic else ""
-            parts = [f"{model.bundle_id} {model.version}{mark}", f"{model.runtime} {model.precision}", source.title]
+            parts = [f"{model.bundle_id} {model.version}{mark}", runtime, source.title]
         self.identity.setText("  ·  ".join(parts))
 
     def see_frame(self, now_ms: float, index: int) -> None:
@@ -51,6 +61,9 @@ class StatusStrip(QWidget):
         """Count a report."""
         self._analysed.tick(now_ms)
         self._stages.add(now_ms, report.timings_ms)
+        reading = report.reading
+        if reading is not None and f"{reading.runtime} {reading.precision}" != self._runtime:
+            self._name_runtime(f"{reading.runtime} {reading.precision}")  # a server left, or came back
 
     def refresh(self, now_ms: float) -> None:
         """Write the figures anew; twice a second is enough for an eye."""

@@ -116,10 +116,21 @@ def test_a_number_that_nobody_confirms_goes_stale_by_the_windows_own_clock(
 
 @pytest.mark.parametrize(
     ("change", "caution"),
-    [({"heads_agree": False}, "Heads disagree: inconclusive.")],
+    [
+        ({"heads_agree": False}, "Heads disagree: inconclusive."),
+        ({"note": "Read on this machine: the server is away."}, "Read on this machine: the server is away."),
+    ],
 )
-def test_doubts_stand_beside_the_number(bench: Any, change: dict[str, bool], caution: str) -> None:
+def test_doubts_stand_beside_the_number(bench: Any, change: dict[str, Any], caution: str) -> None:
     assert f"! {caution}" in bench.shown(report(readout=readout(**change)))
+
+
+def test_the_status_strip_names_what_gave_the_last_reading(bench: Any) -> None:
+    identity = bench.window.status.identity
+    bench.shown(report(reading=reading(runtime="triton")))
+    assert "triton fp32" in identity.toolTip()
+    bench.shown(report(reading=reading(runtime="onnxruntime")))
+    assert "onnxruntime fp32" in identity.toolTip() and "triton" not in identity.toolTip()
 
 
 def test_a_number_out_of_domain_cannot_be_taken_for_one_within(bench: Any) -> None:

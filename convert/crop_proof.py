@@ -66,7 +66,8 @@ class CropProver:
         observations = tuple(self._observations(plan, reference))
         answers = answer_all(bundle, crops.pixels[held], progress, {**material.measured, FP32: reference.rows(held)})
         truth = {name: values[held] for name, values in crops.truth.items()}
-        rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
+        who = crops.patients[held]
+        rows = tuple(compare(key, answers["fp32", "any"], found, truth, who) for key, found in answers.items())
         refuse_failed(rows, answers)
         calibrated = tuple(self._calibrated(plan, reference))
         self._domain(reference).save(bundle.path / "domain.npz")

@@ -22,10 +22,11 @@ from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
 from convert.kuo.polarity import examine
 from convert.kuo.source import Request, ensemble_of, read_members
 from convert.manifests import Claims, Material
-from convert.members import interface, members_folder, save
+from convert.members import interface, save
 from convert.origin import Origin
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
+from convert.scratch import scratch
 from convert.write import BUNDLE
 from engines.manifest import BundleManifest, CropMode, InputSpec, TrainingSpec
 
@@ -71,7 +72,7 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     """
     check_target(plan.bundle, plan.force, BUNDLE)
     crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
-    with members_folder(plan.bundle) as folder:
+    with scratch(plan.bundle, "members", f"The bundle cannot be written to {plan.bundle}") as folder:
         members = _Members(folder, plan.layout)
         sources = read_members(plan.request, members.take, progress)
         origin = Origin(sources, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))

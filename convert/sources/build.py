@@ -16,10 +16,11 @@ from convert.crops import Crops, read_crops
 from convert.folder import check_target
 from convert.graph.ensemble import INPUT, write_graph
 from convert.manifests import Claims, Material
-from convert.members import interface, members_folder, save
+from convert.members import interface, save
 from convert.origin import Origin, SourceFile
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
+from convert.scratch import scratch
 from convert.sources.collect import Collected, check_files, read_each, refused
 from convert.sources.equivalence import COUNT, Equivalence, measure, told
 from convert.sources.meaning import limits, spec
@@ -62,7 +63,7 @@ def build_model(plan: ModelPlan, progress: Progress = silent) -> BundleManifest:
     folder = plan.recipe.parent
     files = check_files(recipe, folder)
     crops = read_crops(plan.crops, _input(recipe), tuple(spec(head, False) for head in recipe.heads), SEED, progress)
-    with members_folder(plan.bundle) as store:
+    with scratch(plan.bundle, "members", f"The bundle cannot be written to {plan.bundle}") as store:
         taken = _Taken(recipe, crops.pixels[:: max(1, len(crops) // COUNT)][:COUNT], store)
         progress("reading weights", 0, len(files))
         for index, collected in enumerate(read_each(recipe, folder, files)):

@@ -31,7 +31,6 @@ from engines.manifest import BundleManifest, InputSpec, TrainingSpec
 
 SEED = 2019
 LEVEL = 0.9
-CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
 RESEARCH = "Research use only: what one picture says to a network, at one time point, that no decision may rest on."
 REPRODUCE = "echogfr-convert model RECIPE --crops CROPS --out BUNDLE"
 
@@ -107,7 +106,7 @@ def _material(recipe: Recipe, taken: _Taken, crops: Crops) -> Material:
     return Material(
         model=interface(taken.graphs, first.heads),
         heads=first.heads,
-        calibration=_calibration(crops),
+        calibration=crops.calibration(SEED),
         training=TrainingSpec(recipe=trained, data=about.data, patients=about.patients, reproduce=REPRODUCE),
         members=len(taken.files),
         parameters=first.ensemble.members[0].parameters,
@@ -142,9 +141,3 @@ def _input(recipe: Recipe) -> InputSpec:
         crop_mode=given.crop_mode,
         crop_factor=given.crop_factor,
     )
-
-
-def _calibration(crops: Crops) -> NDArray[np.uint8]:
-    allowed = np.flatnonzero(~crops.held if crops.apart else np.ones(len(crops), np.bool_))
-    chosen = np.random.default_rng(SEED).permutation(allowed)[:CALIBRATION_MOST]
-    return np.asarray(crops.pixels[np.sort(chosen)], np.uint8)

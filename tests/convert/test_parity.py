@@ -286,6 +286,18 @@ def test_tolerances_leave_room_over_what_was_seen_and_are_never_below_the_floor(
     assert found["fp32"] == {"egfr_members": 0.1, "egfr_map": 1.0, "p_egfr_below_60_members": 0.05, "features": 0.02}
 
 
+def test_one_odd_crop_of_many_makes_no_room_for_all() -> None:
+    before = np.linspace(90.0, 110.0, 1000)
+    after = before + 0.5
+    after[500] += 40.0
+    key = ("int8", "cpu")
+    found = tolerances({("fp32", "any"): single(LENGTH, before.tolist()), key: single(LENGTH, after.tolist())})
+    assert found["int8"] == {"length_members": pytest.approx(1.0, abs=1e-3)}
+    after[0] -= 3.0  # the lowest is a golden one: it has to pass
+    found = tolerances({("fp32", "any"): single(LENGTH, before.tolist()), key: single(LENGTH, after.tolist())})
+    assert found["int8"] == {"length_members": pytest.approx(5.0, abs=1e-3)}
+
+
 def test_floors_follow_the_unit_and_the_kind_of_the_head() -> None:
     assert floors(single(LENGTH, [100.0])) == {"length_members": 0.2}
     assert floors(single(LESION, [0.5])) == {"lesion_members": 0.02}

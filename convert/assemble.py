@@ -15,7 +15,8 @@ from convert.artifacts import Parts, write_artifacts
 from convert.calibration import check_enough, tensors_of
 from convert.manifests import Material
 from convert.members import join, save
-from convert.plan import BuildPlan
+from convert.plan import ArtifactKey, BuildPlan
+from convert.precision import HALF_MAX, may_overflow
 from convert.progress import Progress
 from convert.ranges import Measured, measure
 from convert.settling import Prover, Settling, bundle_of
@@ -24,6 +25,8 @@ from engines.bundle import Bundle
 from engines.errors import BundleError, UsageError
 from engines.manifest import BundleManifest
 
+HALVED: frozenset[ArtifactKey] = frozenset({("fp16", "any"), ("int8", "tensorrt")})
+HALF_ROOM = 2.0  # pictures to come reach further than those that were measured
 CHECKED = 2  # crops that a merged fp32 file must answer as its members did
 SAME = 1e-3  # of the largest answer: room for another order of sums
 
@@ -40,7 +43,7 @@ def assemble(plan: BuildPlan, material: Material, progress: Progress, prove: Pro
         An artifact differs too much from fp32.
     UsageError
         The target exists, there is too little to calibrate with, members are to be left apart that come in one graph,
-        or what ``material.check`` refuses.
+        answers are not finite, values are too large for half, or what ``material.check`` refuses.
     """
     if plan.separate_members and max(1, len(material.files)) != material.members:
         raise UsageError("The members cannot be left apart", "they come in one graph", "leave --separate-members out")
@@ -63,11 +66,16 @@ def assemble(plan: BuildPlan, material: Material, progress: Progress, prove: Pro
 
 
 def _measure(plan: BuildPlan, material: Material, files: tuple[Path, ...], progress: Progress) -> tuple[Measured, ...]:
-    """Run each member over the crops once, for the ranges of INT8 and for its answers; not at all without need."""
+    """Run each member over the crops once, for the ranges of INT8, for its answers and for what half has to hold.
+
+    Not at all without need. The last is measured here because ONNX Runtime has no kernels of half on most CPUs: it
+    computes in float, where nothing overflows, so that no proof on a CPU could show it.
+    """
     quantised = any(precision == "int8" for precision, _ in plan.artifacts)
+    halved = not HALVED.isdisjoint(plan.artifacts)
     if quantised:
         check_enough(len(material.calibration))
-    if not quantised and (material.known_crops is None or material.known is not None):
+    if not quantised and not halved and (material.known_crops is None or material.known is not None):
         return ()
     crops = material.calibration if material.known_crops is None else material.known_crops
     calibrating = _among(crops, material.calibration)
@@ -76,8 +84,39 @@ def _measure(plan: BuildPlan, material: Material, files: tuple[Path, ...], progr
         model = onnx.load(path)
         tensors = tensors_of(dissect(model)) if quantised else frozenset[str]()
         stage = "running fp32" if len(files) == 1 else f"running fp32, member {index}"
-        found.append(measure(model, tensors, crops, calibrating, progress, stage))
+        watched = may_overflow(model) if halved else frozenset[str]()
+        found.append(measure(model, tensors, crops, calibrating, progress, stage, watched))
+        _check_finite(found[-1])
+        _check_half(found[-1])
     return tuple(found)
+
+
+def _check_finite(measured: Measured) -> None:
+    """Refuse a network that gives no number for a crop: nothing could be compared with it.
+
+    Raises
+    ------
+    UsageError
+        An answer is not finite.
+    """
+    broken = [name for name, values in measured.outputs.items() if not np.all(np.isfinite(values))]
+    if broken:
+        because = f"fp32 itself gives values of '{broken[0]}' that are not finite for some of the crops"
+        raise UsageError("The model cannot be converted", because, "train it again, or correct its normalisation")
+
+
+def _check_half(measured: Measured) -> None:
+    """Refuse to write in half what would overflow on a GPU.
+
+    Raises
+    ------
+    UsageError
+        A tensor comes too close to the largest number of half.
+    """
+    name, peak = max(measured.peaks.items(), key=lambda item: item[1], default=("", 0.0))
+    if not peak <= HALF_MAX / HALF_ROOM:
+        because = f"values of {name} reach {peak:.3g}, and half holds {HALF_MAX:.0f} with room for other pictures"
+        raise UsageError("FP16 cannot be written", because, "leave it out: --without fp16 --without int8-tensorrt")
 
 
 def _among(crops: NDArray[np.uint8], chosen: NDArray[np.uint8]) -> NDArray[np.bool_]:

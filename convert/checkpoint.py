@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ Shape = tuple[int, ...]
 
 COUNTER = ".num_batches_tracked"  # written since torch 0.4.1, and of no use for inference
 WRAPPINGS = ("state_dict", "model_state_dict", "model")  # what training programs put weights under, beside others
+LARGEST = 4 << 30  # bytes: ten times the largest network that is known here
 SHOWN = 3  # names in a message; the rest is counted
 
 
@@ -81,6 +83,9 @@ def file_sha256(path: Path) -> str:
 def _load(path: Path) -> object:
     if not path.stat().st_size:
         raise DefectError("is empty")
+    unpacked = _unpacked(path)
+    if unpacked > LARGEST:
+        raise DefectError(f"unpacks to {unpacked >> 20} MB and {LARGEST >> 20} are the most")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of strange pickles before it refuses them
@@ -91,6 +96,15 @@ def _load(path: Path) -> object:
         # what torch's reader raises on damaged files: it documents none of them
         cause = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise DefectError(f"cannot be read ({cause}): it is cut short or no checkpoint") from error
+
+
+def _unpacked(path: Path) -> int:
+    """Return the bytes that a file holds; of a zip archive, as torch writes them, those that it says it unpacks to."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(item.file_size for item in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # the older format, or damaged: torch says which
+        return path.stat().st_size
 
 
 def _unwrapped(loaded: object) -> Mapping[object, object]:

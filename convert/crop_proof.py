@@ -33,7 +33,7 @@ from convert.parity import compare, refuse_failed
 from convert.plan import BuildPlan
 from convert.progress import Progress
 from engines.bundle import Bundle
-from engines.domain import DomainModel, fit
+from engines.domain import MIN_PICTURES, DomainModel, fit
 from engines.manifest import BundleManifest, RegressionHead
 
 SIMULATED = (
@@ -41,6 +41,7 @@ SIMULATED = (
     "of pictures of patients; convert it again with crops of your own scanner."
 )
 HALVES = "half of their patients to fit, the 99 % quantile of the other half is the limit"
+FIFTH = "too few patients for two halves, so four fifths of the crops to fit and the 99 % quantile of the others"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,15 +67,17 @@ class CropProver:
         observations = tuple(self._observations(plan, reference))
         answers = answer_all(bundle, crops.pixels[held], progress, {**material.measured, FP32: reference.rows(held)})
         truth = {name: values[held] for name, values in crops.truth.items()}
-        rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
+        who = crops.patients[held]
+        rows = tuple(compare(key, answers["fp32", "any"], found, truth, who) for key, found in answers.items())
         refuse_failed(rows, answers)
         calibrated = tuple(self._calibrated(plan, reference))
-        self._domain(reference).save(bundle.path / "domain.npz")
+        halves = self._halves()
+        self._domain(reference, halves).save(bundle.path / "domain.npz")
         chosen = held[choose(answers["fp32", "any"].score(reference.main))]
         write_golden(bundle.path / "golden.npz", crops.pixels[chosen], reference.rows(chosen))
         write_texts(bundle, Findings(rows, observations, calibrated, self.origin, crops), material)
         intervals = {item.head.name: item.spec for item in calibrated if item.spec is not None}
-        return final(bundle, Proven(rows, answers, intervals, _basis(reference)))
+        return final(bundle, Proven(rows, answers, intervals, _basis(reference, halves)))
 
     def _marked(self, bundle: Bundle) -> Bundle:
         """Let the bundle say at the point of use that its crops were simulated, if they were."""
@@ -111,9 +114,16 @@ class CropProver:
         single = self.crops.single(self.crops.labelled(head), plan.training.seed)
         return single if len(single) >= LEAST else single[:0]
 
-    def _domain(self, reference: Answers) -> DomainModel:
+    def _halves(self) -> NDArray[np.bool_] | None:
+        """Return the crops (K,) of every second patient, or None where either half is too few to fit or to hold out."""
         _, patient = np.unique(self.crops.patients, return_inverse=True)
-        held, pixels = patient % 2 == 1, self.crops.pixels
+        held = patient % 2 == 1
+        return held if min(held.sum(), (~held).sum()) >= MIN_PICTURES else None
+
+    def _domain(self, reference: Answers, held: NDArray[np.bool_] | None) -> DomainModel:
+        pixels = self.crops.pixels
+        if held is None:
+            return fit(reference.features, pixels)
         return fit(reference.rows(~held).features, pixels[~held], reference.rows(held).features, pixels[held])
 
 
@@ -124,6 +134,6 @@ def _known(material: Material) -> tuple[NDArray[np.uint8], Answers] | None:
     return material.calibration if material.known_crops is None else material.known_crops, material.known
 
 
-def _basis(reference: Answers) -> str:
+def _basis(reference: Answers, halves: NDArray[np.bool_] | None) -> str:
     seen = "texture alone, as the graph gives no features" if reference.features is None else "features and texture"
-    return f"the calibration crops, {seen}: {HALVES}"
+    return f"the calibration crops, {seen}: {FIFTH if halves is None else HALVES}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -38,7 +39,8 @@ def read_csv(path: Path, what: str) -> CsvTable:
     Raises
     ------
     UsageError
-        The file cannot be read, is not UTF-8, or is no CSV.
+        The file cannot be read, is not UTF-8, or is no CSV; two columns have one name, or a row has more values than
+        there are columns.
     """
     cure = "write it as CSV in UTF-8"
     raw = _bytes(path, what)
@@ -49,13 +51,19 @@ def read_csv(path: Path, what: str) -> CsvTable:
     header = text.partition("\n")[0]
     comma = header.count(";") > header.count(",")
     reader = csv.DictReader(StringIO(text, newline=""), delimiter=";" if comma else ",")
-    lines, rows = [], []
+    lines, rows, longer = [], [], []
     try:
+        _check_header(reader.fieldnames or (), what)
         for row in reader:
+            if any(row.get(None) or ()):
+                longer.append(str(reader.line_num))
             rows.append({(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if key})
             lines.append(reader.line_num)
     except csv.Error as error:
         raise UsageError(what, f"it is no CSV file ({error})", cure) from error
+    if longer:  # 52,3 between commas would be read as 52
+        because = f"rows have more values than there are columns (line {', '.join(longer[:3])})"
+        raise UsageError(what, because, "write numbers with a point, or part columns by semicolons")
     return CsvTable(raw, lines, rows, comma)
 
 
@@ -65,6 +73,14 @@ def number(text: str, comma: bool = False) -> float:
         return float(text.replace(",", ".") if comma else text)
     except ValueError:
         return float("nan")
+
+
+def _check_header(names: Sequence[str], what: str) -> None:
+    """Refuse a table of which one of two columns would be read."""
+    known = [name.strip().lower() for name in names]
+    twice = sorted({name for name in known if name and known.count(name) > 1})
+    if twice:
+        raise UsageError(what, f"two of its columns are named {twice[0]}", "rename one of them")
 
 
 def _bytes(path: Path, what: str) -> bytes:

@@ -7,10 +7,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.crops.pictures import read_picture
 from engines.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
@@ -98,10 +98,10 @@ def fingerprint(root: Path) -> str:
 
 
 def _read_picture(path: Path) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    picture = read_picture(path)
     if picture is None:
         raise UsageError(f"{path} cannot be read", "it is missing or no picture", "write the data set again")
-    return np.ascontiguousarray(picture[:, :, ::-1], dtype=np.uint8)
+    return picture
 
 
 def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.scratch import scratch
 from engines.errors import UsageError
 
 
@@ -50,24 +49,14 @@ def all_or_nothing(target: Path, force: bool, kind: Kind) -> Iterator[Path]:
     Raises
     ------
     UsageError
-        See ``check_target``; or the parent folder cannot be written.
+        See ``check_target`` and ``convert.scratch``.
     """
     check_target(target, force, kind)
-    prefix = f".{target.name}.draft-"
-    try:
-        for stale in target.parent.glob(f"{prefix}*"):
-            shutil.rmtree(stale)
-        draft = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-    except OSError as error:
-        what, because = f"The {kind.word} cannot be written to {target}", error.strerror or "the folder is closed"
-        raise UsageError(what, because, "choose a folder that can be written") from error
-    try:
+    with scratch(target, "draft", f"The {kind.word} cannot be written to {target}") as draft:
         new = draft / "new"
         new.mkdir()  # not the 0700 of mkdtemp: others read the results
         yield new
         _put_in_place(new, target, aside=draft / "old")
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _put_in_place(new: Path, target: Path, aside: Path) -> None:

@@ -5,10 +5,7 @@ A graph of one member calls it ``member0``; its outputs are those of the whole w
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +67,3 @@ def save(model: onnx.ModelProto, path: Path) -> Path:
     """Write ``model``; the same bytes for the same model."""
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
-
-
-@contextmanager
-def members_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside ``target`` for the graphs of its members; it is gone afterwards, whatever happens.
-
-    What a killed process left behind is removed by the next one for the same target.
-    """
-    prefix = f".{target.name}.members-"
-    for stale in target.parent.glob(f"{prefix}*"):
-        shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as name:
-        yield Path(name)

@@ -43,6 +43,14 @@ class ParityError(EchoGFRError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What is known of the crops: truth by head, and the code of the patient of each (K,)."""
+
+    truth: Truth
+    patients: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Difference:
     """|delta| (K,), and which crops flipped, and which of these from far."""
 
@@ -52,11 +60,20 @@ class _Difference:
 
 
 def compare(
-    key: ArtifactKey, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits | None = None
+    key: ArtifactKey,
+    reference: Answers,
+    candidate: Answers,
+    truth: Truth,
+    patients: Sequence[str] | NDArray[np.str_] | None = None,
 ) -> ParityRow:
-    """Return the row of one artifact, over the same crops as ``reference``; ``truth`` of these crops, for the AUC."""
-    limits = LIMITS[key[0]] if limits is None else limits
-    heads = tuple(_compare(head, reference, candidate, truth, limits) for head in reference.heads)
+    """Return the row of one artifact, over the same crops as ``reference``.
+
+    ``truth`` of these crops is for the AUC, ``patients`` (K,) for its interval; None: each crop is of another patient.
+    """
+    limits = LIMITS[key[0]]
+    codes = np.arange(len(reference)) if patients is None else np.unique(patients, return_inverse=True)[1]
+    known = _Known(truth, codes)
+    heads = tuple(_compare(head, reference, candidate, known, limits) for head in reference.heads)
     specs = zip(reference.heads, heads, strict=True)
     reasons = tuple(
         reason for spec, found in specs for reason in _reasons(spec, found, limits, jumps=from_trees(spec, reference))
@@ -112,7 +129,7 @@ def refuse_failed(rows: Sequence[ParityRow], answers: Mapping[ArtifactKey, Answe
         raise ParityError(failed, rows, answers)
 
 
-def _compare(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth, limits: ParityLimits) -> HeadParity:
+def _compare(head: HeadSpec, reference: Answers, candidate: Answers, known: _Known, limits: ParityLimits) -> HeadParity:
     found = _difference(head, reference.mean(head), candidate.mean(head), limits)
     p50, p95, p99, largest = np.percentile(found.size, [50, 95, 99, 100]).tolist()
     before, after = reference.map(head), candidate.map(head)
@@ -125,7 +142,7 @@ def _compare(head: HeadSpec, reference: Answers, candidate: Answers, truth: Trut
         largest=largest,
         flips=int(found.flipped.sum()),
         flips_far=int((found.flipped & found.far).sum()),
-        auc=_auc(head, reference, candidate, truth),
+        auc=_auc(head, reference, candidate, known),
         map_correlation=None if before is None or after is None else map_correlation(before, after),
     )
 
@@ -134,9 +151,9 @@ def _difference(head: HeadSpec, before: Vector, after: Vector, limits: ParityLim
     size = np.abs(after - before)
     if isinstance(head, RegressionHead):
         edges = np.asarray(boundaries(head), np.float64)
-        flipped = np.searchsorted(edges, before, side="right") != np.searchsorted(edges, after, side="right")
-        nearest = np.abs(before[:, None] - edges).min(axis=1, initial=np.inf)
-        return _Difference(size, flipped, nearest > limits.regression_far * head.resolution)
+        crossed = (before[:, None] >= edges) != (after[:, None] >= edges)
+        far = np.abs(before[:, None] - edges) > limits.regression_far * head.resolution
+        return _Difference(size, crossed.any(axis=1), (crossed & far).any(axis=1))  # far from any that was crossed
     if isinstance(head, ProbabilityHead):
         flipped = (before >= head.cut) != (after >= head.cut)
         return _Difference(size, flipped, np.abs(before - head.cut) > limits.probability_far)
@@ -145,15 +162,17 @@ def _difference(head: HeadSpec, before: Vector, after: Vector, limits: ParityLim
     return _Difference(size.max(axis=1), before.argmax(axis=1) != after.argmax(axis=1), lead > limits.probability_far)
 
 
-def _auc(head: HeadSpec, reference: Answers, candidate: Answers, truth: Truth) -> AucParity | None:
-    """Return the area where two crops of each class are known, else None."""
-    known = np.isfinite(truth[head.name]) if head.name in truth else np.zeros(len(reference), np.bool_)
-    if isinstance(head, RegressionHead) or (isinstance(head, GradesHead) and len(head.grades) > 2) or not known.any():
+def _auc(head: HeadSpec, reference: Answers, candidate: Answers, known: _Known) -> AucParity | None:
+    """Return the area where two patients of each class are known, else None."""
+    if head.name not in known.truth or isinstance(head, RegressionHead):
         return None
-    positive = truth[head.name][known] == 1.0
-    if min(positive.sum(), (~positive).sum()) < 2:
+    if isinstance(head, GradesHead) and len(head.grades) > 2:
         return None
-    before, after = (area(answers.score(head)[known], positive) for answers in (reference, candidate))
+    there = np.isfinite(known.truth[head.name])
+    positive, patients = known.truth[head.name][there] == 1.0, known.patients[there]
+    if min(len(np.unique(patients[side])) for side in (positive, ~positive)) < 2:
+        return None
+    before, after = (area(answers.score(head)[there], positive, patients) for answers in (reference, candidate))
     return AucParity(value=after.value, low=after.low, high=after.high, change=after.value - before.value)
 
 

@@ -18,6 +18,12 @@ from engines.errors import UsageError
 Chooser = Callable[[onnx.NodeProto], bool]
 HALF_MAX = 65504.0
 HALF = "tensor(float16)"
+# What gives no larger numbers than it takes, or brings an infinite one back: nothing overflows first in these.
+BOUNDED = frozenset(
+    "AveragePool Clip Concat DepthToSpace Dropout Expand Flatten Gather GlobalAveragePool GlobalMaxPool HardSigmoid "
+    "Identity Max MaxPool Min Pad ReduceMax ReduceMean ReduceMin Reshape Resize Sigmoid Slice Softmax SpaceToDepth "
+    "Split Squeeze Tanh Transpose Unsqueeze".split()
+)
 
 
 def in_trunk(node: onnx.NodeProto) -> bool:
@@ -49,6 +55,32 @@ def to_fp16(model: onnx.ModelProto, in_half: Chooser = in_trunk) -> onnx.ModelPr
     typed = _rebuilt(model, nodes, casts.initializers())
     onnx.checker.check_model(typed, full_check=True)
     return onnx.shape_inference.infer_shapes(typed, strict_mode=True)
+
+
+def may_overflow(model: onnx.ModelProto) -> frozenset[str]:
+    """Return the float tensors of ``model``, shapes inferred, in which numbers beyond half would first be seen.
+
+    Those are what trunks are given, and the results of all their nodes that can make large numbers. Where a ReLU is all
+    that reads one, its own result: what overflows below 0 ends there. Where a Clip is, none: it brings both ends back.
+    """
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(str(name), []).append(node)
+    floats = {str(info.name) for info in model.graph.value_info if _is_float_map(info)}
+    trunks = [node for node in model.graph.node if in_trunk(node)]
+    found = {str(name) for node in trunks for name in node.input} - {str(n) for node in trunks for n in node.output}
+    for node in trunks:
+        following = readers.get(str(node.output[0]), [])
+        alone = following[0].op_type if len(following) == 1 else ""
+        if node.op_type not in BOUNDED and alone not in ("Relu", "Clip"):
+            found.add(str(node.output[0]))
+    return frozenset(found & floats)
+
+
+def _is_float_map(info: onnx.ValueInfoProto) -> bool:
+    kind = info.type.tensor_type
+    return bool(kind.elem_type == TensorProto.FLOAT and len(kind.shape.dim) > 1)
 
 
 def lift_constants(model: onnx.ModelProto) -> onnx.ModelProto:

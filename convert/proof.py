@@ -43,7 +43,9 @@ class StandinProver:
         crops = test.pixels()
         answers = answer_all(bundle, crops, progress, material.measured)
         reference = answers["fp32", "any"]
-        rows = tuple(compare(key, reference, found, egfr_truth(test.egfr)) for key, found in answers.items())
+        rows = tuple(
+            compare(key, reference, found, egfr_truth(test.egfr), test.patients) for key, found in answers.items()
+        )
         refuse_failed(rows, answers)
         interval, domain, band_patients = self._calibrate(plan, bundle, progress)
         progress("measuring", 0, 1)

@@ -26,10 +26,14 @@ Ranges = Mapping[str, tuple[float, float]]  # by tensor: smallest and largest va
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """Ranges of the tensors that were asked for, and all outputs (K, ...) by name."""
+    """Ranges of the tensors that were asked for, and all outputs (K, ...) by name.
+
+    ``peaks``: largest |value| by tensor, over all crops.
+    """
 
     ranges: Ranges
     outputs: Mapping[str, Floats]
+    peaks: Mapping[str, float]
 
 
 def measure(
@@ -39,19 +43,27 @@ def measure(
     calibrating: NDArray[np.bool_],
     progress: Progress,
     stage: str = "running fp32",
+    watched: frozenset[str] = frozenset(),
 ) -> Measured:
     """Run ``crops`` uint8 (K, H, W, 3) through the fp32 ``model`` once.
 
-    ``tensors``: whose ranges are wanted; ``calibrating`` (K,): crops that these are taken from.
+    ``tensors``: whose ranges are wanted; ``calibrating`` (K,): crops that these are taken from; ``watched``: whose
+    peaks are wanted, over all crops.
     """
     names = [str(output.name) for output in model.graph.output]
-    run, parts = Run(_watched(model, tensors)), []
+    run, parts = Run(_watched(model, tensors | watched)), []
     for start in range(0, len(crops), BATCH):
         parts.append(run(crops[start : start + BATCH]))
         progress(stage, min(start + BATCH, len(crops)), len(crops))
     found = concatenated(parts)
     ranges = {name: _range(found, name, calibrating) for name in tensors}
-    return Measured(ranges, {name: found[name] for name in names})
+    peaks = {name: _peak(found, name) for name in watched}
+    return Measured(ranges, {name: found[name] for name in names}, peaks)
+
+
+def _peak(found: Mapping[str, Floats], name: str) -> float:
+    ends = [found[prefix + name] for prefix in (_LARGEST, _SMALLEST) if prefix + name in found]
+    return float(np.abs(np.concatenate(ends)).max())  # NaN where any is
 
 
 def _range(found: Mapping[str, Floats], name: str, calibrating: NDArray[np.bool_]) -> tuple[float, float]:

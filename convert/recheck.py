@@ -35,7 +35,7 @@ def recheck(bundle: Bundle, table: Table, seed: int, progress: Progress = silent
     """Compare all artifacts on the crops of ``table``, and evaluate fp32 on one crop a patient."""
     answers = answer_all(bundle, table.pixels(), progress)
     truth = known_truth(bundle.manifest, table.egfr)
-    rows = tuple(compare(key, answers["fp32", "any"], found, truth) for key, found in answers.items())
+    rows = tuple(compare(key, answers["fp32", "any"], found, truth, table.patients) for key, found in answers.items())
     evaluation, in_domain = read_all(bundle, table.rows(table.single(seed)), progress)
     return Recheck(rows, evaluation, in_domain)
 

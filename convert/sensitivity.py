@@ -39,7 +39,7 @@ FURTHER = 0.125  # of the units so far, at least one, are added where the whole 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Patient:
+class Case:
     """What is looked into: one member in fp32, its ranges, the crops, and the row of the whole that failed."""
 
     model: onnx.ModelProto
@@ -49,12 +49,12 @@ class Patient:
     failed: ParityRow
 
 
-def search(patient: Patient, progress: Progress) -> Trade:
+def search(case: Case, progress: Progress) -> Trade:
     """Return which units to leave in float.
 
     At most 36 evaluations for the ranking and 7 for the search, each of 24 crops on one member.
     """
-    return _Search(patient, progress).trade()
+    return _Search(case, progress).trade()
 
 
 def further(trade: Trade) -> Trade:
@@ -89,13 +89,13 @@ def _measures(head: HeadSpec, found: HeadParity, reference: Answers, limits: Par
 class _Search:
     """One search; counts its evaluations."""
 
-    def __init__(self, patient: Patient, progress: Progress) -> None:
-        self._patient = patient
-        self._family: Family = patient.failed.family
-        self._limits = LIMITS[patient.failed.precision]
-        self._groups = _groups(dissect(patient.model).units)
-        self._crops = patient.crops[np.linspace(0, len(patient.crops) - 1, CROPS).round().astype(int)]
-        self._reference = self._answers(Run(patient.model))
+    def __init__(self, case: Case, progress: Progress) -> None:
+        self._case = case
+        self._family: Family = case.failed.family
+        self._limits = LIMITS[case.failed.precision]
+        self._groups = _groups(dissect(case.model).units)
+        self._crops = case.crops[np.linspace(0, len(case.crops) - 1, CROPS).round().astype(int)]
+        self._reference = self._answers(Run(case.model))
         self._progress = progress
         self._planned = len(self._groups) + int(np.ceil(np.log2(len(self._groups) + 1))) + 1
         self._done = 0
@@ -103,7 +103,7 @@ class _Search:
 
     def trade(self) -> Trade:
         """Rank, search by halves, and say what was found."""
-        failed, heads = self._patient.failed, self._patient.heads
+        failed, heads = self._case.failed, self._case.heads
         self._full = self._time(())
         full = self._step(())
         target = MARGIN * full.excess / max(1.0, excess(failed, self._reference, self._limits))
@@ -151,18 +151,18 @@ class _Search:
     def _compare(self, left: frozenset[str]) -> ParityRow:
         self._progress(self._stage, self._done, self._planned)
         self._done += 1
-        model = pairs(self._patient.model, self._family, self._patient.ranges, left)
+        model = pairs(self._case.model, self._family, self._case.ranges, left)
         found = self._answers(Run(model, as_written=self._family == "tensorrt"))
-        failed = self._patient.failed
+        failed = self._case.failed
         return compare((failed.precision, failed.family), self._reference, found, {})
 
     def _answers(self, run: Run) -> Answers:
         parts = [run(self._crops[start : start + BATCH]) for start in range(0, len(self._crops), BATCH)]
-        return Answers(self._patient.heads, concatenated(parts))
+        return Answers(self._case.heads, concatenated(parts))
 
     def _time(self, left: Sequence[str]) -> float:
         """Return the CPU seconds of a batch in the form for CPUs, which alone runs in integers here."""
-        run = Run(pairs(self._patient.model, "cpu", self._patient.ranges, units_of(left)))
+        run = Run(pairs(self._case.model, "cpu", self._case.ranges, units_of(left)))
         batch = self._crops[:TIMED]
         run(batch)
         taken: list[float] = []

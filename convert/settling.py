@@ -13,7 +13,7 @@ from convert.manifests import Material, provisional
 from convert.parity import ParityError
 from convert.plan import ArtifactKey, BuildPlan
 from convert.progress import Progress
-from convert.sensitivity import Patient, further, search, units_of
+from convert.sensitivity import Case, further, search, units_of
 from convert.trade import Trade
 from engines.bundle import Bundle
 from engines.manifest import Artifact, BundleManifest, ParityRow
@@ -73,4 +73,4 @@ class Settling:
         if trade is not None:
             return further(trade)
         model = onnx.load(parts.files[0])
-        return search(Patient(model, parts.ranges[0], material.calibration, material.heads, row), self.progress)
+        return search(Case(model, parts.ranges[0], material.calibration, material.heads, row), self.progress)

@@ -1,4 +1,4 @@
-"""Agreement, discrimination and conformal intervals; every array has one entry a patient."""
+"""Agreement, discrimination and conformal intervals; arrays have one entry a patient unless patients are given."""
 
 from __future__ import annotations
 
@@ -93,21 +93,35 @@ def placements(scores: Vector, positive: NDArray[np.bool_]) -> tuple[Vector, Vec
     return np.asarray(areas, np.float64), (both[:, :m] - rank_yes) / n, 1 - (both[:, m:] - rank_no) / m
 
 
-def delong(scores: Vector, positive: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-    """Return AUCs (S,) and their covariance (S, S) of ``scores`` (S, N); higher means positive.
+def clustered_delong(scores: Vector, positive: NDArray[np.bool_], patients: NDArray[np.intp]) -> tuple[Vector, Vector]:
+    """Return AUCs (S,) and their covariance (S, S) of ``scores`` (S, N) where patients have several crops.
 
-    DeLong 1988 from the placement values. Needs two of each class at least.
+    Obuchowski 1997 (Biometrics 53:567): placement values are summed by patient before their covariance is
+    taken, and patients with crops of both classes add a cross term. With one crop a patient it IS DeLong 1988.
+    Needs two patients of each class at least.
     """
     areas, by_yes, by_no = placements(scores, positive)
-    covariance = np.atleast_2d(np.cov(by_yes)) / by_yes.shape[1] + np.atleast_2d(np.cov(by_no)) / by_no.shape[1]
-    return areas, np.asarray(covariance, np.float64)
+    m, n = by_yes.shape[1], by_no.shape[1]
+    count = int(patients.max()) + 1
+    yes = _patient_sums(by_yes - areas[:, None], patients[positive], count)
+    no = _patient_sums(by_no - areas[:, None], patients[~positive], count)
+    with_yes = len(np.unique(patients[positive]))
+    with_no, either = len(np.unique(patients[~positive])), len(np.unique(patients))
+    cross = yes @ no.T
+    covariance = with_yes / (with_yes - 1) * (yes @ yes.T) / m**2 + with_no / (with_no - 1) * (no @ no.T) / n**2
+    covariance += either / (either - 1) * (cross + cross.T) / (m * n)
+    return areas, covariance
 
 
-def area(score: Vector, positive: NDArray[np.bool_]) -> Area:
-    """Return AUC with its 95 % interval; (0.5, 0, 1) where a class has fewer than two."""
-    if min(positive.sum(), (~positive).sum()) < 2:
+def area(score: Vector, positive: NDArray[np.bool_], patients: NDArray[np.intp] | None = None) -> Area:
+    """Return AUC with its 95 % interval; (0.5, 0, 1) where a class has fewer than two patients.
+
+    ``patients``: code (N,) of the patient of each score; None: each is a patient of its own.
+    """
+    codes = np.arange(len(score)) if patients is None else patients
+    if min(len(np.unique(codes[positive])), len(np.unique(codes[~positive]))) < 2:
         return Area(0.5, 0.0, 1.0)
-    areas, covariance = delong(score[None], positive)
+    areas, covariance = clustered_delong(score[None], positive, codes)
     half = Z95 * sqrt(max(0.0, float(covariance[0, 0])))
     return Area(float(areas[0]), max(0.0, float(areas[0]) - half), min(1.0, float(areas[0]) + half))
 
@@ -155,3 +169,7 @@ def merge_edges(values: Vector, edges: Sequence[float], minimum: int) -> tuple[f
         right = counts[smallest + 1] if smallest < len(kept) else np.inf
         kept.pop(smallest - 1 if left <= right else smallest)
     return tuple(kept)
+
+
+def _patient_sums(values: Vector, patients: NDArray[np.intp], count: int) -> Vector:
+    return np.stack([np.bincount(patients, weights=row, minlength=count) for row in values])

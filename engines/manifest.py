@@ -169,7 +169,10 @@ class TrainingSpec(_Model):
 
 
 class AucParity(_Model):
-    """Area under the ROC curve of a probability head, with DeLong's 95 % interval; ``change``: minus that of fp32."""
+    """Area under the ROC curve of a probability head; ``change``: minus that of fp32.
+
+    ``low`` and ``high``: DeLong's 95 % interval, clustered by patient (Obuchowski 1997).
+    """
 
     value: float
     low: float

@@ -33,3 +33,9 @@ def test_every_refusal_code_is_documented() -> None:
 def test_decisions_are_numbered_without_gaps() -> None:
     numbers = [int(page.name[:4]) for page in sorted((DOCS / "decisions").glob("*.md"))]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_test_and_script_that_a_page_names_is_there() -> None:
+    for page in (DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))):
+        named = re.findall(r"tests/[a-z0-9_/]+\.py", page.read_text(encoding="utf-8"))
+        assert [name for name in named if not (DOCS.parent / name).is_file()] == [], page.name

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from convert.commands.options import Force, NoSensitivity, SeparateMembers, Without, say_written
 from convert.extras import convert_libraries
 from convert.plan import choose_artifacts
 from convert.terminal import bars, boundary, out
@@ -34,14 +35,10 @@ def kuo2019(
     flip_polarity: Annotated[
         bool, typer.Option("--flip-polarity", help="Class 1 of these trees is eGFR >= 60: answer 1 - p.")
     ] = False,
-    without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
-    separate_members: Annotated[
-        bool, typer.Option("--separate-members", help="One artifact a member, for devices that cannot hold all.")
-    ] = False,
-    no_sensitivity: Annotated[
-        bool, typer.Option("--no-sensitivity", help="Refuse INT8 beyond its limits at once: leave no layer in float.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
+    without: Without = None,
+    separate_members: SeparateMembers = False,
+    no_sensitivity: NoSensitivity = False,
+    force: Force = False,
 ) -> None:
     """Convert the published weights of Kuo 2019 and write their bundle; nothing in the files is run."""
     target = target.absolute()
@@ -66,8 +63,7 @@ def kuo2019(
         )
         with bars() as progress:
             manifest = build_kuo(plan, progress)
-        made = f"{manifest.title}, {len(manifest.artifacts)} artifacts"
-        out.print(f"Written: {target} ({made}).", soft_wrap=True, markup=False, highlight=False)
+        say_written(target, manifest)
         if manifest.egfr is not None and manifest.egfr.interval is not None:
             spec = manifest.egfr.interval
             interval = f"{100 * spec.level:.0f} % interval: {spec.basis}."

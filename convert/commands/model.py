@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from convert.commands.options import Force, NoSensitivity, SeparateMembers, Without, say_written
 from convert.extras import convert_libraries
 from convert.plan import choose_artifacts
-from convert.terminal import bars, boundary, out
+from convert.terminal import bars, boundary
 from engines.errors import UsageError
 
 
@@ -25,14 +26,10 @@ def model(
     example: Annotated[
         str | None, typer.Option(metavar="FAMILY", help="Print a recipe for torchvision, repvgg or onnx, and stop.")
     ] = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave out fp16, int8-cpu or int8-tensorrt.")] = None,
-    separate_members: Annotated[
-        bool, typer.Option("--separate-members", help="One artifact a member, for devices that cannot hold all.")
-    ] = False,
-    no_sensitivity: Annotated[
-        bool, typer.Option("--no-sensitivity", help="Refuse INT8 beyond its limits at once: leave no layer in float.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a bundle that exists.")] = False,
+    without: Without = None,
+    separate_members: SeparateMembers = False,
+    no_sensitivity: NoSensitivity = False,
+    force: Force = False,
 ) -> None:
     """Convert weights of torchvision, RepVGG or an ONNX file by a recipe, and write their bundle."""
     cancelled = None if target is None else f"Cancelled: {target.absolute()} is as it was."
@@ -60,5 +57,4 @@ def model(
         )
         with bars() as progress:
             manifest = build_model(plan, progress)
-        made = f"{manifest.title}, {len(manifest.artifacts)} artifacts"
-        out.print(f"Written: {plan.bundle} ({made}).", soft_wrap=True, markup=False, highlight=False)
+        say_written(plan.bundle, manifest)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from convert.crops.counts import Counts
 
+CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crops:
@@ -41,6 +43,12 @@ class Crops:
         """Return where (K,) the truth of a head is known; nowhere for a head that was not asked for."""
         known = self.truth.get(head)
         return np.zeros(len(self), np.bool_) if known is None else np.isfinite(known)
+
+    def calibration(self, seed: int) -> NDArray[np.uint8]:
+        """Return the pixels of those that set the ranges of INT8: at most 320, none of them held where any are."""
+        allowed = np.flatnonzero(~self.held if self.apart else np.ones(len(self), np.bool_))
+        chosen = np.random.default_rng(seed).permutation(allowed)[:CALIBRATION_MOST]
+        return np.asarray(self.pixels[np.sort(chosen)], np.uint8)
 
     def single(self, among: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
         """Return the position of one random crop of every patient ``among``: the unit of statistics."""

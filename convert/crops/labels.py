@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 
 from convert.crops.intake import Intake, one_split, text_of
@@ -78,4 +79,4 @@ def _take_frame(sheet: _Sheet, row: Row, facts: Facts, intake: Intake) -> None:
 def _file(root: Path, usual: str, name: str) -> Path:
     """Return the file of a name: in its usual folder, else relative to the table."""
     there = root / usual / name
-    return there if "/" not in name and there.is_file() else root / name
+    return there if "/" not in name and isfile(there) else root / name  # false for names that no file can have

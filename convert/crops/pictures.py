@@ -55,7 +55,7 @@ def read_picture(path: Path) -> Pixels | None:
     try:
         data = np.fromfile(path, np.uint8)  # by bytes: OpenCV's own file names fail with some characters
         found = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error):
+    except (OSError, ValueError, cv2.error):  # ValueError: a NUL in its name
         return None
     return None if found is None else np.ascontiguousarray(found[:, :, ::-1], np.uint8)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from convert.crops.pictures import read_picture
 from convert.csvfile import WORDS, CsvTable, Row, number, read_csv
 from convert.defects import Defects
 from convert.evaluate.factors import factors_of
@@ -148,7 +148,7 @@ def _reader_column(
 def _check_crops(lines: list[int], crops: tuple[Path, ...], defects: Defects, progress: Progress) -> None:
     seen: dict[bytes, int] = {}
     for done, (line, path) in enumerate(zip(lines, crops, strict=True), start=1):
-        if not path.is_file() or cv2.imread(str(path), cv2.IMREAD_COLOR) is None:
+        if read_picture(path) is None:
             defects.add("crops cannot be read", f"line {line}")
         else:
             first = seen.setdefault(hashlib.sha256(path.read_bytes()).digest(), line)

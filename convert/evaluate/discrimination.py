@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from math import isnan, nan, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from convert.evaluate.sample import Index, Mask, Vector
-from convert.statistics import Z95, placements
+from convert.statistics import Z95, clustered_delong
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +46,6 @@ def auc(score: Vector, positive: Mask) -> float:
     return float((ranks[positive].sum() - m * (m + 1) / 2) / (m * n))
 
 
-def clustered_delong(scores: Vector, positive: Mask, patients: Index) -> tuple[Vector, Vector]:
-    """Return AUCs (S,) and their covariance (S, S) of ``scores`` (S, N) where patients have several crops.
-
-    Obuchowski 1997 (Biometrics 53:567): placement values are summed by patient before their covariance is
-    taken, and patients with crops of both classes add a cross term. With one crop a patient it IS DeLong 1988.
-    Needs two patients of each class at least.
-    """
-    areas, by_yes, by_no = placements(scores, positive)
-    m, n = by_yes.shape[1], by_no.shape[1]
-    count = int(patients.max()) + 1
-    yes = _patient_sums(by_yes - areas[:, None], patients[positive], count)
-    no = _patient_sums(by_no - areas[:, None], patients[~positive], count)
-    with_yes = len(np.unique(patients[positive]))
-    with_no, either = len(np.unique(patients[~positive])), len(np.unique(patients))
-    cross = yes @ no.T
-    covariance = with_yes / (with_yes - 1) * (yes @ yes.T) / m**2 + with_no / (with_no - 1) * (no @ no.T) / n**2
-    covariance += either / (either - 1) * (cross + cross.T) / (m * n)
-    return areas, covariance
-
-
 def paired_test(scores: Vector, positive: Mask, patients: Index) -> PairedTest:
     """Test two scores (2, N) for equal AUC (DeLong 1988; clustered by patient where patients repeat)."""
     if min(len(np.unique(patients[positive])), len(np.unique(patients[~positive]))) < 2:
@@ -86,7 +65,3 @@ def _z(difference: float, error: float) -> float:
     if error > 1e-12:
         return difference / error
     return 0.0 if abs(difference) < 1e-12 else nan
-
-
-def _patient_sums(values: Vector, patients: NDArray[np.intp], count: int) -> Vector:
-    return np.stack([np.bincount(patients, weights=row, minlength=count) for row in values])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.crops.pictures import read_picture
 from convert.evaluate.cohort import Cohort
 from convert.evaluate.sample import ClassSample, Sample
 from convert.evaluate.samples import sample_of
@@ -83,12 +83,12 @@ def read_all(bundle: Bundle, precision: str, cohort: Cohort, progress: Progress,
 
 
 def _picture(cohort: Cohort, at: int) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(cohort.crops[at]), cv2.IMREAD_COLOR)
+    picture = read_picture(cohort.crops[at])
     if picture is None:
         raise UsageError(
             "The evaluation was stopped", f"the crop of line {cohort.lines[at]} has gone since", "run it again"
         )
-    return np.ascontiguousarray(picture[:, :, ::-1], dtype=np.uint8)
+    return picture
 
 
 def _fitted(picture: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:

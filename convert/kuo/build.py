@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
 from convert.assemble import assemble
 from convert.crop_proof import CropProver
-from convert.crops import Crops, read_crops
+from convert.crops import read_crops
 from convert.egfr_heads import EGFR_HEADS
 from convert.folder import check_target
 from convert.graph.ensemble import write_graph
@@ -22,15 +21,15 @@ from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
 from convert.kuo.polarity import examine
 from convert.kuo.source import Request, ensemble_of, read_members
 from convert.manifests import Claims, Material
-from convert.members import interface, members_folder, save
+from convert.members import interface, save
 from convert.origin import Origin
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
+from convert.scratch import scratch
 from convert.write import BUNDLE
 from engines.manifest import BundleManifest, CropMode, InputSpec, TrainingSpec
 
 SEED = 2019
-CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     """
     check_target(plan.bundle, plan.force, BUNDLE)
     crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
-    with members_folder(plan.bundle) as folder:
+    with scratch(plan.bundle, "members", f"The bundle cannot be written to {plan.bundle}") as folder:
         members = _Members(folder, plan.layout)
         sources = read_members(plan.request, members.take, progress)
         origin = Origin(sources, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))
@@ -79,7 +78,7 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
         material = Material(
             model=interface(members.graphs, EGFR_HEADS),
             heads=EGFR_HEADS,
-            calibration=_calibration(crops),
+            calibration=crops.calibration(SEED),
             training=TrainingSpec(recipe=RECIPE, data=DATA, patients=PATIENTS, reproduce=_command(plan, count)),
             members=count,
             parameters=_parameters(plan.layout),
@@ -120,12 +119,6 @@ def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:
         bundle_id="kuo2019",
         title=f"Kuo 2019, {members} member{'s' if members > 1 else ''} (research use)",
     )
-
-
-def _calibration(crops: Crops) -> NDArray[np.uint8]:
-    allowed = np.flatnonzero(~crops.held if crops.apart else np.ones(len(crops), np.bool_))
-    chosen = np.random.default_rng(SEED).permutation(allowed)[:CALIBRATION_MOST]
-    return np.asarray(crops.pixels[np.sort(chosen)], np.uint8)
 
 
 def _command(plan: KuoPlan, members: int) -> str:

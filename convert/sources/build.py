@@ -16,10 +16,11 @@ from convert.crops import Crops, read_crops
 from convert.folder import check_target
 from convert.graph.ensemble import INPUT, write_graph
 from convert.manifests import Claims, Material
-from convert.members import interface, members_folder, save
+from convert.members import interface, save
 from convert.origin import Origin, SourceFile
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
+from convert.scratch import scratch
 from convert.sources.collect import Collected, check_files, read_each, refused
 from convert.sources.equivalence import COUNT, Equivalence, measure, told
 from convert.sources.meaning import limits, spec
@@ -30,7 +31,6 @@ from engines.manifest import BundleManifest, InputSpec, TrainingSpec
 
 SEED = 2019
 LEVEL = 0.9
-CALIBRATION_MOST = 320  # crops for the ranges of INT8; more change nothing
 RESEARCH = "Research use only: what one picture says to a network, at one time point, that no decision may rest on."
 REPRODUCE = "echogfr-convert model RECIPE --crops CROPS --out BUNDLE"
 
@@ -62,7 +62,7 @@ def build_model(plan: ModelPlan, progress: Progress = silent) -> BundleManifest:
     folder = plan.recipe.parent
     files = check_files(recipe, folder)
     crops = read_crops(plan.crops, _input(recipe), tuple(spec(head, False) for head in recipe.heads), SEED, progress)
-    with members_folder(plan.bundle) as store:
+    with scratch(plan.bundle, "members", f"The bundle cannot be written to {plan.bundle}") as store:
         taken = _Taken(recipe, crops.pixels[:: max(1, len(crops) // COUNT)][:COUNT], store)
         progress("reading weights", 0, len(files))
         for index, collected in enumerate(read_each(recipe, folder, files)):
@@ -106,7 +106,7 @@ def _material(recipe: Recipe, taken: _Taken, crops: Crops) -> Material:
     return Material(
         model=interface(taken.graphs, first.heads),
         heads=first.heads,
-        calibration=_calibration(crops),
+        calibration=crops.calibration(SEED),
         training=TrainingSpec(recipe=trained, data=about.data, patients=about.patients, reproduce=REPRODUCE),
         members=len(taken.files),
         parameters=first.ensemble.members[0].parameters,
@@ -141,9 +141,3 @@ def _input(recipe: Recipe) -> InputSpec:
         crop_mode=given.crop_mode,
         crop_factor=given.crop_factor,
     )
-
-
-def _calibration(crops: Crops) -> NDArray[np.uint8]:
-    allowed = np.flatnonzero(~crops.held if crops.apart else np.ones(len(crops), np.bool_))
-    chosen = np.random.default_rng(SEED).permutation(allowed)[:CALIBRATION_MOST]
-    return np.asarray(crops.pixels[np.sort(chosen)], np.uint8)

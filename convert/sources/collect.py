@@ -56,6 +56,9 @@ def check_files(recipe: Recipe, folder: Path) -> tuple[SourceFile, ...]:
         except OSError as error:
             defects.append(f"{name} cannot be read ({error.strerror})")
             continue
+        except ValueError:  # a NUL in it
+            defects.append(f"{name!r} is no name of a file")
+            continue
         files.append(SourceFile(Path(name).name, sha256))
         first = found.setdefault(sha256, name)
         if first != name:

@@ -43,6 +43,8 @@ def read_recipe(path: Path) -> Recipe:
         raise _refused(path, f"it is no valid TOML: {str(error)[:160]}", CURE) from error
     except ValidationError as error:
         raise _refused(path, _mistakes(error), CURE) from error
+    except (RecursionError, ValueError) as error:  # what tomllib lets through
+        raise _refused(path, "it nests deeper or has longer numbers than any recipe", CURE) from error
 
 
 def _mistakes(error: ValidationError) -> str:

@@ -15,7 +15,7 @@ from convert.anatomy import dissect
 from convert.calibration import tensors_of, to_int8
 from convert.graph.ensemble import write_graph
 from convert.graph.parts import Ensemble
-from convert.members import interface, join, members_folder, save
+from convert.members import interface, join, save
 from convert.merging import merge
 from convert.precision import to_fp16
 from convert.progress import silent
@@ -125,12 +125,3 @@ def test_a_cancelled_merge_leaves_no_piece(graphs, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         merge(files, HEADS, tmp_path / "all.onnx", cancel)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.onnx", "1.onnx", "2.onnx"]
-
-
-def test_the_folder_of_members_is_gone_afterwards_and_a_stale_one_too(tmp_path: Path) -> None:
-    (tmp_path / ".b.members-killed").mkdir()
-    with pytest.raises(KeyboardInterrupt), members_folder(tmp_path / "b") as folder:
-        (folder / "member00.onnx").write_bytes(b"x")
-        assert list(tmp_path.iterdir()) == [folder]
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []

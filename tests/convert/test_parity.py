@@ -87,6 +87,21 @@ def test_a_flip_beside_a_boundary_is_counted_and_forgiven() -> None:
     assert (row.heads[0].flips, row.heads[0].flips_far, row.passed) == (1, 0, True)
 
 
+def test_a_flip_over_a_second_boundary_is_far_from_that_one() -> None:
+    """60.2 stands beside a boundary; at 44 it has crossed another, 15 away, in one crop that no quantile shows."""
+    before = [60.2, *[70.0] * 400]
+    found = compare(INT8, egfr_answers(before), egfr_answers([44.0, *before[1:]]), {}).heads[0]
+    assert (found.p99, found.flips, found.flips_far) == (0.0, 1, 1)
+    beside = compare(INT8, egfr_answers(before), egfr_answers([46.0, *before[1:]]), {}).heads[0]
+    assert (beside.flips, beside.flips_far) == (1, 0)
+
+
+def test_a_value_on_a_boundary_belongs_to_the_range_above() -> None:
+    on, below = egfr_answers([60.0, 45.0]), egfr_answers([59.9, 45.0])
+    assert compare(INT8, on, on, {}).heads[0].flips == 0
+    assert compare(INT8, on, below, {}).heads[0].flips == 1
+
+
 def test_a_flip_far_from_every_boundary_fails_and_says_so() -> None:
     row = compare(INT8, BEFORE, egfr_answers([22.0, 41.0, 59.5, 66.0, 80.0, 91.0]), KNOWN)
     assert (row.heads[0].flips, row.heads[0].flips_far, row.passed) == (1, 1, False)
@@ -181,6 +196,19 @@ def test_the_area_is_that_of_the_known_crops_with_its_interval_by_delong() -> No
     assert (found.low, found.high) == (pytest.approx(8 / 9 - half), 1.0)
 
 
+def test_the_interval_of_the_area_is_by_patient() -> None:
+    chance, lesion = [0.9, 0.8, 0.6, 0.5, 0.7, 0.1], np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    once = single(LESION, chance)
+    often = single(LESION, chance * 4)
+    names = ["a", "b", "c", "d", "e", "f"]
+    first = only(compare(INT8, once, once, {"lesion": lesion})).auc
+    copied = only(compare(INT8, often, often, {"lesion": np.tile(lesion, 4)}, names * 4)).auc
+    assert first is not None and copied is not None
+    assert (copied.value, copied.low, copied.high) == pytest.approx((first.value, first.low, first.high))
+    one_sick = ["a", "a", "a", "d", "e", "f"]
+    assert only(compare(INT8, once, once, {"lesion": lesion}, one_sick)).auc is None
+
+
 def test_without_two_known_crops_of_each_class_there_is_no_area() -> None:
     one = {"lesion": np.array([1.0, 0.0, 0.0, np.nan])}
     before = single(LESION, [0.9, 0.2, 0.1, 0.5])
@@ -256,6 +284,18 @@ def test_tolerances_leave_room_over_what_was_seen_and_are_never_below_the_floor(
     found = tolerances({("fp32", "any"): BEFORE, ("int8", "cpu"): after, ("int8", "tensorrt"): BEFORE})
     assert found["int8"]["egfr_members"] == pytest.approx(3.0)
     assert found["fp32"] == {"egfr_members": 0.1, "egfr_map": 1.0, "p_egfr_below_60_members": 0.05, "features": 0.02}
+
+
+def test_one_odd_crop_of_many_makes_no_room_for_all() -> None:
+    before = np.linspace(90.0, 110.0, 1000)
+    after = before + 0.5
+    after[500] += 40.0
+    key = ("int8", "cpu")
+    found = tolerances({("fp32", "any"): single(LENGTH, before.tolist()), key: single(LENGTH, after.tolist())})
+    assert found["int8"] == {"length_members": pytest.approx(1.0, abs=1e-3)}
+    after[0] -= 3.0  # the lowest is a golden one: it has to pass
+    found = tolerances({("fp32", "any"): single(LENGTH, before.tolist()), key: single(LENGTH, after.tolist())})
+    assert found["int8"] == {"length_members": pytest.approx(5.0, abs=1e-3)}
 
 
 def test_floors_follow_the_unit_and_the_kind_of_the_head() -> None:

@@ -24,7 +24,7 @@ from convert.plan import BuildPlan
 from convert.progress import silent
 from convert.ranges import measure
 from convert.running import Run
-from convert.sensitivity import MOST_UNITS, Patient, _groups, further, search, units_of
+from convert.sensitivity import MOST_UNITS, Case, _groups, further, search, units_of
 from convert.terminal import boundary
 from convert.trade import Step, Trade, Unit
 from engines._onnxruntime import OnnxSession
@@ -71,17 +71,17 @@ def model() -> onnx.ModelProto:
     return write_graph(ensemble())
 
 
-def patient(model: onnx.ModelProto, family: Family) -> Patient:
+def case(model: onnx.ModelProto, family: Family) -> Case:
     found = measure(model, tensors_of(dissect(model)), CALIBRATION, np.ones(len(CALIBRATION), np.bool_), silent)
     answers = Run(pairs(model, family, found.ranges), family == "tensorrt")(CALIBRATION)
     row = compare(("int8", family), Answers(HEADS, found.outputs), Answers(HEADS, answers), {})
     assert not row.passed
-    return Patient(model, found.ranges, CALIBRATION, HEADS, row)
+    return Case(model, found.ranges, CALIBRATION, HEADS, row)
 
 
 @pytest.mark.parametrize("family", ["cpu", "tensorrt"])
 def test_the_sick_block_is_found_and_no_other_is_left(model: onnx.ModelProto, family: Family) -> None:
-    found = search(patient(model, family), silent)
+    found = search(case(model, family), silent)
     assert found.left == (f"block{SICK}",)
     worst, next_ = found.units[:2]
     assert worst.error > 3 * next_.error
@@ -95,7 +95,7 @@ def test_the_sick_block_is_found_and_no_other_is_left(model: onnx.ModelProto, fa
 
 def test_the_search_keeps_to_its_budget_and_can_be_cancelled(model: onnx.ModelProto) -> None:
     seen: list[tuple[int, int]] = []
-    found = search(patient(model, "cpu"), lambda stage, done, total: seen.append((done, total)))
+    found = search(case(model, "cpu"), lambda stage, done, total: seen.append((done, total)))
     assert found.evaluations <= BLOCKS + 4
     assert seen[-1][0] == seen[-1][1]
 
@@ -104,7 +104,7 @@ def test_the_search_keeps_to_its_budget_and_can_be_cancelled(model: onnx.ModelPr
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(patient(model, "cpu"), cancel)
+        search(case(model, "cpu"), cancel)
 
 
 def test_many_layers_are_taken_together() -> None:
@@ -114,7 +114,7 @@ def test_many_layers_are_taken_together() -> None:
 
 
 def test_more_is_left_where_it_was_not_enough() -> None:
-    trade = search(patient(write_graph(ensemble()), "cpu"), silent)
+    trade = search(case(write_graph(ensemble()), "cpu"), silent)
     more = further(trade)
     assert len(more.left) == 2 and more.left[0] == trade.left[0]
     every = replace(trade, left=tuple(unit.name for unit in trade.units))

@@ -13,8 +13,8 @@ from convert.statistics import (
     agreement,
     agreement_by_band,
     area,
+    clustered_delong,
     conformal_bands,
-    delong,
     merge_edges,
     pearson,
     signed_quantiles,
@@ -37,7 +37,7 @@ def test_fast_delong_equals_the_definition(seed: int, sick: int, well: int, ties
     scores = random.normal(size=(2, sick + well))
     scores = np.round(scores) if ties else scores
     positive = np.arange(sick + well) < sick
-    areas, covariance = delong(scores, positive)
+    areas, covariance = clustered_delong(scores, positive, np.arange(sick + well))
     expected = brute_delong(scores, positive)
     assert areas == pytest.approx(expected[0])
     assert covariance == pytest.approx(expected[1])
@@ -48,6 +48,14 @@ def test_area_counts_pairs() -> None:
     found = area(score, np.array([True, True, True, False, False, False]))
     assert found.value == pytest.approx(8 / 9)
     assert 0.0 <= found.low < found.value <= found.high <= 1.0
+
+
+def test_copies_of_a_picture_of_the_same_patients_make_an_area_no_surer() -> None:
+    score = np.array([0.9, 0.8, 0.3, 0.7, 0.2, 0.1])
+    sick, patients = np.array([True, True, True, False, False, False]), np.arange(6)
+    once, often = area(score, sick), area(np.tile(score, 4), np.tile(sick, 4), np.tile(patients, 4))
+    assert (often.value, often.low, often.high) == pytest.approx((once.value, once.low, once.high))
+    assert area(np.tile(score, 4), np.tile(sick, 4)).low > once.low  # as if they were of other patients
 
 
 def test_area_of_one_class_says_nothing() -> None:

@@ -59,7 +59,7 @@ def _refuse(error: EchoGFRError) -> int:
 
 def _misuse(command: str, said: str) -> UsageError:
     """Say in one sentence what typer says in a box."""
-    because = " ".join(said.split()).rstrip(".")
+    because = " ".join(said.split()).rstrip(".?").replace(". Did you mean ", ", did you mean ")
     return UsageError(f"'{command}' cannot be run so", because[:1].lower() + because[1:], f"see {command} --help")
 
 

@@ -120,7 +120,7 @@ def _layer(head: Head, network: Network) -> LinearHead:
     count = len(ending.layer.bias)
     if head.columns is None and count != head.width:
         told = f"{count} answer{'s' if count > 1 else ''}"
-        raise DefectError(f"gives {told} where the head {head.name} reads {head.width}: name its columns")
+        raise DefectError(f"gives {told} where the head {head.name} reads {head.width}, so name its columns")
     if head.columns is not None and max(head.columns) >= count:
         raise DefectError(f"gives {count} answers where the head {head.name} reads column {max(head.columns)}")
     if ending.activation != "identity" and ending.activation != head.activation:

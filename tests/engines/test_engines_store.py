@@ -240,3 +240,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 def test_an_empty_store_needs_no_folder(tmp_path: Path) -> None:
     store = EngineStore(tmp_path / "none")
     assert (store.entries(), store.prune(), store.find(KEY)) == ([], [], None)
+
+
+def test_a_file_in_the_place_of_a_store_is_no_empty_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"not a store")
+    with pytest.raises(EngineError, match="is no folder: name another with --out"):
+        EngineStore(tmp_path / "file").entries()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -38,7 +39,7 @@ def read_csv(path: Path, what: str) -> CsvTable:
     Raises
     ------
     UsageError
-        The file cannot be read, is not UTF-8, or is no CSV.
+        The file cannot be read, is not UTF-8, is no CSV, or names a column twice.
     """
     cure = "write it as CSV in UTF-8"
     raw = _bytes(path, what)
@@ -51,12 +52,20 @@ def read_csv(path: Path, what: str) -> CsvTable:
     reader = csv.DictReader(StringIO(text, newline=""), delimiter=";" if comma else ",")
     lines, rows = [], []
     try:
+        _check_header(reader.fieldnames or (), what)
         for row in reader:
             rows.append({(key or "").strip().lower(): (value or "").strip() for key, value in row.items() if key})
             lines.append(reader.line_num)
     except csv.Error as error:
         raise UsageError(what, f"it is no CSV file ({error})", cure) from error
     return CsvTable(raw, lines, rows, comma)
+
+
+def _check_header(names: Sequence[str], what: str) -> None:
+    plain = [name.strip().lower() for name in names if name]
+    twice = sorted({name for name in plain if name and plain.count(name) > 1})
+    if twice:  # the last one would win, unseen
+        raise UsageError(what, f"it has the column {twice[0]} twice", "keep one of them")
 
 
 def number(text: str, comma: bool = False) -> float:
@@ -71,5 +80,5 @@ def _bytes(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        because = error.strerror or "it is no readable file"
+        because = (error.strerror or "it is no readable file").lower()
         raise UsageError(what, because, "give the table of the crops, a CSV file") from error

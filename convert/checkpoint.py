@@ -91,7 +91,7 @@ def _load(path: Path) -> object:
             warnings.simplefilter("ignore")  # torch warns of strange pickles before it refuses them
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise DefectError("is refused, because it is no file of plain tensors or it is cut short") from error
+        raise DefectError("is refused: it is no file of plain tensors or it is cut short") from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
         # what torch's reader raises on damaged files: it documents none of them
         cause = (str(error).splitlines() or [type(error).__name__])[0][:120]
@@ -127,11 +127,11 @@ def _shape_defects(state: Mapping[str, torch.Tensor], wanted: Mapping[str, Shape
     common = [name for name in wanted if name in state]
     wrong = [name for name in common if tuple(state[name].shape) != wanted[name]]
     kinds = [name for name in common if not state[name].is_floating_point()]
-    defects = [f"{kinds[0]} is {state[kinds[0]].dtype} instead of float"] if kinds else []
+    defects = [f"has {kinds[0]} as {state[kinds[0]].dtype} instead of float"] if kinds else []
     if wrong:
         name = wrong[0]
         more = f" and {len(wrong) - 1} other shapes differ" if len(wrong) > 1 else ""
-        defects.append(f"{name} is {tuple(state[name].shape)} instead of {wanted[name]}{more}")
+        defects.append(f"has {name} as {tuple(state[name].shape)} instead of {wanted[name]}{more}")
     return defects
 
 

@@ -54,10 +54,16 @@ def main() -> None:
     except Misuse as error:
         code = _refuse(_misuse(error.ctx.command_path if error.ctx else "echogfr-convert", error.format_message()))
     except OSError as error:  # a disk that is full, a folder that is read-only
-        code = _refuse(UsageError("The command cannot go on", str(error), "check the disk and the permissions"))
+        code = _refuse(UsageError("The command cannot go on", _cause(error), "check the disk and the permissions"))
     except (KeyboardInterrupt, typer.Abort):
         code = CANCELLED
     sys.exit(code)
+
+
+def _cause(error: OSError) -> str:
+    """Return what the system says, without its number."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{(error.strerror or str(error)).lower()}{where}"
 
 
 def _refuse(error: EchoGFRError) -> int:
@@ -67,7 +73,9 @@ def _refuse(error: EchoGFRError) -> int:
 
 def _misuse(command: str, said: str) -> UsageError:
     """Say in one sentence what typer says in a box."""
-    because = " ".join(said.split()).rstrip(".")
+    because = (
+        " ".join(said.replace("Value error, ", "").split()).rstrip(".?").replace(". Did you mean ", ", did you mean ")
+    )
     return UsageError(f"'{command}' cannot be run so", because[:1].lower() + because[1:], f"see {command} --help")
 
 

@@ -67,6 +67,13 @@ def read_csv(path: Path, what: str) -> CsvTable:
     return CsvTable(raw, lines, rows, comma)
 
 
+def _check_header(names: Sequence[str], what: str) -> None:
+    plain = [name.strip().lower() for name in names if name]
+    twice = sorted({name for name in plain if name and plain.count(name) > 1})
+    if twice:  # the last one would win, unseen
+        raise UsageError(what, f"it has the column {twice[0]} twice", "keep one of them")
+
+
 def number(text: str, comma: bool = False) -> float:
     """Return the number that is written there; NaN for anything else."""
     try:
@@ -75,17 +82,9 @@ def number(text: str, comma: bool = False) -> float:
         return float("nan")
 
 
-def _check_header(names: Sequence[str], what: str) -> None:
-    """Refuse a table of which one of two columns would be read."""
-    known = [name.strip().lower() for name in names]
-    twice = sorted({name for name in known if name and known.count(name) > 1})
-    if twice:
-        raise UsageError(what, f"two of its columns are named {twice[0]}", "rename one of them")
-
-
 def _bytes(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        because = error.strerror or "it is no readable file"
+        because = (error.strerror or "it is no readable file").lower()
         raise UsageError(what, because, "give the table of the crops, a CSV file") from error

@@ -83,7 +83,9 @@ def read_table(root: Path) -> Table:
     """
     path = root / "labels.csv"
     if not path.is_file():
-        raise UsageError(f"{root} is not a data set", "it has no labels.csv", "give the folder that write_dataset made")
+        raise UsageError(
+            f"{root} is not a data set", "it has no labels.csv", "give a folder that echogfr phantom wrote"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     _check_columns(path, rows)
@@ -108,7 +110,7 @@ def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
     missing = [name for name in COLUMNS if not rows or name not in rows[0]]
     if missing:
         because = f"it has no column {', '.join(missing)}" if rows else "it has no rows"
-        raise UsageError(f"{path} cannot be used", because, "write the data set again")
+        raise UsageError(f"{path} cannot be used", because, "give a data set of echogfr phantom")
 
 
 def _to_table(root: Path, path: Path, rows: list[dict[str, str]]) -> Table:

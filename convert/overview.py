@@ -121,13 +121,14 @@ def _interval(head: RegressionHead) -> RenderableType:
 
 def _facts(manifest: BundleManifest) -> Table:
     spec = manifest.input
+    patients = manifest.training.patients or "an unknown number of"
     rows = {
         "members": str(manifest.members),
         "reads": f"uint8 (N, {spec.height}, {spec.width}, 3) RGB, {spec.crop_mode} crop x {spec.crop_factor:g}",
         "outputs": ", ".join(f"{output.name} {output.shape}" for output in manifest.outputs),
         "domain": f"distance up to {manifest.domain.limit:g}; {manifest.domain.basis}",
         "made as": manifest.training.recipe,
-        "trained on": f"{manifest.training.data}, {manifest.training.patients or 'an unknown number of'} patients",
+        "trained on": f"{manifest.training.data.rstrip('.')}, {patients} patients",
         "made again by": manifest.training.reproduce,
         "tools": ", ".join(f"{name} {value}" for name, value in manifest.tools.items()),
     }

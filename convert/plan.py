@@ -21,12 +21,14 @@ def choose_artifacts(without: Sequence[str]) -> tuple[ArtifactKey, ...]:
     Raises
     ------
     UsageError
-        A name is of no artifact.
+        A name is of no artifact, or fp32, which all others are compared with.
     """
     names = {f"{precision}-{family}".removesuffix("-any"): (precision, family) for precision, family in ARTIFACTS}
-    unknown = [name for name in without if name not in names]
-    if unknown:
-        raise UsageError(f"'{unknown[0]}' cannot be left out", "it is no artifact", f"choose from {', '.join(names)}")
+    kept = [name for name in without if name not in names or name == "fp32"]
+    if kept:
+        because = "all others are compared with it" if kept[0] == "fp32" else "it is no artifact"
+        others = [name for name in names if name != "fp32"]
+        raise UsageError(f"'{kept[0]}' cannot be left out", because, f"choose from {', '.join(others)}")
     return tuple(key for name, key in names.items() if name not in without)
 
 

@@ -15,6 +15,7 @@ from convert.parity import Truth, compare
 from convert.progress import Progress, silent
 from engines._onnxruntime import OnnxSession
 from engines.bundle import Bundle
+from engines.errors import UsageError
 from engines.manifest import BundleManifest, ParityRow
 from engines.reading import Reader, Reading
 
@@ -32,8 +33,18 @@ class Recheck:
 
 
 def recheck(bundle: Bundle, table: Table, seed: int, progress: Progress = silent) -> Recheck:
-    """Compare all artifacts on the crops of ``table``, and evaluate fp32 on one crop a patient."""
-    answers = answer_all(bundle, table.pixels(), progress)
+    """Compare all artifacts on the crops of ``table``, and evaluate fp32 on one crop a patient.
+
+    Raises
+    ------
+    UsageError
+        The crops are of another size than the bundle reads.
+    """
+    pixels, reads = table.pixels(), bundle.manifest.input
+    if pixels.shape[1:3] != (reads.height, reads.width):
+        because = f"{reads.width} x {reads.height} is read and its crops are {pixels.shape[2]} x {pixels.shape[1]}"
+        raise UsageError("The parity cannot be measured on this data set", because, "give one of that size")
+    answers = answer_all(bundle, pixels, progress)
     truth = known_truth(bundle.manifest, table.egfr)
     rows = tuple(compare(key, answers["fp32", "any"], found, truth, table.patients) for key, found in answers.items())
     evaluation, in_domain = read_all(bundle, table.rows(table.single(seed)), progress)

@@ -264,9 +264,17 @@ class EngineStore:
         self.write(f"{record.key.name}.json", marked.model_dump_json(indent=2).encode() + b"\n")
 
     def entries(self, here: Here | None = None) -> list[Entry]:
-        """Return all that lies in the store, with every hash verified; ``here``: also what is stale here."""
-        if not self.folder.is_dir():
+        """Return all that lies in the store, with every hash verified; ``here``: also what is stale here.
+
+        Raises
+        ------
+        EngineError
+            What lies in its place is no folder.
+        """
+        if not self.folder.exists():
             return []
+        if not self.folder.is_dir():
+            raise EngineError("The engines cannot be listed", f"{self.folder} is no folder", "name another with --out")
         records = [self._entry(path, here) for path in sorted(self.folder.glob("*.json"))]
         claimed = {path for entry in records for path in entry.files}
         return [*records, *self._strangers(claimed)]

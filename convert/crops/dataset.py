@@ -102,7 +102,14 @@ def require_same(root: Path, stored: SetFacts, spec: InputSpec) -> None:
     )
     if asked.cut != stored.cut:
         because = f"its crops were cut {stored.cut} and {asked.cut} is asked for"
-        raise UsageError(f"The calibration set {root} cannot be used", because, "ask for the same, or " + AGAIN)
+        raise UsageError(f"The calibration set {root} cannot be used", because, _again_for(spec))
+
+
+def _again_for(spec: InputSpec) -> str:
+    if spec.height != spec.width:  # no option collects such a set
+        return "give the sources themselves"
+    options = f"--crop-mode {spec.crop_mode} --crop-factor {spec.crop_factor:g} --size {spec.height}"
+    return f"{AGAIN} with {options}, or give the sources themselves"
 
 
 def verify(root: Path, stored: SetFacts, samples: Sequence[Sample]) -> None:

@@ -51,12 +51,14 @@ class Report:
     """What is known of a video: poles and time (milliseconds) by index of the frame; ``size`` is (width, height).
 
     ``refused``: frames with a crop that was refused for the picture's sake: no model would read them.
+    ``bare``: frames in which no poles were found.
     """
 
     poles: Mapping[int, Ends]
     t_ms: Mapping[int, float]
     size: tuple[int, int] | None
     refused: int
+    bare: int
 
 
 class ReportError(Exception):
@@ -71,16 +73,17 @@ def read_report(path: Path) -> Report:
     ReportError
         It is no report, or was cut short: its last line must be the summary.
     """
-    poles, times, refused = dict[int, Ends](), dict[int, float](), 0
+    poles, times, refused, bare = dict[int, Ends](), dict[int, float](), 0, 0
     try:
         with path.open(encoding="utf-8") as file:
             for text in file:
                 line = _LINE.validate_json(text)
                 if isinstance(line, _Summary):
-                    return Report(poles, times, line.source.size, refused)
+                    return Report(poles, times, line.source.size, refused, bare)
                 times[line.frame] = line.t_ms
                 if line.crop is not None and (line.refusal is None or line.refusal.code in OF_THE_MODEL):
                     poles[line.frame] = line.crop.poles
+                bare += line.crop is None
                 refused += line.crop is not None and line.frame not in poles
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         raise ReportError("reports cannot be read") from error

@@ -19,6 +19,7 @@ from engines.errors import UsageError
 
 EMPTY = "{} videos gave no crop."
 REFUSED = "{} frames of videos were left out because the app refused them for what the picture shows."
+BARE = "{} frames of videos show no length markers (echogfr analyze --poles X1,Y1,X2,Y2 or videos.csv names the ends)."
 STEEP = "{} frames of videos were left out because their poles allow no crop of this mode."
 NO_POLES = "videos have neither poles in videos.csv nor a report beside them (echogfr analyze VIDEO --jsonl REPORT)"
 UNDECODABLE = "videos cannot be decoded"
@@ -100,6 +101,8 @@ def _plan(video: _Video, clip: Clip, intake: Intake) -> Report | Ends | None:
         return None
     if report.refused:
         intake.lose(REFUSED, report.refused)
+    if report.bare:
+        intake.lose(BARE, report.bare)
     return report
 
 

@@ -55,10 +55,12 @@ class EvaluationPlan:
         Raises
         ------
         UsageError
-            The cut or the number of resamples is outside its range.
+            The cut, the number of resamples or the seed is outside its range.
         """
         if not 5.0 <= self.cut <= 150.0:
             raise UsageError(WHAT, f"the cut is {self.cut:g} mL/min/1.73 m2", "choose a cut from 5 to 150")
         low, high = RESAMPLES
         if not low <= self.resamples <= high:
             raise UsageError(WHAT, f"{self.resamples} resamples are asked for", f"choose {low} to {high}")
+        if self.seed < 0:
+            raise UsageError(WHAT, f"the seed is {self.seed}", "choose 0 or more")

@@ -55,7 +55,7 @@ def feature_indices(names: Sequence[str] | None, columns: int, features: int) ->
     indices = [int(text) for text in digits]
     beyond = [index for index in indices if index >= features]
     if beyond:
-        raise DefectError(f"reads feature {beyond[0]}, and there are only {features}: is it of another network?")
+        raise DefectError(f"reads feature {beyond[0]}, and there are only {features}, so it is of another network")
     if len(indices) != columns or len(set(indices)) != columns:
         raise DefectError(f"names {len(indices)} columns for {columns}, {len(set(indices))} of them different")
     return indices
@@ -79,7 +79,7 @@ def _read(path: Path) -> tuple[Trees, int, Sequence[str] | None]:
     except UsageError as error:
         raise DefectError(f"cannot be used, because {error.because}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise DefectError(f"is no model of xgboost ({type(error).__name__})") from error
+        raise DefectError("is no model of xgboost or it is cut short") from error
 
 
 def _perfect(old: OldBooster) -> Trees:
@@ -103,5 +103,5 @@ def _json_of(path: Path) -> bytes:
 
     try:
         return bytes(xgboost.Booster(model_file=str(path)).save_raw("json"))
-    except xgboost.core.XGBoostError as error:
+    except (xgboost.core.XGBoostError, ValueError) as error:  # its messages may quote bytes that are no text
         raise DefectError("is no model of xgboost that this version can read") from error

@@ -35,11 +35,11 @@ def unpickle_booster(path: Path) -> RawBooster:
         with path.open("rb") as stream:
             done = subprocess.run(command, stdin=stream, capture_output=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise DefectError(f"is refused, because reading it took more than {TIMEOUT_S:.0f} s") from error
+        raise DefectError(f"is refused: reading it took more than {TIMEOUT_S:.0f} s") from error
     except OSError as error:
         raise DefectError(f"cannot be read ({error.strerror})") from error
     if done.returncode:
-        raise DefectError(f"is refused, because {_reason(done)}")
+        raise DefectError(f"is refused: {_reason(done)}")
     return _answer(done.stdout)
 
 
@@ -47,7 +47,7 @@ def _answer(output: bytes) -> RawBooster:
     head, _, raw = output.partition(b"\n")
     fields = json.loads(head)
     if fields["bytes"] != len(raw):
-        raise DefectError("is refused, because the reader's answer is incomplete")
+        raise DefectError("is refused: the reader's answer is incomplete")
     names = fields["names"]
     return RawBooster(raw, None if names is None else tuple(names))
 

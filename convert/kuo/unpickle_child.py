@@ -19,6 +19,10 @@ FILE_LIMIT_BYTES = 256 << 20
 BYTEARRAYS = {("builtins", "bytearray"), ("__builtin__", "bytearray")}
 
 
+class RefusedError(pickle.UnpicklingError):
+    """The pickle is none of a booster; the message is a clause that says why."""
+
+
 class StandIn:
     """Takes the place of ``xgboost.core.Booster``: holds attributes and does nothing."""
 
@@ -31,14 +35,14 @@ class BoosterUnpickler(pickle.Unpickler):
 
         Raises
         ------
-        pickle.UnpicklingError
+        RefusedError
             The pickle asks for anything else.
         """
         if (module, name) == ("xgboost.core", "Booster"):
             return StandIn
         if (module, name) in BYTEARRAYS:
             return bytearray
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no booster needs")
+        raise RefusedError(f"it asks for {module}.{name}, which no booster needs")
 
 
 def limit() -> None:
@@ -65,9 +69,9 @@ def extract(data: bytes) -> tuple[bytes, list[str] | None]:
     handle = getattr(booster, "handle", None)
     names = getattr(booster, "feature_names", None)
     if not isinstance(booster, StandIn) or not isinstance(handle, bytearray):
-        raise pickle.UnpicklingError("it holds no booster")
+        raise RefusedError("it holds no booster")
     if names is not None and not (isinstance(names, list) and all(type(name) is str for name in names)):
-        raise pickle.UnpicklingError("its feature names are not text")
+        raise RefusedError("its feature names are not text")
     return bytes(handle), names
 
 
@@ -79,8 +83,11 @@ def main() -> int:
     except MemoryError:
         print("it asks for more memory than a booster needs", file=sys.stderr)
         return 1
-    except Exception as error:  # noqa: BLE001  # the boundary of the quarantine: a hostile pickle may raise anything
-        print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+    except RefusedError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except Exception:  # noqa: BLE001  # the boundary of the quarantine: a hostile pickle may raise anything
+        print("it is no pickle or it is cut short", file=sys.stderr)
         return 1
     sys.stdout.buffer.write(json.dumps({"bytes": len(raw), "names": names}).encode() + b"\n" + raw)
     return 0

@@ -121,11 +121,11 @@ def _layer(head: Head, network: Network) -> LinearHead:
     name = head.output or next(iter(network.endings))
     ending = network.endings[name]
     count = len(ending.layer.bias)
+    told = f"{count} answer{'s' if count > 1 else ''}"
     if head.columns is None and count != head.width:
-        told = f"{count} answer{'s' if count > 1 else ''}"
-        raise DefectError(f"gives {told} where the head {head.name} reads {head.width}: name its columns")
+        raise DefectError(f"gives {told} where the head {head.name} reads {head.width}, so name its columns")
     if head.columns is not None and max(head.columns) >= count:
-        raise DefectError(f"gives {count} answers where the head {head.name} reads column {max(head.columns)}")
+        raise DefectError(f"gives {told} where the head {head.name} reads column {max(head.columns)}")
     if ending.activation != "identity" and ending.activation != head.activation:
         raise DefectError(f"ends with a {ending.activation}, which does not go with the head {head.name}")
     if ending.activation == "softmax" and count != head.width:

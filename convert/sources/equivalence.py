@@ -35,12 +35,13 @@ def measure(ensemble: Ensemble, at: int, network: Network, crops: NDArray[np.uin
     Raises
     ------
     DefectError
-        They differ by more than 1e-4, or the answer to a crop depends on the others.
+        They differ by more than 1e-4, are not finite, are the same for every crop, or depend on the other crops.
     """
     layers = [ending.layer for ending in network.endings.values()]
     weight, bias = np.concatenate([one.weight for one in layers]), np.concatenate([one.bias for one in layers])
     probe = Runner(write_probe(ensemble, at, LinearHead(weight, bias)))
     found, wanted = probe(crops), network.original(planes(crops, spec))
+    _check_answers(found["answers"])
     _check_apart(found["answers"], np.concatenate([probe(crop[None])["answers"] for crop in crops[:2]]))
     answers, start = 0.0, 0
     for name, ending in network.endings.items():
@@ -100,7 +101,14 @@ def _difference(what: str, mine: Floats, wanted: Floats, compared_with: str) -> 
     return largest
 
 
+def _check_answers(values: Floats) -> None:
+    if not np.all(np.isfinite(values)):
+        raise DefectError("gives answers that are not finite")
+    if len(values) > 1 and not np.ptp(values, axis=0).any():
+        raise DefectError(f"gives the same answer to {len(values)} different crops")
+
+
 def _check_apart(together: Floats, alone: Floats) -> None:
     limit = LIMIT * max(1.0, float(np.abs(alone).max()))
     if not float(np.abs(together[: len(alone)] - alone).max()) <= limit:
-        raise DefectError("answers differently to one crop alone and among others: its batch cannot be freed")
+        raise DefectError("answers differently to one crop alone and among others, so its batch cannot be freed")

@@ -63,14 +63,21 @@ def check(model: onnx.ModelProto) -> None:
         raise DefectError(f"has {len(graph.node)} nodes and {MOST_NODES} are the most")
     check_operators(model)
     _check_tensors(graph)
-    if opset_of(model) < OLDEST:
-        raise DefectError(f"is of opset {opset_of(model)} and {OLDEST} is the oldest that can be run")
+    _check_opset(opset_of(model))
     try:
         onnx.checker.check_model(model, full_check=True)
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise DefectError(f"is no valid ONNX: {' '.join(str(error).split())[:200]}") from error
     _check_values(inferred.graph)
+
+
+def _check_opset(version: int) -> None:
+    if version < OLDEST:
+        raise DefectError(f"is of opset {version} and {OLDEST} is the oldest that can be run")
+    newest = onnx.defs.onnx_opset_version()
+    if version > newest:
+        raise DefectError(f"is of opset {version} and {newest} is the newest that the installed onnx knows")
 
 
 def pictures(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
@@ -117,7 +124,7 @@ def _check_tensors(graph: onnx.GraphProto) -> None:
     values = [attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")]
     for tensor in (*graph.initializer, *values):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise DefectError("keeps weights in other files: save it again with all data inside")
+            raise DefectError("keeps weights in other files, so save it again with all data inside")
         _check_kind(tensor.data_type, str(tensor.name) or "a constant")
 
 
@@ -132,4 +139,4 @@ def _check_values(graph: onnx.GraphProto) -> None:
 
 def _check_kind(kind: int, name: str) -> None:
     if kind not in KINDS:
-        raise DefectError(f"has {TensorProto.DataType.Name(kind).lower()} in {name}: save it in float32")
+        raise DefectError(f"has {TensorProto.DataType.Name(kind).lower()} in {name}, so save it in float32")

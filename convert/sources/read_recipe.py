@@ -18,6 +18,7 @@ else:
 
 LARGEST = 1 << 20  # bytes
 SHOWN = 6  # mistakes in one sentence; the rest is counted
+WORDS = {"extra_forbidden": "there is no such field", "missing": "this field is missing"}  # instead of pydantic's
 CURE = "see echogfr-convert model --example torchvision, repvgg or onnx"
 
 
@@ -48,7 +49,13 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _mistakes(error: ValidationError) -> str:
-    found = [f"{_place(item['loc'])}{_said(item['msg'])}" for item in error.errors(include_url=False)]
+    items = error.errors(include_url=False)
+    deep = any(item["loc"][:1] == ("heads",) and len(item["loc"]) > 1 for item in items)
+    found = [  # heads of which each is wrong are no lack of heads, though pydantic counts none then
+        f"{_place(item['loc'])}{WORDS.get(item['type'], _said(item['msg']))}"
+        for item in items
+        if not (deep and item["loc"] == ("heads",))
+    ]
     more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return "; ".join(found[:SHOWN]) + more
 

@@ -72,7 +72,7 @@ def test_inspect_of_a_changed_bundle_is_one_sentence_and_exit_2(tmp_path: Path) 
     [
         (("--members", "0"), "members is 0"),
         (("--without", "int4"), "'int4' cannot be left out"),
-        (("--without", "fp32"), "fp32 is left out"),
+        (("--without", "fp32"), "'fp32' cannot be left out"),
         ((), "has no labels.csv"),
     ],
 )

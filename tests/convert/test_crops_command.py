@@ -111,6 +111,7 @@ def test_a_set_is_used_as_it_was_cut_or_not_at_all(collected: Path) -> None:
     other = InputSpec(name="c", height=SIDE, width=SIDE, crop_mode="legacy_tight", crop_factor=1.1)
     said = refused(collected, spec=other)
     assert "cut square x 1 at 40 x 40 and legacy_tight x 1.1 at 40 x 40 is asked for" in said
+    assert f"with --crop-mode legacy_tight --crop-factor 1.1 --size {SIDE}" in said
     (collected / "dataset.json").write_text('{"kind": "echogfr calibration set", "version": 2}')
     assert "its dataset.json cannot be understood" in refused(collected)
 

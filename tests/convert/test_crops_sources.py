@@ -224,6 +224,7 @@ def test_what_lies_there_must_be_one_kind(tmp_path: Path, files: tuple[str, ...]
         (b"crop\n", "it has no rows"),
         (b"name\nx\n", "it has no column crop, frame or video"),
         (b"frame\nx.png\n", "it has no columns x1, y1, x2, y2 beside frame"),
+        (b"crop,patient,Patient\na.png,1,2\n", "it has the column patient twice: keep one of them"),
         (b"\xff\xfe\x00", "it is not UTF-8 text"),
     ],
 )

@@ -216,6 +216,7 @@ def test_without_the_extra_the_cure_is_said(tmp_path: Path) -> None:
         (("--reader-column", "nobody"), "no column nobody"),
         (("--reader-column", "reader", "--against", SHIPPED), "one at a time"),
         (("--cut", "1"), "the cut is 1"),
+        (("--seed", "-1"), "the seed is -1"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_2(

@@ -155,6 +155,15 @@ def test_what_is_no_booster_is_refused(tmp_path: Path, thing: object) -> None:
         unpickle_booster(path)
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage\n", b'{"learner": 1}', b"\x80\x04cut", b"\xf5" * 200])
+@pytest.mark.parametrize("name", ["xgb_0.pickle.dat", "xgb_0.json", "xgb_0.ubj"])
+def test_any_other_bytes_are_refused_in_words_of_the_project(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    told = "is refused: it is no pickle or it is cut short|is no model of xgboost (or|that)"
+    with pytest.raises(DefectError, match=told):
+        load_trees(tmp_path / name, 2048)
+
+
 def test_the_reader_may_not_write_files_or_start_processes() -> None:
     code = (
         "import sys, importlib.util as u; s = u.spec_from_file_location('c', sys.stdin.read());"

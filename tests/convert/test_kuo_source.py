@@ -173,7 +173,7 @@ Change = Callable[[dict[str, torch.Tensor]], object]
     [
         (lambda state: state.pop("base_model.fc.bias"), "lacks module.base_model.fc.bias"),
         (lambda state: state.update(stray=torch.zeros(2)), "has module.stray too much"),
-        (lambda state: state.update({"fc.6.weight": torch.zeros(1, 3)}), r"fc.6.weight is \(1, 3\) instead of"),
+        (lambda state: state.update({"fc.6.weight": torch.zeros(1, 3)}), r"fc.6.weight as \(1, 3\) instead of"),
         (lambda state: state["base_model.conv1.weight"].fill_(float("nan")), "values that no trained network has"),
         (lambda state: state["base_model.bn1.running_var"].fill_(-1.0), "values that no trained network has"),
     ],

@@ -293,6 +293,15 @@ def huge() -> onnx.ModelProto:
     return made
 
 
+def changed(at: str, value: float) -> onnx.ModelProto:
+    """``pooled`` with one of its weights filled with a value."""
+    made = pooled()
+    for tensor in made.graph.initializer:
+        if tensor.name == at:
+            tensor.CopyFrom(numpy_helper.from_array(np.full(tensor.dims, value, np.float32), at))
+    return made
+
+
 def picture() -> onnx.ModelProto:
     made = model([helper.make_node("Relu", ["image"], ["answers"])], {})
     made.graph.output[0].CopyFrom(helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 3, SIZE, SIZE]))
@@ -302,20 +311,23 @@ def picture() -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (external(), "keeps weights in other files: save it again with all data inside"),
+        (external(), "keeps weights in other files, so save it again with all data inside"),
         (
             with_node(helper.make_node("Gelu", ["before"], ["answers"], domain="com.microsoft"), "com.microsoft"),
             "uses operators of com.microsoft",
         ),
         (with_node(helper.make_node("NonZero", ["before"], ["answers"])), "uses NonZero, which cannot be taken over"),
         (branching(), "uses If, which cannot be taken over"),
-        (half(), "has float16 in w0: save it in float32"),
+        (half(), "has float16 in w0, so save it in float32"),
         (two_inputs(), r"has 2 inputs \(image, age\) instead of the picture alone"),
         (
             pooled(shape=(3, 48, 48)),
             r"wants an input of \? x 3 x 48 x 48 where the recipe says N x C x H x W with 3 x 32 x 32",
         ),
         (pooled(opset=6), "is of opset 6 and 7 is the oldest"),
+        (pooled(opset=99), "is of opset 99 and .* is the newest that the installed onnx knows"),
+        (changed("b2", np.nan), "gives answers that are not finite"),
+        (changed("w2", 0.0), "gives the same answer to 5 different crops"),
         (huge(), r"makes a tensor of 8192 MB \(wide\)"),
         (touching(), "answers differently to one crop alone and among others"),
         (pooled("Softmax"), "ends with a softmax, which does not go with the head x"),
@@ -330,7 +342,7 @@ def test_what_cannot_be_taken_over_is_named(tmp_path: Path, made: onnx.ModelProt
 
 def test_answers_and_heads_must_match(tmp_path: Path) -> None:
     three = {**EVENT, "classes": ("a", "b", "c"), "positive": "a"}
-    with pytest.raises(UsageError, match="gives 2 answers where the head p reads 3: name its columns"):
+    with pytest.raises(UsageError, match="gives 2 answers where the head p reads 3, so name its columns"):
         taken(pooled(), tmp_path, recipe((three,)))
     with pytest.raises(UsageError, match="gives 2 answers where the head x reads column 7"):
         taken(pooled(), tmp_path, recipe(({**NUMBER, "columns": (7,)},)))

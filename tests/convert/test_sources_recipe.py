@@ -63,7 +63,7 @@ def swap(before: str, after: str) -> Edit:
     ("family", "edit", "message"),
     [
         ("onnx", swap("[model]", "[model"), "it is no valid TOML: .*line 3"),
-        ("onnx", swap("[source]", "[sauce]"), "source: field required; sauce: extra inputs are not permitted"),
+        ("onnx", swap("[source]", "[sauce]"), "source: this field is missing; sauce: there is no such field"),
         ("onnx", swap("height = 224", "height = 8"), "input.height: input should be greater than or equal to 32"),
         ("onnx", swap("mean = [0.0, 0.0, 0.0]", "mean = [0.0]"), "input: mean has 1 values for 3 channels"),
         (
@@ -130,9 +130,19 @@ def test_several_mistakes_come_in_one_sentence(tmp_path: Path) -> None:
         example("onnx").replace("height = 224", "height = 2").replace('version = "1.0.0"', "").replace("width", "wide")
     )
     sentence = refusal(tmp_path, text)
-    for part_of in ("model.version: field required", "input.height:", "input.width: field required", "input.wide:"):
+    for part_of in (
+        "model.version: this field is missing",
+        "input.height:",
+        "input.width: this field is missing",
+        "input.wide:",
+    ):
         assert part_of in sentence
     assert sentence.endswith("see echogfr-convert model --example torchvision, repvgg or onnx.")
+
+
+def test_a_head_that_is_wrong_is_not_called_a_lack_of_heads(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path, example("onnx") + "\ncolour = 1\n")
+    assert "because heads[0].colour: there is no such field: see" in sentence
 
 
 def test_weights_given_as_a_recipe_and_no_file_are_said(tmp_path: Path) -> None:

@@ -226,7 +226,10 @@ def test_a_torn_graph_is_refused_in_one_sentence(
     path.write_bytes(torn)
     listed = artifact.model_copy(update={"sha256": hashlib.sha256(torn).hexdigest(), "size_bytes": len(torn)})
     bundle = replace(bundle, manifest=bundle.manifest.model_copy(update={"artifacts": (*whole, listed)}))
-    with pytest.raises(BundleError, match=r"The (artifact|model|engine of) \S+ cannot be loaded") as caught, opener(bundle):
+    with (
+        pytest.raises(BundleError, match=r"The (artifact|model|engine of) \S+ cannot be loaded") as caught,
+        opener(bundle),
+    ):
         pytest.fail("it was entered")
     assert "\n" not in caught.value.sentence
 

@@ -272,3 +272,9 @@ def test_engines_of_one_artifact_come_newest_first_and_others_never(store: Engin
     (store.folder / later.engine).write_bytes(b"other")
     with pytest.raises(EngineError, match=r"was changed \(its SHA-256 differs\): build it again"):
         store.read(later)
+
+
+def test_a_file_in_the_place_of_a_store_is_no_empty_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"not a store")
+    with pytest.raises(EngineError, match="is no folder: name another with --out"):
+        EngineStore(tmp_path / "file").entries()

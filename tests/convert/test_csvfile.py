@@ -36,7 +36,7 @@ def test_empty_cells_at_the_end_and_decimal_commas_between_semicolons_are_read(t
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     path = table(tmp_path, "crop,eGFR,patient,egfr \na.png,50,p1,20\n")
-    with pytest.raises(UsageError, match="two of its columns are named egfr"):
+    with pytest.raises(UsageError, match="it has the column egfr twice"):
         read_csv(path, "It cannot be read")
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engines.manifest import Precision
 
@@ -36,6 +36,7 @@ class RunOptions:
     runtime: str | None = None
     precision: Precision | None = None
     allow_out_of_domain: bool = False
+    rotate: Literal["auto", "on", "off"] = "auto"
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
     screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
@@ -92,6 +93,7 @@ def _window(options: RunOptions) -> MainWindow:
         runtime=options.runtime,
         precision=options.precision,
         allow_out_of_domain=options.allow_out_of_domain,
+        rotate=options.rotate,
     )
     return MainWindow(Supervisor(plan))
 

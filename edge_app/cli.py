@@ -48,6 +48,13 @@ DomainOption = Annotated[
         "--allow-out-of-domain", help="Show, marked, numbers of pictures unlike those the model was made for."
     ),
 ]
+RotateOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Members take turns while the picture is live: auto (where all at once are slow), on or off.",
+        show_default="auto",
+    ),
+]
 VersionOption = Annotated[bool, typer.Option("--version", help="Say what is installed and what would run, and end.")]
 
 
@@ -68,6 +75,7 @@ def run(
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
     allow_out_of_domain: DomainOption = None,
+    rotate: RotateOption = None,
     fullscreen: Annotated[bool | None, typer.Option("--fullscreen", help="Fill the screen.")] = None,
     offscreen_seconds: Annotated[
         float | None,
@@ -87,6 +95,7 @@ def run(
         runtime=runtime,
         precision=precision,
         allow_out_of_domain=allow_out_of_domain,
+        rotate=rotate,
         fullscreen=fullscreen,
         offscreen_seconds=offscreen_seconds,
     )
@@ -102,6 +111,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         runtime=settings.runtime,
         precision=settings.precision,
         allow_out_of_domain=settings.allow_out_of_domain,
+        rotate=settings.rotate,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
         screenshot=screenshot,

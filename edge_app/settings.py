@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None  # None: the best one that the bundle has for it
     allow_out_of_domain: bool = False
+    rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     fullscreen: bool = False
     offscreen_seconds: float | None = Field(default=None, gt=0)  # None: a window, or a short run without a display
 

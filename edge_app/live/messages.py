@@ -38,6 +38,7 @@ class WorkerPlan(_Message):
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None
     allow_out_of_domain: bool = False
+    rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 
 

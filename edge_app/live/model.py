@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_app.bundles import bundle_path
 from edge_app.live.messages import ModelSummary
+from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
 from engines.bundle import open_bundle
 from engines.reading import Reader
@@ -21,6 +22,7 @@ class ModelPlan:
     bundle: Path | str | None = None
     runtime: str | None = None
     precision: str | None = None
+    rotate: Rotate = "off"  # of a recording, which has the time, each frame is read by all members
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,7 @@ class OpenModel:
 
     reader: Reader
     summary: ModelSummary
+    rotates: bool = False  # members take turns while the picture is live
 
 
 @contextmanager
@@ -38,16 +41,19 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     Raises
     ------
     EchoGFRError
-        The bundle, the runtime or the self-test failed; the sentence says which and what to do.
+        The bundle, the runtime or the self-test failed, or members that cannot take turns were asked to; the sentence
+        says which and what to do.
     """
     bundle = open_bundle(bundle_path(plan.bundle))
     selection = runtimes.select(bundle, plan.runtime, plan.precision)
     with selection.open() as session:
         tested = selftest.run(bundle, session)
+        decision = decide(plan.rotate, bundle, session)
         manifest, info = bundle.manifest, session.info
         others = (
             f"{name} {at}: {outcome}, {why}" for name, at, outcome, why in selection.table() if outcome != "chosen"
         )
+        turns = (decision.reason,) if decision.reason else ()
         summary = ModelSummary(
             bundle_id=manifest.bundle_id,
             version=manifest.version,
@@ -59,7 +65,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             runtime=info.runtime,
             provider=info.provider,
             precision=info.precision,
-            selection=(selection.explain(), f"self-test passed: {tested.explain()}", *others),
+            selection=(selection.explain(), f"self-test passed: {tested.explain()}", *turns, *others),
             limits=manifest.limits,
         )
-        yield OpenModel(Reader(bundle, session), summary)
+        yield OpenModel(Reader(bundle, session), summary, decision.rotates)

@@ -123,19 +123,23 @@ class ReadingReport(_Model):
     runtime: str
     precision: str
     bundle: str
+    members_seen: int  # that made the values; fewer than all while they take turns
+    members_total: int
 
 
 class Readout(_Model):
     """What the screen says after fusing readings over time; always of a named frame and time. No maps."""
 
     values: Values
-    readings: int  # how many were fused
+    readings: int  # how many were fused; while members take turns, how many gave the newest answer of one
     frame: int  # newest frame that went in
     t_ms: float
     age_ms: float
     stale: bool
     in_domain: bool
     heads_agree: bool
+    members_seen: int  # fewer than all while they take turns: the interval is wider for it
+    members_total: int
 
 
 class FrameReport(_Model):

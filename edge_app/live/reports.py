@@ -77,6 +77,8 @@ def reading(found: Reading | None) -> ReadingReport | None:
         runtime=found.runtime,
         precision=found.precision,
         bundle=found.bundle,
+        members_seen=found.members_seen,
+        members_total=found.members_total,
     )
 
 

@@ -19,6 +19,8 @@ from engines.session import Session, members_apart
 Rotate = Literal["auto", "on", "off"]
 SLOW_MS = 250.0  # a whole bag faster than that gives four readings a second: nothing is gained by turns
 CHECK_MS = 10000.0  # so long the domain check of one whole reading stands for the same view
+CHECK_TURNS = 2  # of each member, before it is made anew: else a slow bag would do little but check
+OLDEST_MS = 30000.0  # whatever the turns
 TIMED_RUNS = 3
 
 
@@ -43,12 +45,13 @@ class Rotation:
     """Says whose turn it is. A view is first read by the whole bag, and so is every frozen one.
 
     That whole reading is the domain check by features, which needs those of all members; it is made anew after
-    ``CHECK_MS``, when the view changes, and after a picture that was out of domain.
+    ``CHECK_MS`` or, where that is later, after ``CHECK_TURNS`` of each member, but not later than ``OLDEST_MS``; when
+    the view changes; and after a picture that was out of domain.
     """
 
     def __init__(self, members: int) -> None:
         self._members = members
-        self._next = 0
+        self._turns = 0  # since the last whole reading
         self._checked: tuple[View, Reading] | None = None
 
     def forget(self) -> None:
@@ -57,17 +60,23 @@ class Rotation:
 
     def turn(self, view: View) -> tuple[int, Reading] | None:
         """Return the member whose turn it is and the whole reading that vouches for the view; None: all of them."""
-        if self._checked is None or view.frozen or not _stands(self._checked, view):
+        if self._checked is None or view.frozen or not self._stands(*self._checked, view):
             return None
-        return self._next, self._checked[1]
+        return self._turns % self._members, self._checked[1]
 
     def took(self, view: View, reading: Reading) -> None:
         """Note a reading that was made."""
         if reading.whole:
             self._checked = view, reading
-            self._next = 0
+            self._turns = 0
         else:
-            self._next = (self._next + 1) % self._members
+            self._turns += 1
+
+    def _stands(self, then: View, reading: Reading, view: View) -> bool:
+        if then.frozen != view.frozen or not same_poles(view.ends, then.ends) or not reading.in_domain:
+            return False
+        owed = self._turns < CHECK_TURNS * self._members
+        return 0.0 <= view.t_ms - then.t_ms <= (OLDEST_MS if owed else CHECK_MS)
 
 
 def decide(asked: Rotate, bundle: Bundle, session: Session, clock: Callable[[], float] = perf_counter) -> Decision:
@@ -90,8 +99,8 @@ def decide(asked: Rotate, bundle: Bundle, session: Session, clock: Callable[[], 
             )
         return Decision(False, "")
     if asked != "auto":
-        said = "members take turns while live" if asked == "on" else "all members read each frame"
-        return Decision(asked == "on", f"{said}: asked for")
+        off = Decision(False, "all members read each frame: turns are off")
+        return Decision(True, "members take turns while live: asked for") if asked == "on" else off
     took_ms = _took_ms(bundle, session, clock)
     rotates = took_ms > SLOW_MS
     said = "members take turns while live" if rotates else "all members read each frame"
@@ -108,9 +117,3 @@ def _took_ms(bundle: Bundle, session: Session, clock: Callable[[], float]) -> fl
         if times[0] > TIMED_RUNS * SLOW_MS:
             break  # no doubt, and each run is long
     return median(times)
-
-
-def _stands(checked: tuple[View, Reading], view: View) -> bool:
-    then, reading = checked
-    same = then.frozen == view.frozen and same_poles(view.ends, then.ends)
-    return same and reading.in_domain and 0.0 <= view.t_ms - then.t_ms <= CHECK_MS

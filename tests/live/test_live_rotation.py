@@ -21,7 +21,7 @@ from edge_app.live.messages import Poles, Report, SetPoles, WorkerPlan
 from edge_app.live.model import ModelPlan, OpenModel, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
 from edge_app.live.report import GradesReport, ProbabilityReport
-from edge_app.live.rotation import CHECK_MS, decide
+from edge_app.live.rotation import CHECK_MS, OLDEST_MS, decide
 from edge_app.live.supervisor import Supervisor
 from edge_app.ui._qt import QApplication
 from edge_app.ui.main_window import MainWindow
@@ -247,6 +247,13 @@ def test_the_domain_check_of_all_members_is_made_anew_after_ten_seconds(line: Li
     assert found == [3, *[1] * (len(steps) - 1), 3]
 
 
+def test_a_slow_bag_gives_each_member_two_turns_before_it_is_checked_anew(line: Line) -> None:
+    outcomes = [line.show(2500.0 * step) for step in range(8)]
+    assert [len(seen_by(outcome)) for outcome in outcomes] == [3, 1, 1, 1, 1, 1, 1, 3]
+    waited = line.show(17500.0 + OLDEST_MS + 1.0)
+    assert len(seen_by(waited)) == 3
+
+
 def test_a_member_that_fails_is_a_refusal_and_no_number_of_this_frame(line: Line) -> None:
     line.show(0.0)
     white = np.full_like(frame().pixels, 255)
@@ -278,7 +285,7 @@ def clock_of(took_s: float) -> Any:
         ("auto", 0.3, True, "members take turns while live: all 3 took 300 ms, the limit is 250 ms"),
         ("auto", 0.2, False, "all members read each frame: all 3 took 200 ms, the limit is 250 ms"),
         ("on", 0.2, True, "members take turns while live: asked for"),
-        ("off", 9.0, False, "all members read each frame: asked for"),
+        ("off", 9.0, False, "all members read each frame: turns are off"),
     ],
 )
 def test_whether_members_take_turns_is_decided_and_said(

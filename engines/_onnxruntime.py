@@ -207,6 +207,8 @@ class OnnxSession:
                 f"ONNX Runtime {self._version} says: {_first_line(error)}",
                 "convert the model again or choose another precision",
             ) from error
+        # It keeps the file for a second try on other providers, which is never made: 181 MB of a full-size member.
+        native._model_bytes = None  # noqa: SLF001 - there is no public way
         defects = _defects(self._input, self._outputs, native)
         if defects:
             raise BundleError(

@@ -98,7 +98,7 @@ def one(name: str, path: str, precision: str, runs: int) -> dict[str, float]:
     crops = load_golden(bundle).crops
     if name == "env allocator":
         info = onnxruntime.OrtMemoryInfo(
-            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, _default(onnxruntime)
+            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
         )
         onnxruntime.create_and_register_allocator(info, None)
     start = perf_counter()
@@ -121,10 +121,6 @@ def one(name: str, path: str, precision: str, runs: int) -> dict[str, float]:
     p50, p95 = np.percentile(times[3:], [50, 95]).tolist()
     ctypes.CDLL(None).malloc_trim(0)
     return {"p50": p50, "p95": p95, "load_s": load_s, "rss_mib": psutil.Process().memory_info().rss / 2**20}
-
-
-def _default(library: Any) -> Any:
-    return library.OrtMemType.DEFAULT
 
 
 if __name__ == "__main__":

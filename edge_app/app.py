@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engines.manifest import Precision
 from engines.server import Server
@@ -39,6 +39,7 @@ class RunOptions:
     server: Server | None = None
     fallback: str | None = None
     allow_out_of_domain: bool = False
+    rotate: Literal["auto", "on", "off"] = "auto"
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
     screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
@@ -97,6 +98,7 @@ def _window(options: RunOptions) -> MainWindow:
         server=options.server,
         fallback=options.fallback,
         allow_out_of_domain=options.allow_out_of_domain,
+        rotate=options.rotate,
     )
     return MainWindow(Supervisor(plan))
 

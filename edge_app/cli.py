@@ -66,7 +66,15 @@ DomainOption = Annotated[
     ),
 ]
 SelfTestOption = Annotated[
-    bool, typer.Option("--self-test", help="Run the golden vectors on every runtime and precision here, and time them.")
+    bool,
+    typer.Option("--self-test", help="Run the golden vectors on every runtime and precision here, and time them."),
+]
+RotateOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Members take turns while the picture is live: auto (where all at once are slow), on or off.",
+        show_default="auto",
+    ),
 ]
 VersionOption = Annotated[bool, typer.Option("--version", help="Say what is installed and what would run, and end.")]
 
@@ -91,6 +99,7 @@ def run(
     triton_ca: CaOption = None,
     fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
+    rotate: RotateOption = None,
     fullscreen: Annotated[bool | None, typer.Option("--fullscreen", help="Fill the screen.")] = None,
     offscreen_seconds: Annotated[
         float | None,
@@ -113,6 +122,7 @@ def run(
         triton_ca=triton_ca,
         fallback=fallback,
         allow_out_of_domain=allow_out_of_domain,
+        rotate=rotate,
         fullscreen=fullscreen,
         offscreen_seconds=offscreen_seconds,
     )
@@ -130,6 +140,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         server=settings.server,
         fallback=settings.fallback,
         allow_out_of_domain=settings.allow_out_of_domain,
+        rotate=settings.rotate,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
         screenshot=screenshot,

@@ -147,12 +147,27 @@ class OnnxSession:
         self._opened()
         self._open = None
 
+    @property
+    def members_apart(self) -> int:
+        """How many members can be run by themselves: one an artifact, or none (1) where one artifact holds all."""
+        return len(self._artifacts)
+
     def infer(self, crops: NDArray[np.uint8]) -> Outputs:
         """Run ``uint8 (N, H, W, 3)`` RGB crops, N >= 1; see ``engines.session.Session.infer``."""
         opened = self._opened()
+        return self._answers(opened, opened.natives, crops)
+
+    def infer_member(self, member: int, crops: NDArray[np.uint8]) -> Outputs:
+        """Run one member alone; see ``engines.session.MemberSession.infer_member``."""
+        opened = self._opened()
+        if len(opened.natives) == 1 or not 0 <= member < len(opened.natives):
+            raise _misuse(f"it has no member {member} by itself", "run all of them")
+        return self._answers(opened, opened.natives[member : member + 1], crops)
+
+    def _answers(self, opened: _Open, natives: tuple[_Native, ...], crops: NDArray[np.uint8]) -> Outputs:
         check_input(self._input, crops)
         feed = {self._input.name: np.ascontiguousarray(crops)}
-        parts = [self._run(native, opened.errors, feed) for native in opened.natives]
+        parts = [self._run(native, opened.errors, feed) for native in natives]
         outputs = join(self._bundle.manifest, parts)  # new arrays: the caller owns them
         for name, array in outputs.items():
             check_finite(name, array, NAME)
@@ -200,6 +215,8 @@ class OnnxSession:
                 f"ONNX Runtime {self._version} says: {_first_line(error)}",
                 "convert the model again or choose another precision",
             ) from error
+        # It keeps the file for a second try on other providers, which is never made: 181 MB of a full-size member.
+        native._model_bytes = None  # noqa: SLF001 - there is no public way
         nodes = ([_declared(node) for node in found] for found in (native.get_inputs(), native.get_outputs()))
         defects = declaration_defects(self._input, self._outputs, *nodes)
         if defects:

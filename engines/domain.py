@@ -78,10 +78,14 @@ class DomainModel:
                 f"there are {_told(given)} instead of {_told(wanted)}",
                 "convert the model again",
             )
-        distance = float(self.textures.distance(texture(crop)[None])[0])
+        distance = self.texture_distance(crop)
         if self.features is None or features is None:
             return distance
         return max(distance, float(self.features.distance(features.astype(np.float64)[None])[0]))
+
+    def texture_distance(self, crop: NDArray[np.uint8]) -> float:
+        """Return the distance of one picture, uint8 (H, W, 3) RGB, by its texture alone."""
+        return float(self.textures.distance(texture(crop)[None])[0])
 
     def save(self, path: Path | str) -> None:
         """Write an npz of plain numbers; the file appears whole or not at all."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.bundle import Bundle
 from engines.domain import DomainModel
-from engines.errors import BundleError, TensorMismatchError
+from engines.errors import BundleError, InferenceError, TensorMismatchError
 from engines.manifest import BundleManifest
-from engines.session import Outputs, Session, SessionInfo
+from engines.session import MemberSession, Outputs, Session, SessionInfo
 from engines.tensors import check_input, input_spec
 from engines.values import Chance, Regressed, Value, egfr_below_60_of, egfr_of, heads_agree, value_of
 
@@ -21,7 +21,8 @@ from engines.values import Chance, Regressed, Value, egfr_below_60_of, egfr_of, 
 class Reading:
     """One crop through one session: one value a head, in the order of the manifest; research use only.
 
-    ``heads_agree`` compares an eGFR with P(eGFR < 60) and is True where a model has not both.
+    ``heads_agree`` compares an eGFR with P(eGFR < 60) and is True where a model has not both. ``seen`` numbers the
+    members that made the values, in the order of ``values[...].members``; ``members_total`` is how many there are.
     """
 
     values: tuple[Value, ...]
@@ -35,7 +36,19 @@ class Reading:
     bundle: str
     bundle_sha256: str
     artifact_sha256: str
+    seen: tuple[int, ...]
+    members_total: int
     note: str = ""  # of the session: a fallback, a return
+
+    @property
+    def members_seen(self) -> int:
+        """How many members made the values."""
+        return len(self.seen)
+
+    @property
+    def whole(self) -> bool:
+        """True if all members did."""
+        return len(self.seen) == self.members_total
 
     @property
     def main(self) -> Value:
@@ -115,13 +128,36 @@ class Reader:
         info = self._session.info
         return [self._reading(batch[at], _row(outputs, at), info) for at in range(len(batch))]
 
+    def read_member(self, crop: NDArray[np.uint8], member: int, checked: Reading) -> Reading:
+        """Read one crop with one member of a session whose members are apart; its value has no interval.
+
+        Features of one member alone cannot be held against a check that was fitted on those of all. So ``checked``, a
+        reading of the same view by all members, vouches for them: its distance stands, unless the texture of this
+        crop is farther away.
+
+        Raises
+        ------
+        TensorMismatchError, InferenceError
+            As ``read``; also where the session cannot run a member by itself.
+        """
+        check_input(input_spec(self.manifest), crop[None])
+        if not isinstance(self._session, MemberSession):
+            raise InferenceError("The session cannot be used", "it runs all members at once", "run all of them")
+        outputs = self._session.infer_member(member, crop[None])
+        distance = max(checked.domain_distance, self._domain.texture_distance(crop))
+        reading = self._made(_row(outputs, 0), self._session.info, distance, (member,))
+        return replace(reading, in_domain=reading.in_domain and checked.in_domain)
+
     def _reading(self, crop: NDArray[np.uint8], row: Outputs, info: SessionInfo) -> Reading:
-        manifest = self.manifest
-        values = tuple(value_of(head, row) for head in manifest.heads)
         distance = self._domain.distance(None if self._features is None else row[self._features], crop)
+        return self._made(row, info, distance, tuple(range(self.manifest.members)))
+
+    def _made(self, row: Outputs, info: SessionInfo, distance: float, seen: tuple[int, ...]) -> Reading:
+        manifest = self.manifest
+        values = tuple(value_of(head, row, manifest.members) for head in manifest.heads)
         return Reading(
             values=values,
-            heads_agree=_agree(values),
+            heads_agree=agree(values),
             domain_distance=distance,
             in_domain=distance <= manifest.domain.limit,
             synthetic=manifest.synthetic,
@@ -132,10 +168,13 @@ class Reader:
             bundle_sha256=self._bundle.sha256,
             artifact_sha256=info.artifact_sha256,
             note=info.note,
+            seen=seen,
+            members_total=manifest.members,
         )
 
 
-def _agree(values: tuple[Value, ...]) -> bool:
+def agree(values: Sequence[Value]) -> bool:
+    """Tell whether an eGFR and P(eGFR < 60) among the values agree; True where there are not both."""
     egfr, chance = egfr_of(values), egfr_below_60_of(values)
     return egfr is None or chance is None or heads_agree(egfr.value, chance.p)
 

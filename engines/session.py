@@ -59,3 +59,31 @@ class Session(Protocol):
             The runtime failed, or an output holds NaN or infinity.
         """
         ...
+
+
+@runtime_checkable
+class MemberSession(Session, Protocol):
+    """A session that can also run a single member of its model, where the members are separate artifacts.
+
+    One whose artifact holds all members says 1 of ``members_apart``, and is never asked for a member.
+    """
+
+    @property
+    def members_apart(self) -> int:
+        """How many members can be run by themselves; 1: none."""
+        ...
+
+    def infer_member(self, member: int, crops: NDArray[np.uint8]) -> Outputs:
+        """Run one member, 0 <= member < ``members_apart``; outputs and errors as ``infer``, of a model of one member.
+
+        Raises
+        ------
+        InferenceError
+            Also where the session has no such member.
+        """
+        ...
+
+
+def members_apart(session: Session) -> int:
+    """Return how many members a session can run by themselves; 1: it can only run all at once."""
+    return session.members_apart if isinstance(session, MemberSession) else 1

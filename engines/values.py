@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from engines.errors import InferenceError
 from engines.kdigo import category_range
 from engines.manifest import GradesHead, HeadSpec, IntervalSpec, ProbabilityHead, RegressionHead
 from engines.session import Outputs
+from engines.student import quantile
 
 CKD_LIMIT = 60.0  # mL/min/1.73 m2, KDIGO G2 | G3a
 UNDECIDED = (0.4, 0.6)  # a probability in here takes no side
@@ -27,7 +29,8 @@ class Regressed:
     """What a regression head says, in ``head.unit``.
 
     ``value`` is the mean over members, not below ``head.lowest``; ``low`` and ``high`` are its prediction interval of
-    ``level`` (0..1), all three None where the head was not calibrated. ``spread`` is the standard deviation over
+    ``level`` (0..1), all three None where the head was not calibrated, or where one member of several was seen
+    (``unseen_margin``). ``spread`` is the standard deviation over
     members (n - 1; 0 for one member), which says how far members differ, not how far the value is from the
     truth. ``members`` are as the network gave them. ``categories``: the ranges that the interval touches, or that
     of the value where there is no interval, as ``categories`` below names them; empty where the head has none.
@@ -79,18 +82,28 @@ class Graded:
 Value = Regressed | Chance | Graded
 
 
-def value_of(head: HeadSpec, row: Outputs) -> Value:
+def value_of(head: HeadSpec, row: Outputs, total: int | None = None) -> Value:
     """Return the value of one head from the outputs of one crop, by name and without a batch axis.
+
+    ``total``: members of the whole model, where the row is of some of them; None: it is of all.
+    Raises as ``value_from``.
+    """
+    return value_from(head, row[head.output], None if head.map is None else row[head.map], total)
+
+
+def value_from(
+    head: HeadSpec, members: NDArray[np.floating], map_: Map | None = None, total: int | None = None
+) -> Value:
+    """Return the value of one head from what k members said: (k), or (k, K) for grades; ``total`` as in ``value_of``.
 
     Raises
     ------
     InferenceError
         A probability lies outside of 0 to 1, or grades do not add up to 1.
     """
-    raw = row[head.output].astype(np.float64)
-    map_ = None if head.map is None else row[head.map]
+    raw = members.astype(np.float64)
     if isinstance(head, RegressionHead):
-        return _regressed(head, raw, map_)
+        return _regressed(head, raw, map_, len(raw) if total is None else total)
     if isinstance(head, ProbabilityHead):
         p = _probabilities(head.name, raw)
         return Chance(head, float(np.mean(p)), _spread(p), tuple(p.tolist()), map_)
@@ -98,8 +111,8 @@ def value_of(head: HeadSpec, row: Outputs) -> Value:
     if np.any(np.abs(p.sum(axis=1) - 1.0) > SUM_SLACK):
         raise _unusable(f"the probabilities of the grades of '{head.name}' do not add up to 1")
     mean = p.mean(axis=0)
-    members = tuple(tuple(member) for member in p.tolist())
-    return Graded(head, tuple(mean.tolist()), int(np.argmax(mean)), members, map_)
+    said = tuple(tuple(member) for member in p.tolist())
+    return Graded(head, tuple(mean.tolist()), int(np.argmax(mean)), said, map_)
 
 
 def egfr_of(values: Sequence[Value]) -> Regressed | None:
@@ -112,17 +125,36 @@ def egfr_below_60_of(values: Sequence[Value]) -> Chance | None:
     return next((v for v in values if isinstance(v, Chance) and v.head.quantity == "egfr_below_60"), None)
 
 
-def interval(spec: IntervalSpec, predicted: float, lowest: float | None) -> tuple[float, float]:
+def interval(spec: IntervalSpec, predicted: float, lowest: float | None, margin: float = 0.0) -> tuple[float, float]:
     """Return the prediction interval of a predicted value, in its unit, both ends not below the head's ``lowest``.
 
     The signed residual quantiles are those of the band of the predicted value; a band's lower edge belongs
     to it. Where a strongly biased band would leave the value outside of its own interval, the interval is
-    widened to hold it, which can only raise the coverage.
+    widened to hold it, which can only raise the coverage. Both ends move outwards by ``margin``.
     """
     band = bisect_right(spec.edges, predicted)
-    low = predicted + min(0.0, spec.low[band])
-    high = predicted + max(0.0, spec.high[band])
+    low = predicted + min(0.0, spec.low[band]) - margin
+    high = predicted + max(0.0, spec.high[band]) + margin
     return (low, high) if lowest is None else (max(lowest, low), max(lowest, high))
+
+
+def unseen_margin(spread: float, seen: int, total: int, level: float) -> float | None:
+    """Return by how much each end of an interval is widened where ``seen`` of ``total`` members made the mean.
+
+    The interval was calibrated on the mean of all. The mean of k of M exchangeable members lies off that mean by a
+    deviation of s sqrt(1/k - 1/M), s the standard deviation over members: sampling without replacement. With s
+    estimated from the same k members, normal ones, that ratio has Student's t distribution of k - 1 degrees of
+    freedom exactly, so its two-sided quantile at the level of the interval is taken.
+
+    The margin is added to both ends as it is, not in quadrature: the calibrated ends are bare quantiles of residuals
+    that need not be normal, and the sum is never narrower (docs/decisions/0008). 0.0 where all were seen; None where
+    one of several was, since nothing is known of the spread then.
+    """
+    if seen >= total:
+        return 0.0
+    if seen < 2:
+        return None
+    return quantile(level, seen - 1) * spread * sqrt(1 / seen - 1 / total)
 
 
 def categories(head: RegressionHead, low: float, high: float) -> str:
@@ -150,15 +182,16 @@ def heads_agree(egfr: float, p_below_60: float) -> bool:
     return (egfr < CKD_LIMIT) == (p_below_60 >= 0.5)
 
 
-def _regressed(head: RegressionHead, raw: NDArray[np.float64], map_: Map | None) -> Regressed:
-    mean = float(np.mean(raw))
+def _regressed(head: RegressionHead, raw: NDArray[np.float64], map_: Map | None, total: int) -> Regressed:
+    mean, spread = float(np.mean(raw)), _spread(raw)
     value = mean if head.lowest is None else max(head.lowest, mean)
     low = high = level = None
-    if head.interval is not None:  # its residuals were taken from values that are shown
-        (low, high), level = interval(head.interval, value, head.lowest), head.interval.level
+    margin = None if head.interval is None else unseen_margin(spread, len(raw), total, head.interval.level)
+    if head.interval is not None and margin is not None:  # its residuals were taken from values that are shown
+        (low, high), level = interval(head.interval, value, head.lowest, margin), head.interval.level
     ends = (value, value) if low is None or high is None else (low, high)
     named = categories(head, *ends)
-    return Regressed(head, value, low, high, level, _spread(raw), tuple(raw.tolist()), named, map_)
+    return Regressed(head, value, low, high, level, spread, tuple(raw.tolist()), named, map_)
 
 
 def _spread(members: NDArray[np.float64]) -> float:

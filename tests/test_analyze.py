@@ -75,6 +75,8 @@ class MeanGreyReader:
             bundle="mean 1",
             bundle_sha256="0" * 64,
             artifact_sha256="1" * 64,
+            seen=(0,),
+            members_total=1,
         )
 
 

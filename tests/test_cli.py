@@ -70,6 +70,7 @@ def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) ->
         (["analyze", "phantom:", "--poles", "1,2,3"], "they are not four numbers"),
         (["analyze", "phantom:", "--poles", "1,2,3,nan"], "they are not four numbers"),
         (["analyze", "phantom:", "--precision", "fp8"], "precision"),
+        (["run", "--rotate", "often"], "rotate"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_code_2(tmp_path: Path, arguments: list[str], because: str) -> None:
@@ -142,6 +143,7 @@ def test_without_file_and_environment_the_phantom_runs(tmp_path: Path, monkeypat
     [
         ('sauce = "file:a"', "sauce"),
         ('precision = "fp8"', "precision"),
+        ('rotate = "often"', "rotate"),
         ("offscreen_seconds = -1", "offscreen_seconds"),
         ("source = [", "cannot be read"),
     ],

@@ -21,9 +21,11 @@ from dataclasses import dataclass, replace
 from math import hypot
 
 from edge_app.live import reports
+from edge_app.live.joining import LEAST, join_members, seen_in
 from edge_app.live.medians import median_values
 from edge_app.live.report import Readout, State
-from engines.reading import Reading
+from engines.reading import Reading, agree
+from engines.values import Value
 
 WINDOW_MS = 3000.0  # readings this much older than the newest are not fused with it
 STALE_MS = 1000.0  # a result must be greyed within 1 s of un-freeze or frame change (clinic-and-paper 4.3)
@@ -65,6 +67,15 @@ class Fusion:
         self._entries: tuple[_Entry, ...] = ()
         self._confirmed_ms = 0.0
 
+    @property
+    def waiting(self) -> tuple[int, int] | None:
+        """Members seen and in all, where too few have been seen for a number; else None."""
+        if not self._entries:
+            return None
+        readings = [entry.reading for entry in self._entries]
+        seen, total = len(seen_in(readings)), readings[-1].members_total
+        return (seen, total) if seen < min(LEAST, total) else None
+
     def update(self, moment: Moment) -> tuple[State, Readout | None]:
         """Return the state of the picture and the value that may be shown with it, if any."""
         self._forget(moment)
@@ -105,6 +116,8 @@ class Fusion:
     def _readout(self, moment: Moment) -> Readout | None:
         if not self._entries:
             return None
+        if self.waiting is not None:
+            return None
         newest = self._entries[-1].moment
         stale = moment.t_ms - self._confirmed_ms > STALE_MS
         age_ms = max(0.0, moment.t_ms - newest.t_ms)
@@ -125,23 +138,26 @@ def fuse(readings: list[Reading], newest: Moment, age_ms: float, stale: bool) ->
     """Fuse readings of one kidney into the value that is shown.
 
     Each head by itself: values, bounds and probabilities are medians over the readings, and the bounds are then
-    widened by the spread between frames (``edge_app.live.medians``).
+    widened by the spread between frames (``edge_app.live.medians``). Where members took turns, the newest answer of
+    each is joined instead (``edge_app.live.joining``).
 
     Parameters
     ----------
     readings : list of Reading
         At least one; the last is of ``newest``.
     """
-    fused = median_values([reading.values for reading in readings], widened=True)
+    joined = _joined(readings)
     return Readout(
-        values=tuple(reports.value(value) for value in fused),
-        readings=len(readings),
+        values=tuple(reports.value(value) for value in joined.values),
+        readings=joined.readings,
         frame=newest.frame,
         t_ms=newest.t_ms,
         age_ms=age_ms,
         stale=stale,
         in_domain=all(reading.in_domain for reading in readings),
-        heads_agree=all(reading.heads_agree for reading in readings),
+        heads_agree=joined.heads_agree,
+        members_seen=joined.members_seen,
+        members_total=readings[-1].members_total,
         runtime=f"{readings[-1].runtime} {readings[-1].precision}",
         note=readings[-1].note,
     )
@@ -149,3 +165,21 @@ def fuse(readings: list[Reading], newest: Moment, age_ms: float, stale: bool) ->
 
 def _source(reading: Reading) -> tuple[str, str]:
     return reading.runtime, reading.precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fused:
+    values: tuple[Value, ...]
+    readings: int
+    members_seen: int
+    heads_agree: bool
+
+
+def _joined(readings: list[Reading]) -> _Fused:
+    """Join by member where members took turns, else by medians of whole readings."""
+    if all(reading.whole for reading in readings):
+        fused = median_values([reading.values for reading in readings], widened=True)
+        agreed = all(reading.heads_agree for reading in readings)
+        return _Fused(fused, len(readings), readings[-1].members_total, agreed)
+    joined = join_members(readings)
+    return _Fused(joined.values, joined.readings, len(joined.seen), agree(joined.values))

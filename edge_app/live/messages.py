@@ -41,6 +41,7 @@ class WorkerPlan(_Message):
     server: Server | None = None  # None: no network
     fallback: str | None = None  # consent: the runtime that reads here while the server is away
     allow_out_of_domain: bool = False
+    rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 
 

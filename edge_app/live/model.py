@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_app.bundles import bundle_path
 from edge_app.live.messages import ModelSummary
+from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
 from engines.bundle import open_bundle
 from engines.fallback import FallbackSession
@@ -28,6 +29,7 @@ class ModelPlan:
     precision: str | None = None
     server: Server | None = None
     fallback: str | None = None  # consent: the runtime that reads here while the server is away
+    rotate: Rotate = "off"  # of a recording, which has the time, each frame is read by all members
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +38,7 @@ class OpenModel:
 
     reader: Reader
     summary: ModelSummary
+    rotates: bool = False  # members take turns while the picture is live
 
 
 @contextmanager
@@ -45,7 +48,8 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     Raises
     ------
     EchoGFRError
-        The bundle, the runtime or the self-test failed; the sentence says which and what to do.
+        The bundle, the runtime or the self-test failed, or members that cannot take turns were asked to; the sentence
+        says which and what to do.
     """
     bundle = open_bundle(bundle_path(plan.bundle))
     selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server)
@@ -55,10 +59,12 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
         except selftest.SelfTestError as error:
             selection.reject(error.because)
             raise
+        decision = decide(plan.rotate, bundle, session)
         manifest, info = bundle.manifest, session.info
         others = (
             f"{name} {at}: {outcome}, {why}" for name, at, outcome, why in selection.table() if outcome != "chosen"
         )
+        turns = (decision.reason,) if decision.reason else ()
         summary = ModelSummary(
             bundle_id=manifest.bundle_id,
             version=manifest.version,
@@ -70,10 +76,16 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             runtime=info.runtime,
             provider=info.provider,
             precision=info.precision,
-            selection=(selection.explain(), f"self-test passed: {tested.explain()}", *_consent(plan), *others),
+            selection=(
+                selection.explain(),
+                f"self-test passed: {tested.explain()}",
+                *turns,
+                *_consent(plan),
+                *others,
+            ),
             limits=manifest.limits,
         )
-        yield OpenModel(Reader(bundle, session), summary)
+        yield OpenModel(Reader(bundle, session), summary, decision.rotates)
 
 
 def open_session(selection: Selection, fallback: str | None) -> Session:

@@ -22,6 +22,7 @@ from edge_app.live.gate import Placed
 from edge_app.live.messages import Poles
 from edge_app.live.refusals import STRANGE, Refused, refuse
 from edge_app.live.report import FrameReport, Readout, Refusal, State
+from edge_app.live.rotation import Rotation, View
 from engines.errors import InferenceError, ServerUnavailableError, TensorMismatchError
 from engines.manifest import BundleManifest, InputSpec
 from engines.preprocess import extract
@@ -44,6 +45,10 @@ class CropReader(Protocol):
         """Read one crop."""
         ...
 
+    def read_member(self, crop: NDArray[np.uint8], member: int, checked: Reading) -> Reading:
+        """Read one crop with one member; asked for only where ``PipelineSettings.rotate`` is set."""
+        ...
+
 
 class Observer(Protocol):
     """What the pipeline needs of ``edge_app.imaging.observer.SceneObserver``."""
@@ -63,12 +68,13 @@ class PipelineSettings:
     """``allow_out_of_domain``: show such numbers, marked, instead of refusing them.
 
     That holds for a picture far from the development data, and for a patient's picture before the
-    synthetic stand-in, whatever its distance.
+    synthetic stand-in, whatever its distance. ``rotate``: members take turns while the picture is live.
     """
 
     allow_out_of_domain: bool = False
     generation: int = 0  # of the first report
     stills: bool = False  # each frame is a picture of its own, measured and done
+    rotate: bool = False  # the reader's members are apart; a still is read by all of them all the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,11 +105,12 @@ class _Work:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Read:
-    """The last crop that was read, how often its picture was read, and the reading."""
+    """The last crop that was read, how often its picture was read, as what kind of picture, and the reading."""
 
     crop: NDArray[np.uint8]
     ends: Ends
     count: int
+    frozen: bool
     reading: Reading
 
 
@@ -132,6 +139,8 @@ class Pipeline:
         self._generation = self._settings.generation
         self._poles: Poles | None = None
         self._last: _Read | None = None
+        rotates = reader is not None and self._settings.rotate and not self._settings.stills
+        self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
 
     @property
     def generation(self) -> int:
@@ -143,6 +152,8 @@ class Pipeline:
         self._poles = poles
         self._generation = self._generation + 1 if generation is None else generation
         self._last = None
+        if self._rotation is not None:
+            self._rotation.forget()
 
     def process(self, frame: Frame, infer: bool = True) -> Outcome:
         """Judge and read one frame; ``infer=False`` looks at it, but refuses a number as ``busy``.
@@ -159,6 +170,7 @@ class Pipeline:
             work.refusal = refused.refusal
         with _timed(work, "fuse"):
             state, readout = self._fusion.update(self._moment(work))
+        self._require_members(work)
         work.timings_ms["total"] = (perf_counter() - start) * 1000
         return Outcome(self._report(work, state, readout), work.crop_rgb, scene.sector, work.reading)
 
@@ -183,8 +195,8 @@ class Pipeline:
     def _read(self, work: _Work, placed: Placed, infer: bool) -> None:
         with _timed(work, "crop"):
             crop = extract(work.frame.pixels, placed.box, self._input.height, self._input.width)
-            known = self._known(crop, placed.ends)
-        if known is not None and (known.count >= ENOUGH_READINGS or np.array_equal(crop, known.crop)):
+            known = self._known(crop, placed.ends, work.scene.frozen)
+        if known is not None and self._enough(crop, known):
             self._require_domain(known.reading)
             work.same = True
             work.reading = known.reading if np.array_equal(crop, known.crop) else None
@@ -192,27 +204,48 @@ class Pipeline:
         if not infer:
             raise Refused(refuse("busy"))
         with _timed(work, "infer"):
-            reading = self._infer(crop)
+            reading = self._infer(crop, View(work.frame.t_ms, work.scene.frozen, placed.ends))
         if not work.matches:
             reading = replace(reading, in_domain=False)
-        self._last = _Read(crop, placed.ends, known.count + 1 if known else 1, reading)
+        self._last = _Read(crop, placed.ends, known.count + 1 if known else 1, work.scene.frozen, reading)
         self._require_domain(reading)
         work.reading, work.crop_rgb = reading, crop
 
-    def _known(self, crop: NDArray[np.uint8], ends: Ends) -> _Read | None:
-        """Return what was read before if this is still the same picture between the same poles."""
+    def _known(self, crop: NDArray[np.uint8], ends: Ends, frozen: bool) -> _Read | None:
+        """Return what was read before if this is still the same picture between the same poles.
+
+        Where members take turns, a picture that was read live is a new one once it is frozen: all of them read it.
+        """
         if self._last is None or not same_poles(ends, self._last.ends):
+            return None
+        if self._rotation is not None and frozen != self._last.frozen:
             return None
         difference = cv2.absdiff(crop, self._last.crop)
         return self._last if float(difference.mean()) <= SAME_GREY else None
 
-    def _infer(self, crop: NDArray[np.uint8]) -> Reading:
+    def _enough(self, crop: NDArray[np.uint8], known: _Read) -> bool:
+        """Tell whether to read once more would only repeat what is known; members that take turns repeat nothing."""
+        turns = 1 if known.reading.whole else known.reading.members_total
+        return known.count >= ENOUGH_READINGS * turns or (known.count >= turns and np.array_equal(crop, known.crop))
+
+    def _infer(self, crop: NDArray[np.uint8], view: View) -> Reading:
+        reader, turn = self._require_reader(), None if self._rotation is None else self._rotation.turn(view)
         try:
-            return self._require_reader().read(crop)
+            reading = reader.read(crop) if turn is None else reader.read_member(crop, *turn)
         except ServerUnavailableError as error:
             raise Refused(refuse("no_server", f"{error.because}; {error.cure}")) from error
         except (InferenceError, TensorMismatchError) as error:
             raise Refused(refuse("model_failed", f"{error.because}; {error.cure}")) from error
+        if self._rotation is not None:
+            self._rotation.took(view, reading)
+        return reading
+
+    def _require_members(self, work: _Work) -> None:
+        """Refuse a number, if nothing else did, while too few members have seen the picture."""
+        waiting = self._fusion.waiting
+        if waiting is not None and work.refusal is None:
+            work.refusal = refuse("few_members", f"{waiting[0]} of {waiting[1]}")
+            work.reading = None
 
     def _require_domain(self, reading: Reading) -> None:
         if reading.in_domain or self._settings.allow_out_of_domain:

@@ -27,6 +27,8 @@ REASONS: dict[str, str] = {
     "no_server": "The inference server is away, and looked for again: {detail}.",
     "model_failed": "The model could not read this frame: {detail}.",
     "out_of_domain": "This picture is not of the kind that the model was made for: {detail}.",
+    "few_members": "Too few of the networks have read this picture for a number with an interval ({detail}): hold "
+    "still, or freeze.",
 }
 STAND_IN = "it is a synthetic stand-in that reads only the phantom; load a trained bundle to read patients"
 STRANGE = "its distance is {distance:.2f}, limit {limit:.2f}; optimise the view of the kidney and measure again"

@@ -125,13 +125,15 @@ class ReadingReport(_Model):
     bundle: str
     provider: str = ""
     note: str = ""  # what the operator must know of how it came about: a fallback, a return of the server
+    members_seen: int  # that made the values; fewer than all while they take turns
+    members_total: int
 
 
 class Readout(_Model):
     """What the screen says after fusing readings over time; always of a named frame and time. No maps."""
 
     values: Values
-    readings: int  # how many were fused
+    readings: int  # how many were fused; while members take turns, how many gave the newest answer of one
     frame: int  # newest frame that went in
     t_ms: float
     age_ms: float
@@ -140,6 +142,8 @@ class Readout(_Model):
     heads_agree: bool
     runtime: str = ""  # and precision, of all its readings
     note: str = ""  # of the newest reading
+    members_seen: int  # fewer than all while they take turns: the interval is wider for it
+    members_total: int
 
 
 class FrameReport(_Model):

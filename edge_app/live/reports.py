@@ -79,6 +79,8 @@ def reading(found: Reading | None) -> ReadingReport | None:
         bundle=found.bundle,
         provider=found.provider,
         note=found.note,
+        members_seen=found.members_seen,
+        members_total=found.members_total,
     )
 
 

@@ -164,15 +164,17 @@ class _Worker:
                 return
             summary = None if opened is None else opened.summary
             self._say(Started(pid=os.getpid(), source=source, model=summary))
-            settings = PipelineSettings(self._plan.allow_out_of_domain, self._plan.generation, source.stills)
-            self._read_frames(Pipeline(None if opened is None else opened.reader, settings))
+            reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
+            plan = self._plan
+            settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
+            self._read_frames(Pipeline(reader, settings))
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
         from edge_app.live.model import ModelPlan, open_model
 
         try:
             plan = self._plan
-            model = ModelPlan(plan.bundle, plan.runtime, plan.precision, plan.server, plan.fallback)
+            model = ModelPlan(plan.bundle, plan.runtime, plan.precision, plan.server, plan.fallback, plan.rotate)
             return stack.enter_context(open_model(model))
         except EchoGFRError as error:
             self._say(Failed(scope="model", sentence=error.sentence))

@@ -73,6 +73,7 @@ def told(panel: Panel) -> str:
     parts += [f"{name} {value}" for name, value in number.others]
     parts += [panel.synthetic] if panel.synthetic else []
     parts += [wording.OUT_OF_DOMAIN] if not number.in_domain else []
+    parts += [number.networks] if number.networks and number.networks not in number.main.detail else []
     parts += [number.length] if number.length else []
     parts += list(panel.cautions)
     parts += [f"STALE value of {number.frame}"] if number.stale else []

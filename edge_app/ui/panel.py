@@ -29,6 +29,7 @@ class Number:
     basis: str  # readings, frame, age
     stale: str  # 'STALE 3 s' or empty
     in_domain: bool  # False: shown only because that was asked for
+    networks: str = ""  # '2 of 3 networks' while they take turns, else empty
 
     @property
     def headline(self) -> str:
@@ -123,21 +124,24 @@ def _is_stale(now: Situation) -> bool:
 def _number(now: Situation, report: FrameReport, readout: Readout) -> Number:
     age = wording.age(_age_ms(now, readout))
     stale = _is_stale(now)
+    some = wording.some_of(readout.members_seen, readout.members_total)
+    basis = (some, wording.count(readout.readings, "reading"), f"frame {readout.frame}", "" if stale else f"{age} old")
     return Number(
         main=_words(now, readout),
         others=tuple(line_of(value) for value in readout.values[1:]),
         length=_length(report.crop),
         frame=f"frame {readout.frame}",
-        basis=f"{wording.count(readout.readings, 'reading')}  ·  frame {readout.frame}"
-        + ("" if stale else f"  ·  {age} old"),
+        basis="  ·  ".join(part for part in basis if part),
         stale=f"STALE {age}" if stale else "",
         in_domain=readout.in_domain,
+        networks=some,
     )
 
 
 def _words(now: Situation, readout: Readout) -> Words:
     main = readout.values[0]
-    return words_of(main, now.head(main.head))
+    some = readout.members_seen < readout.members_total
+    return words_of(main, now.head(main.head), readout.members_total if some else None)
 
 
 def _length(crop: CropReport | None) -> str:

@@ -64,11 +64,17 @@ def event(of: str) -> str:
     return f"P({of})"
 
 
-def networks(members: Sequence[float]) -> str:
+def networks(members: Sequence[float], total: int) -> str:
     """Return how far the networks of a probability lie apart; nothing where there is one alone. It is no interval."""
+    named = some_of(len(members), total) or f"{len(members)} networks"
     low, high = percent(min(members)), percent(max(members))
     said = low if low == high else f"{low}–{high}" if " " not in low + high else f"{low} to {high}"
-    return f"{len(members)} networks say {said} %" if len(members) > 1 else ""
+    return f"{named} say {said} %" if len(members) > 1 else ""
+
+
+def some_of(seen: int, total: int) -> str:
+    """Return ``2 of 3 networks`` while they take turns; nothing where all have read the picture."""
+    return f"{seen} of {total} networks" if seen < total else ""
 
 
 def undecided(one: str, other: str) -> str:

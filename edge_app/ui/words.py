@@ -50,11 +50,15 @@ class Words:
     bars: tuple[Bar, ...] = ()
 
 
-def words_of(value: ValueReport, head: HeadSpec | None) -> Words:
-    """Return the main head in words; ``head`` is what the bundle declares of it, None where that is not known."""
+def words_of(value: ValueReport, head: HeadSpec | None, total: int | None = None) -> Words:
+    """Return the main head in words; ``head`` is what the bundle declares of it, None where that is not known.
+
+    ``total``: members of the model, where fewer may have made the value; None: all have.
+    """
+    of = len(value.members) if total is None else total
     if isinstance(value, RegressionReport):
         return _egfr(value) if value.quantity == "egfr" else _regression(value, head)
-    return _probability(value) if isinstance(value, ProbabilityReport) else _grades(value)
+    return _probability(value, of) if isinstance(value, ProbabilityReport) else _grades(value, of)
 
 
 def line_of(value: ValueReport) -> tuple[str, str]:
@@ -114,7 +118,7 @@ def _regression(value: RegressionReport, head: HeadSpec | None) -> Words:
     )
 
 
-def _probability(value: ProbabilityReport) -> Words:
+def _probability(value: ProbabilityReport, total: int) -> Words:
     headline, event = wording.percent(value.p), wording.event(value.event)
     return Words(
         name=event,
@@ -124,11 +128,11 @@ def _probability(value: ProbabilityReport) -> Words:
         sign="%",
         modest=" " in headline,
         beside=event,
-        detail=wording.networks(value.members),
+        detail=wording.networks(value.members, total),
     )
 
 
-def _grades(value: GradesReport) -> Words:
+def _grades(value: GradesReport, total: int) -> Words:
     headline, pair = wording.percent(value.p[value.top]), undecided(value)
     named = enumerate(zip(value.grades, value.p, strict=True))
     return Words(
@@ -139,6 +143,7 @@ def _grades(value: GradesReport) -> Words:
         sign="%",
         modest=" " in headline,
         beside=wording.undecided(*pair) if pair else value.grade,
+        detail=wording.some_of(len(value.members), total),
         bars=tuple(Bar(grade, p, f"{wording.percent(p)} %", at == value.top) for at, (grade, p) in named),
     )
 

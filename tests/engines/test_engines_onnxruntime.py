@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -101,3 +102,12 @@ def test_an_artifact_that_was_exchanged_after_the_check_is_not_run(bundle: Bundl
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(BundleError, match="was changed after"):
         OnnxSession(bundle, artifact).__enter__()
+
+
+def test_the_file_of_an_artifact_is_not_kept_in_memory(bundle: Bundle) -> None:
+    """Its weights are in the session already; a full-size member would hold 181 MB for nothing."""
+    raw = (bundle.path / bundle.manifest.artifacts[0].file).read_bytes()
+    with OnnxSession(bundle, bundle.manifest.artifacts[0], threads=1):
+        natives = [held for held in gc.get_objects() if type(held).__name__ == "InferenceSession"]
+        assert natives
+        assert not any(isinstance(value, bytes) and value == raw for held in natives for value in vars(held).values())

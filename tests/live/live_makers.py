@@ -82,6 +82,8 @@ def reading_of(*values: Value, **changes: Any) -> Reading:
         bundle="test 1",
         bundle_sha256="0" * 64,
         artifact_sha256="1" * 64,
+        seen=(0,),
+        members_total=1,
     )
     return replace(made, **changes)
 

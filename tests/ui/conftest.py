@@ -139,6 +139,8 @@ def readout(*values: Any, **changes: Any) -> Readout:
         "stale": False,
         "in_domain": True,
         "heads_agree": True,
+        "members_seen": 3,
+        "members_total": 3,
     }
     return Readout(**{**fields, **changes})
 
@@ -154,6 +156,8 @@ def reading(*values: Any, **changes: Any) -> ReadingReport:
         "runtime": "onnxruntime",
         "precision": "fp32",
         "bundle": "synthetic-standin",
+        "members_seen": 3,
+        "members_total": 3,
     }
     return ReadingReport(**{**fields, **changes})
 

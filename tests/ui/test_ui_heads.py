@@ -301,3 +301,19 @@ def test_as_much_as_a_bundle_may_hold_is_still_readable(bench: Any, size: tuple[
     assert left_out < 7
     assert (f"and {left_out} more: in a larger window" in text) == (left_out > 0)
     assert "Cortical shift  −2.3 mm" in others.toolTip()
+
+
+def test_networks_that_take_turns_are_counted_beside_the_number_and_all_of_them_are_not(bench: Any) -> None:
+    assert "of 3 networks" not in bench.shown(report())
+    some = readout(members_seen=2)
+    told = bench.shown(report(readout=some))
+    assert "2 of 3 networks  ·  7 readings  ·  frame 12" in told
+
+
+@pytest.mark.parametrize("kind", ["probability", "grades"])
+def test_a_probability_and_grades_of_some_networks_say_how_many(bench: Any, kind: str) -> None:
+    values = (bright_value(members=(0.8, 0.9)),) if kind == "probability" else (echoes_value(),)
+    said = "2 of 10 networks say 80–90 %" if kind == "probability" else "2 of 10 networks"
+    words = words_of(values[0], None, 10)
+    assert words.detail == said
+    assert said in bench.shown(report(readout=readout(*values, members_seen=2, members_total=10)))

@@ -14,6 +14,7 @@ from convert.commands import engines as engines_commands
 from convert.commands import evaluate as evaluate_command
 from convert.commands import kuo2019 as kuo2019_command
 from convert.commands import model as model_command
+from convert.commands import signing as signing_commands
 from convert.extras import convert_libraries
 from convert.plan import BuildPlan, TrainingPlan, choose_artifacts
 from convert.terminal import CANCELLED, USER_ERROR, bars, boundary, err, out
@@ -27,7 +28,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (kuo2019_command, model_command, calibration_command, evaluate_command, engines_commands):
+for commands in (
+    kuo2019_command,
+    model_command,
+    calibration_command,
+    evaluate_command,
+    engines_commands,
+    signing_commands,
+):
     commands.register(app)
 
 Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")]

@@ -1,17 +1,19 @@
-"""The model made ready: bundle opened, runtime chosen, session entered, self-test passed."""
+"""The model made ready: bundle opened, its signature judged, runtime chosen, session entered, self-test passed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_app.bundles import bundle_path
+from edge_app.bundles import admit_bundle, bundle_path
+from edge_app.bundles.locks import in_use
 from edge_app.live.messages import ModelSummary
 from engines import runtimes, selftest
 from engines.bundle import open_bundle
 from engines.reading import Reader
+from engines.trust import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class ModelPlan:
     bundle: Path | str | None = None
     runtime: str | None = None
     precision: str | None = None
+    signatures: Policy | None = None  # None: warn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +41,15 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     Raises
     ------
     EchoGFRError
-        The bundle, the runtime or the self-test failed; the sentence says which and what to do.
+        The bundle, its signature, the runtime or the self-test failed; the sentence says which and what to do.
     """
-    bundle = open_bundle(bundle_path(plan.bundle))
-    selection = runtimes.select(bundle, plan.runtime, plan.precision)
-    with selection.open() as session:
+    with ExitStack() as stack:
+        path = bundle_path(plan.bundle)
+        stack.enter_context(in_use(path))
+        bundle = open_bundle(path)
+        verdict = admit_bundle(bundle, plan.signatures)
+        selection = runtimes.select(bundle, plan.runtime, plan.precision)
+        session = stack.enter_context(selection.open())
         tested = selftest.run(bundle, session)
         manifest, info = bundle.manifest, session.info
         others = (
@@ -53,6 +60,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             version=manifest.version,
             title=manifest.title,
             sha256=bundle.sha256,
+            signature=verdict.told,
             synthetic=manifest.synthetic,
             members=manifest.members,
             heads=manifest.heads,

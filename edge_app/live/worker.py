@@ -172,7 +172,9 @@ class _Worker:
 
         try:
             plan = self._plan
-            return stack.enter_context(open_model(ModelPlan(plan.bundle, plan.runtime, plan.precision)))
+            return stack.enter_context(
+                open_model(ModelPlan(plan.bundle, plan.runtime, plan.precision, plan.signatures))
+            )
         except EchoGFRError as error:
             self._say(Failed(scope="model", sentence=error.sentence))
             return None

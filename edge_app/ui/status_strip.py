@@ -39,7 +39,11 @@ class StatusStrip(QWidget):
         parts = [source.title]
         if model is not None:
             mark = " SYNTHETIC" if model.synthetic else ""
-            parts = [f"{model.bundle_id} {model.version}{mark}", f"{model.runtime} {model.precision}", source.title]
+            parts = [
+                f"{model.bundle_id} {model.version}{mark}, {model.signature}",
+                f"{model.runtime} {model.precision}",
+                source.title,
+            ]
         self.identity.setText("  ·  ".join(parts))
 
     def see_frame(self, now_ms: float, index: int) -> None:

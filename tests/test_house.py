@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("onnxruntime", "tensorrt", "pycuda", "PyQt6", "pydicom", "torch", "onnx", "xgboost", "matplotlib", "scipy")
+HEAVY = (
+    "onnxruntime",
+    "tensorrt",
+    "pycuda",
+    "PyQt6",
+    "pydicom",
+    "torch",
+    "onnx",
+    "xgboost",
+    "matplotlib",
+    "scipy",
+    "cryptography",
+)
 # Room packages and command lines: what a person imports or asks for help.
 ENTRANCES = ("engines.runtimes", "engines.reading", "edge_app.cli", "edge_app.live.supervisor", "convert.cli")
 

@@ -109,15 +109,15 @@ def _install(
     bundle = _verified(parcel.path, draft)
     if judge(bundle.manifest_bytes(), _kept_signature(draft), terms.trust) != verdict or bundle.manifest != manifest:
         raise refused(parcel.path, "it changed while it was read", "copy it from a medium that holds still")
-    current = shelf.current(manifest.bundle_id)
-    if current is not None and _is_same(current, bundle):
+    current, before = shelf.current(manifest.bundle_id), _last_whole(shelf, manifest.bundle_id)
+    if current is not None and current == before and _is_same(current, bundle):
         return Received(manifest, current, verdict, new=False)
     try:
         terms.prove(bundle)
     except EchoGFRError as error:
         because = f"it failed its self-test here ({error.what}: {error.because})"
         raise refused(parcel.path, because, "go on with the one before, and have the model converted again") from error
-    return Received(manifest, shelf.put(draft, manifest.bundle_id, bundle.sha256), verdict, new=True)
+    return Received(manifest, shelf.put(draft, manifest.bundle_id, bundle.sha256, before), verdict, new=True)
 
 
 def _verified(path: Path, draft: Path) -> Bundle:
@@ -133,9 +133,18 @@ def _kept_signature(folder: Path) -> bytes | None:
 
 
 def _is_same(current: Path, bundle: Bundle) -> bool:
-    """Tell whether the current bundle is whole and the same, its signature included."""
-    try:
-        same = open_bundle(current).sha256 == bundle.sha256
-    except EchoGFRError:
-        return False
+    """Tell whether a whole bundle is the same, its signature included."""
+    same = open_bundle(current).sha256 == bundle.sha256
     return same and _kept_signature(current) == _kept_signature(bundle.path)
+
+
+def _last_whole(shelf: Shelf, bundle_id: str) -> Path | None:
+    """Return the current bundle, or where it is damaged the previous one: what a rollback can go back to."""
+    found = shelf.find(bundle_id)
+    for path in () if found is None else (found.current, found.previous):
+        try:
+            if path is not None and open_bundle(path):
+                return path
+        except EchoGFRError:
+            continue
+    return None

@@ -105,8 +105,8 @@ class Shelf:
             self._known(bundle_id)
             self._write(self.folder / _CHOSEN, f"{bundle_id}\n".encode())
 
-    def put(self, draft: Path, bundle_id: str, sha256: str) -> Path:
-        """Make a finished draft the current bundle of its id; the current one becomes the previous.
+    def put(self, draft: Path, bundle_id: str, sha256: str, before: Path | None) -> Path:
+        """Make a finished draft the current bundle of its id, and ``before``, one of its slots, the previous.
 
         Under ``locked``.
         """
@@ -114,9 +114,7 @@ class Shelf:
         home.mkdir(exist_ok=True)
         name = f"{sha256[:16]}-{draft.name[-8:]}"
         os.replace(draft, home / name)
-        found = self.find(bundle_id)
-        before = found.current.name if found is not None and found.current is not None else None
-        self.write_slots(bundle_id, Slots(current=name, previous=before))
+        self.write_slots(bundle_id, Slots(current=name, previous=None if before is None else before.name))
         self._sweep_id(home)
         return home / name
 

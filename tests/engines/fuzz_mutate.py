@@ -8,6 +8,7 @@ import random
 import re
 import stat
 import warnings
+from copy import deepcopy
 from typing import Any
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
@@ -60,18 +61,18 @@ def mutate_json(rng: random.Random, raw: bytes) -> bytes:
 
 def _mutate_node(rng: random.Random, node: Any) -> Any:
     if not isinstance(node, dict | list) or not node or rng.random() < 0.1:
-        return rng.choice(VALUES)
+        return deepcopy(rng.choice(VALUES))
     keys = list(node) if isinstance(node, dict) else list(range(len(node)))
     key = rng.choice(keys)
     match rng.randrange(8):
         case 0:
             del node[key]
         case 1 if isinstance(node, dict):
-            node[rng.choice(("extra", "", "file", "format"))] = rng.choice(VALUES)
+            node[rng.choice(("extra", "", "file", "format"))] = deepcopy(rng.choice(VALUES))
         case 2 if isinstance(node, list):
-            node.append(node[key])
+            node.append(deepcopy(node[key]))
         case 3:
-            node[key] = node[rng.choice(keys)]
+            node[key] = deepcopy(node[rng.choice(keys)])
         case _:
             node[key] = _mutate_node(rng, node[key])
     return node

@@ -39,7 +39,9 @@ def write_pair(folder: Path, name: str, passphrase: bytes | None) -> tuple[Path,
             public.unlink()
             raise
     except FileExistsError as error:
-        raise SignatureError(what, f"{error.filename2} exists", "choose another --name, or keep that key") from error
+        raise SignatureError(
+            what, f"{error.filename2 or error.filename} exists", "choose another --name, or keep that key"
+        ) from error
     except OSError as error:
         raise SignatureError(what, f"{folder} cannot be written ({error.strerror})", "choose another folder") from error
     return private, public, _cryptography.key_id(_cryptography.public_from_pem(public_pem))

@@ -141,10 +141,13 @@ def _is_same(current: Path, bundle: Bundle) -> bool:
 def _last_whole(shelf: Shelf, bundle_id: str) -> Path | None:
     """Return the current bundle, or where it is damaged the previous one: what a rollback can go back to."""
     found = shelf.find(bundle_id)
-    for path in () if found is None else (found.current, found.previous):
-        try:
-            if path is not None and open_bundle(path):
-                return path
-        except EchoGFRError:
-            continue
-    return None
+    slots = () if found is None else (found.current, found.previous)
+    return next((path for path in slots if path is not None and _is_whole(path)), None)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        open_bundle(path)
+    except BundleError:
+        return False
+    return True

@@ -6,13 +6,16 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from edge_app import cli
 from edge_app.bundles import SHIPPED, bundle_path, receive
 from edge_app.bundles.locks import in_use
 from edge_app.bundles.receive import Terms
@@ -214,22 +217,35 @@ def _expect(good: bool) -> None:
 # What a person types.
 
 
-@pytest.fixture
-def echogfr(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    def run(*words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-        env = environment(ECHOGFR_BUNDLES=tmp_path / "shelf", ECHOGFR_TRUST=tmp_path / "trust", **more)
-        env |= {"ECHOGFR_MEDIA": str(tmp_path / "media"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-        return subprocess.run(
-            command("edge_app.cli", words),
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            cwd=tmp_path,
-        )
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
-    return run
+
+@pytest.fixture
+def echogfr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Done]]:
+    """The command line in this process: one of its own for each word would take most of the time."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("bundles", "trust", "media"):
+        monkeypatch.setenv(f"ECHOGFR_{name.upper()}", str(tmp_path / ("shelf" if name == "bundles" else name)))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def run(*words: str | Path, **more: str) -> Done:
+        with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "argv", ["echogfr", *map(str, words)])
+            for name, value in more.items():
+                patch.setenv(name, value)
+            cli.main()
+        said = capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    before = signal.getsignal(signal.SIGTERM)  # analyze changes it
+    yield run
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_bundle_on_a_stick_has_to_be_signed_by_a_trusted_key(echogfr, tmp_path: Path) -> None:
@@ -280,6 +296,16 @@ def test_an_imported_bundle_is_chosen_shown_and_left_again(echogfr, tmp_path: Pa
     assert "bundle synthetic-standin" in echogfr("version", ECHOGFR_SIGNATURES="require").stdout
     assert echogfr("bundle", "remove", name).returncode == 0
     assert "No bundle was imported" in echogfr("bundle", "list").stdout
+
+
+def test_ctrl_c_ends_an_import_with_a_word(echogfr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(receive, "receive", interrupted)
+    done = echogfr("bundle", "import", make(tmp_path))
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "Cancelled: the imported bundles are as they were.\n"
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def _install(
     current, before = shelf.current(manifest.bundle_id), _last_whole(shelf, manifest.bundle_id)
     if current is not None and current == before and _is_same(current, bundle):
         return Received(manifest, current, verdict, new=False)
+    moved(parcel.total_bytes, parcel.total_bytes)  # so that a long self-test shows that something goes on
     try:
         terms.prove(bundle)
     except EchoGFRError as error:

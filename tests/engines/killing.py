@@ -35,10 +35,10 @@ def kill_at_random(
     """
     rng, in_time = random.Random(seed), 0
     for _ in range(kills):
-        process = psutil.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0, whole_s))
         try:
-            family = process.children(recursive=True)
+            family = psutil.Process(process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             family = []
         in_time += process.poll() is None

@@ -64,12 +64,14 @@ def kill_imports(folder: Path, kills: int) -> None:
     subprocess.run(words, env=env, check=True, capture_output=True)
     whole_s = time.monotonic() - started
     look()
-    in_time = kill_at_random(words, env, kills, whole_s, look)
+    starts = kill_at_random(words, env, kills, whole_s, look)
     subprocess.run(words, env=env, check=True, capture_output=True)
     left = sorted(path.name for path in (folder / "shelf").iterdir())
     (entry,) = shelf.entries()
     held = sum(path.is_dir() for path in (folder / "shelf" / entry.bundle_id).iterdir())
-    print(f"import: {in_time} of {kills} kills in {whole_s:.1f} s; then {left}, {held} slots, {sorted(seen)} were seen")
+    print(
+        f"import: {kills} kills in {starts} runs of {whole_s:.1f} s; then {left}, {held} slots, {sorted(seen)} were seen"
+    )
     if left != [".lock", entry.bundle_id] or held != 2:
         raise AssertionError("something is left on the shelf")
 
@@ -91,11 +93,11 @@ def kill_builds(folder: Path, kills: int) -> None:
         if states.count("good") != 1:
             raise AssertionError(f"the good engine is lost: {states}")
 
-    in_time = kill_at_random(again, environment(), kills, whole_s, look)
+    starts = kill_at_random(again, environment(), kills, whole_s, look)
     removed = len(store.prune())
     subprocess.run(again, env=environment(), check=True, capture_output=True)
     states = [entry.state for entry in store.entries()]
-    print(f"build: {in_time} of {kills} kills in {whole_s:.1f} s; {removed} drafts pruned; then {states}")
+    print(f"build: {kills} kills in {starts} runs of {whole_s:.1f} s; {removed} drafts pruned; then {states}")
     if states != ["good"]:
         raise AssertionError("something is left in the store")
 

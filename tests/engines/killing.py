@@ -29,12 +29,15 @@ def environment(**more: str | Path) -> dict[str, str]:
 def kill_at_random(
     words: list[str], env: dict[str, str], kills: int, whole_s: float, look: Callable[[], None], seed: int = 1
 ) -> int:
-    """Start a command and kill it within ``whole_s``, ``kills`` times, and ``look``; return how many were in time.
+    """Start a command and kill it within ``whole_s``, until ``kills`` were in time, and ``look`` after each.
 
-    Processes that it started have to end by themselves, or this raises.
+    Returns how often it was started. Processes that it started have to end by themselves, or this raises.
     """
-    rng, in_time = random.Random(seed), 0
-    for _ in range(kills):
+    rng, started, in_time = random.Random(seed), 0, 0
+    while in_time < kills:
+        started += 1
+        if started > 10 * kills:
+            raise AssertionError(f"only {in_time} kills of {started} were in time")
         process = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(0, whole_s))
         try:
@@ -50,4 +53,4 @@ def kill_at_random(
                 left.kill()
             raise AssertionError(f"{len(alive)} processes outlive the killed command")
         look()
-    return in_time
+    return started

@@ -69,9 +69,7 @@ def kill_imports(folder: Path, kills: int) -> None:
     left = sorted(path.name for path in (folder / "shelf").iterdir())
     (entry,) = shelf.entries()
     held = sum(path.is_dir() for path in (folder / "shelf" / entry.bundle_id).iterdir())
-    print(
-        f"import: {kills} kills in {starts} runs of {whole_s:.1f} s; then {left}, {held} slots, {sorted(seen)} were seen"
-    )
+    print(f"import: {kills} kills in {starts} runs of {whole_s:.1f} s; then {left}, {held} slots, seen {sorted(seen)}")
     if left != [".lock", entry.bundle_id] or held != 2:
         raise AssertionError("something is left on the shelf")
 

@@ -14,6 +14,7 @@ from convert.commands import engines as engines_commands
 from convert.commands import evaluate as evaluate_command
 from convert.commands import kuo2019 as kuo2019_command
 from convert.commands import model as model_command
+from convert.commands import signing as signing_commands
 from convert.commands import triton as triton_command
 from convert.extras import convert_libraries
 from convert.plan import BuildPlan, TrainingPlan, choose_artifacts
@@ -35,6 +36,7 @@ for commands in (
     evaluate_command,
     engines_commands,
     triton_command,
+    signing_commands,
 ):
     commands.register(app)
 

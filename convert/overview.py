@@ -14,6 +14,7 @@ from convert.labels import band_label, decimals
 from convert.parity_table import Line, lines
 from engines.bundle import Bundle
 from engines.manifest import BundleManifest, HeadSpec, ParityRow, ProbabilityHead, RegressionHead
+from engines.trust import TrustStore, judge_bundle
 
 MIB = 1024 * 1024
 
@@ -74,6 +75,8 @@ def _head(bundle: Bundle) -> Text:
     text.append(f"\n{manifest.bundle_id} {manifest.version}, made {made}, manifest {bundle.sha256[:16]}", style="")
     size = sum(path.stat().st_size for path in bundle.path.iterdir())
     text.append(f"\n{size / MIB:.1f} MiB in all, every file verified", style="")
+    verdict = judge_bundle(bundle, TrustStore())
+    text.append(f"\n{verdict.told}", style="red" if verdict.state == "wrong" else "")
     return text
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from engines.manifest import Precision
 from engines.server import Server
+from engines.trust import Policy
 
 if TYPE_CHECKING:
     from edge_app.ui._qt import QApplication
@@ -33,7 +34,8 @@ class RunOptions:
     """What ``echogfr run`` was asked for; None means: the app chooses and says what it chose."""
 
     source: str = "phantom:"
-    bundle: Path | None = None  # None: the synthetic stand-in that is shipped
+    bundle: Path | None = None  # None: the chosen one, or the synthetic stand-in that is shipped
+    signatures: Policy | None = None
     runtime: str | None = None
     precision: Precision | None = None
     server: Server | None = None
@@ -93,6 +95,7 @@ def _window(options: RunOptions) -> MainWindow:
     plan = WorkerPlan(
         source=options.source,
         bundle=str(options.bundle) if options.bundle is not None else None,
+        signatures=options.signatures,
         runtime=options.runtime,
         precision=options.precision,
         server=options.server,

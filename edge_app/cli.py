@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_app.commands import bundles, trust
 from engines.errors import EchoGFRError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bundles.app, name="bundle")
+app.add_typer(trust.app, name="trust")
 
 SourceOption = Annotated[
     str | None,
@@ -32,7 +35,7 @@ SourceOption = Annotated[
 ]
 BundleOption = Annotated[
     Path | None,
-    typer.Option(help="Directory of the model's bundle.", show_default="the synthetic stand-in that ships with it"),
+    typer.Option(help="Directory of the model's bundle, or id of an imported one.", show_default="see bundle use"),
 ]
 RuntimeOption = Annotated[
     str | None,
@@ -135,6 +138,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
     options = window.RunOptions(
         source=settings.source,
         bundle=settings.bundle,
+        signatures=settings.signatures,
         runtime=settings.runtime,
         precision=settings.precision,
         server=settings.server,
@@ -194,7 +198,14 @@ def analyze(
     )
     plan = AnalyzePlan(
         source=source,
-        model=ModelPlan(settings.bundle, settings.runtime, settings.precision, settings.server, settings.fallback),
+        model=ModelPlan(
+            bundle=settings.bundle,
+            runtime=settings.runtime,
+            precision=settings.precision,
+            server=settings.server,
+            fallback=settings.fallback,
+            signatures=settings.signatures,
+        ),
         poles=None if poles is None else parse_poles(poles),
         jsonl=jsonl,
         snapshot=snapshot,

@@ -8,13 +8,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_app.bundles import bundle_path
+from edge_app.bundles import admit_bundle, bundle_path
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.phrases import declared
 from engines import runtimes
 from engines.bundle import open_bundle
 from engines.errors import EchoGFRError
 from engines.server import Server
+from engines.trust import TrustStore
 from engines.version import version_lines
 
 RING_BYTES = 6 * 1920 * 1080 * 3  # what the preview of a 1080p source needs
@@ -37,11 +38,14 @@ def version_report(server: Server | None = None) -> list[str]:
     lines += [f"runtime {name}: {found.state}, {found.detail}" for name, found in runtimes.available(server)]
     try:
         bundle = open_bundle(bundle_path(None))
+        verdict = admit_bundle(bundle, None)
         selection = runtimes.select(bundle, server=server)
     except EchoGFRError as error:
         return [*lines, error.sentence]
     mark = ", SYNTHETIC" if bundle.manifest.synthetic else ""
-    lines.append(f"bundle {bundle.manifest.bundle_id} {bundle.manifest.version}{mark}, {bundle.sha256[:12]}")
+    lines.append(
+        f"bundle {bundle.manifest.bundle_id} {bundle.manifest.version}{mark}, {bundle.sha256[:12]}, {verdict.told}"
+    )
     lines += [f"  {declared(head)}" for head in bundle.manifest.heads]
     lines.append(f"selected {selection.explain()}")
     lines += [f"  {name} {precision}: {outcome}, {why}" for name, precision, outcome, why in selection.table()]
@@ -51,7 +55,7 @@ def version_report(server: Server | None = None) -> list[str]:
 def examine(plan: ModelPlan | None = None) -> list[Finding]:
     """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
     plan = plan or ModelPlan()
-    return [*_runtimes(plan.server), _model(plan), _display(), _dicom(), _shared_memory()]
+    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), _dicom(), _shared_memory()]
 
 
 def _runtimes(server: Server | None) -> list[Finding]:
@@ -65,10 +69,22 @@ def _model(plan: ModelPlan) -> Finding:
             mark = " (SYNTHETIC stand-in)" if summary.synthetic else ""
             heads = ", ".join(head.title for head in summary.heads)
             on = f" on {summary.provider}" if plan.server is not None else ""
-            detail = f"{summary.bundle_id} {summary.version}{mark}{on} says {heads}: {'; '.join(summary.selection[:2])}"
+            detail = f"{summary.bundle_id} {summary.version}{mark}{on} says {heads}, {summary.signature}: "
+            detail += "; ".join(summary.selection[:2])
             return Finding("model", True, detail, needed=True)
     except EchoGFRError as error:
         return Finding("model", False, error.sentence, needed=True)
+
+
+def _trust() -> Finding:
+    store = TrustStore()
+    try:
+        faults = [f"{name}.pem cannot be used ({reason})" for name, reason in store.faults()]
+        names = [key.name for key in store.keys()]
+    except EchoGFRError as error:
+        return Finding("signatures", False, error.sentence)
+    trusted = f"{len(names)} trusted keys" + (f": {', '.join(names)}" if names else f" in {store.folder}")
+    return Finding("signatures", not faults, "; ".join([trusted, *faults]))
 
 
 def _display() -> Finding:

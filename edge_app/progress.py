@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 PATIENCE_S = 2.0  # shorter work needs no progress
 
@@ -44,6 +52,24 @@ def counted_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeElapsedColumn())
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
     task = progress.add_task(what, total=None)
+    shown = _Shown(progress)
+
+    def advance(done: int, total: int) -> None:
+        shown.when_due()
+        progress.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        shown.end()
+
+
+@contextmanager
+def byte_progress() -> Iterator[Callable[[int, int], None]]:
+    """Give a function to call with bytes done and in all."""
+    columns = (SpinnerColumn(), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("bytes", total=None)
     shown = _Shown(progress)
 
     def advance(done: int, total: int) -> None:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from engines.errors import UsageError
 from engines.manifest import Precision
 from engines.server import Server, make_server
+from engines.trust import Policy
 
 FILE_NAME = "settings.toml"
 
@@ -31,7 +32,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ECHOGFR_", extra="forbid", frozen=True)
 
     source: str = "phantom:"  # as open_source takes it
-    bundle: Path | None = None  # directory; None: the synthetic stand-in that ships with the app
+    bundle: Path | None = None  # directory, or id of an imported one; None: the chosen one, or the shipped stand-in
+    signatures: Policy | None = None  # None: warn of a local bundle, require for an import from removable media
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None  # None: the best one that the bundle has for it
     triton_url: str | None = None  # HOST:PORT of an inference server, grpcs:// before it for TLS; None: no network

@@ -1,7 +1,7 @@
 """Opens a bundle: a directory that holds one model and everything that there is to know about it.
 
-Nothing is trusted before its SHA-256 matches the manifest, and nothing beside the listed files may lie
-in the directory. No file of a bundle is ever unpickled.
+Nothing is trusted before its SHA-256 matches the manifest, and nothing beside the listed files and a signature
+may lie in the directory. No file of a bundle is ever unpickled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from engines.consistency import MANIFEST_NAME, contradictions, listed_files
+from engines.consistency import MANIFEST_NAME, SIGNATURE_NAME, contradictions, listed_files
 from engines.errors import BundleError
 from engines.manifest import SCHEMA_VERSION, Artifact, BundleManifest, Family, FileRef, Precision
 from engines.npz import parse_npz
@@ -61,6 +61,19 @@ class Bundle:
             raise _cannot_open(self.path, f"{name} cannot be read ({error.strerror})", _COPY_AGAIN) from error
         if len(raw) != ref.size_bytes or hashlib.sha256(raw).hexdigest() != ref.sha256:
             raise _cannot_open(self.path, f"{name} was changed after the bundle was checked", _COPY_AGAIN)
+        return raw
+
+    def manifest_bytes(self) -> bytes:
+        """Return the bytes of ``manifest.json``: those that were verified.
+
+        Raises
+        ------
+        BundleError
+            It was changed since the bundle was opened.
+        """
+        raw = _manifest_bytes(self.path)
+        if hashlib.sha256(raw).hexdigest() != self.sha256:
+            raise _cannot_open(self.path, f"{MANIFEST_NAME} was changed after the bundle was checked", _COPY_AGAIN)
         return raw
 
     def _listed(self, name: str) -> FileRef:
@@ -130,7 +143,7 @@ def open_bundle(path: Path | str) -> Bundle:
     """
     root = Path(path)
     raw = _manifest_bytes(root)
-    manifest = _parse(root, raw)
+    manifest = parse_manifest(root, raw)
     nonsense = list(contradictions(manifest))
     defects = [*nonsense, *_stranger_defects(root, manifest)]
     defects += [defect for ref in listed_files(manifest) if (defect := _file_defect(root, ref))]
@@ -191,7 +204,14 @@ def _manifest_bytes(root: Path) -> bytes:
     return raw
 
 
-def _parse(root: Path, raw: bytes) -> BundleManifest:
+def parse_manifest(root: Path, raw: bytes) -> BundleManifest:
+    """Return the manifest in these bytes, valid field by field; ``root`` is what a person knows the bundle by.
+
+    Raises
+    ------
+    BundleError
+        They are not a manifest of this version.
+    """
     try:
         return BundleManifest.model_validate_json(raw)
     except ValidationError as error:
@@ -211,7 +231,7 @@ def _explain(error: ValidationError) -> str:
 
 
 def _stranger_defects(root: Path, manifest: BundleManifest) -> Iterator[str]:
-    known = {MANIFEST_NAME, *(ref.file for ref in listed_files(manifest))}
+    known = {MANIFEST_NAME, SIGNATURE_NAME, *(ref.file for ref in listed_files(manifest))}
     try:
         names = sorted(entry.name for entry in root.iterdir())
     except OSError as error:

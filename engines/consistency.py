@@ -18,6 +18,7 @@ from engines.manifest import (
 )
 
 MANIFEST_NAME = "manifest.json"
+SIGNATURE_NAME = "manifest.sig"  # detached, so that it is the one file that no manifest lists
 
 
 def listed_files(manifest: BundleManifest) -> tuple[FileRef, ...]:
@@ -42,6 +43,8 @@ def _files(manifest: BundleManifest) -> Iterator[str]:
         yield f"{name} is listed twice"
     if MANIFEST_NAME in names:
         yield f"{MANIFEST_NAME} lists itself"
+    if SIGNATURE_NAME in names:
+        yield f"{MANIFEST_NAME} lists {SIGNATURE_NAME}, which is made of it"
 
 
 def _outputs(manifest: BundleManifest) -> Iterator[str]:

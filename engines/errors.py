@@ -35,6 +35,10 @@ class BundleError(EchoGFRError):
     """A bundle is missing, malformed, changed or not made for this version."""
 
 
+class SignatureError(EchoGFRError):
+    """A key cannot be used, or a bundle's signature is not what is asked for."""
+
+
 class TensorMismatchError(EchoGFRError):
     """An array does not have the shape, dtype or range that its contract asks for."""
 

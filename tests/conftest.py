@@ -9,6 +9,8 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# What a developer imported or trusts is no part of a test.
+os.environ["ECHOGFR_BUNDLES"] = os.environ["ECHOGFR_TRUST"] = os.path.join(os.devnull, "none")
 
 import pytest
 

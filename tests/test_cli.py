@@ -31,14 +31,14 @@ def echogfr(
 def test_help_names_every_command() -> None:
     done = echogfr("--help")
     assert done.returncode == 0
-    for command in ("run", "analyze", "phantom", "version", "doctor"):
+    for command in ("run", "analyze", "phantom", "version", "doctor", "bundle", "trust"):
         assert command in done.stdout
     assert "research use" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "analyze", "phantom", "doctor"])
+@pytest.mark.parametrize("command", ["run", "analyze", "phantom", "doctor", "bundle", "trust"])
 def test_help_needs_no_heavy_library(command: str) -> None:
-    heavy = ("numpy", "cv2", "onnxruntime", "PyQt6", "pydicom", "torch")
+    heavy = ("numpy", "cv2", "cryptography", "onnxruntime", "PyQt6", "pydicom", "torch")
     block = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in heavy)
     done = echogfr(command, "--help", before=block)
     assert done.returncode == 0, done.stderr
@@ -50,6 +50,7 @@ def test_version_says_what_would_run_and_why() -> None:
     assert done.returncode == 0
     assert "EchoGFR" in done.stdout
     assert "runtime onnxruntime: usable" in done.stdout
+    assert ", came with the program" in done.stdout
     assert "runtime tensorrt" in done.stdout
     assert "  egfr: Image-derived eGFR, mL/min/1.73 m2, 90% interval" in done.stdout
     assert echogfr("version").stdout == done.stdout
@@ -58,7 +59,7 @@ def test_version_says_what_would_run_and_why() -> None:
 def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) -> None:
     done = echogfr("doctor", environment={"XDG_CONFIG_HOME": str(tmp_path)})
     assert done.returncode in (0, 1)
-    for part in ("runtime onnxruntime", "model", "window", "DICOM", "shared memory"):
+    for part in ("runtime onnxruntime", "model", "signatures", "window", "DICOM", "shared memory"):
         assert part in done.stdout
 
 

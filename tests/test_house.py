@@ -23,6 +23,7 @@ HEAVY = (
     "scipy",
     "tritonclient",
     "grpc",
+    "cryptography",
 )
 # Room packages and command lines: what a person imports or asks for help.
 ENTRANCES = ("engines.runtimes", "engines.reading", "edge_app.cli", "edge_app.live.supervisor", "convert.cli")

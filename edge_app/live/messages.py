@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from edge_app.live.report import FrameReport
 from engines.manifest import HeadSpec, Precision
 from engines.server import Server
+from engines.trust import Policy
 
 
 class _Message(BaseModel):
@@ -35,7 +36,8 @@ class WorkerPlan(_Message):
     """Everything that the scanner worker needs to know at its start."""
 
     source: str  # as ``edge_app.capture.open.open_source`` takes it
-    bundle: str | None = None  # directory; None: the bundle that ships with the app
+    bundle: str | None = None  # directory or id; None: the chosen bundle, or the one that ships with the app
+    signatures: Policy | None = None  # of the bundle; None: warn
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None
     server: Server | None = None  # None: no network
@@ -67,6 +69,7 @@ class ModelSummary(_Message):
     version: str
     title: str
     sha256: str  # of the bundle's manifest
+    signature: str = "signature not looked at"  # what it is worth here: "signed by NAME", "unsigned"
     synthetic: bool
     members: int
     heads: tuple[HeadSpec, ...]  # what it says, the main one first

@@ -1,13 +1,14 @@
-"""The model made ready: bundle opened, runtime chosen, session entered, self-test passed."""
+"""The model made ready: bundle opened, its signature judged, runtime chosen, session entered, self-test passed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_app.bundles import bundle_path
+from edge_app.bundles import admit_bundle, bundle_path
+from edge_app.bundles.locks import in_use
 from edge_app.live.messages import ModelSummary
 from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
@@ -18,6 +19,7 @@ from engines.runtimes import Selection
 from engines.served import TritonSession
 from engines.server import Server
 from engines.session import Session
+from engines.trust import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ModelPlan:
     server: Server | None = None
     fallback: str | None = None  # consent: the runtime that reads here while the server is away
     rotate: Rotate = "off"  # of a recording, which has the time, each frame is read by all members
+    signatures: Policy | None = None  # None: warn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +51,16 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     Raises
     ------
     EchoGFRError
-        The bundle, the runtime or the self-test failed, or members that cannot take turns were asked to; the sentence
-        says which and what to do.
+        The bundle, its signature, the runtime or the self-test failed, or members that cannot take turns were asked to;
+        the sentence says which and what to do.
     """
-    bundle = open_bundle(bundle_path(plan.bundle))
-    selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server)
-    with open_session(selection, plan.fallback) as session:
+    with ExitStack() as stack:
+        path = bundle_path(plan.bundle)
+        stack.enter_context(in_use(path))
+        bundle = open_bundle(path)
+        verdict = admit_bundle(bundle, plan.signatures)
+        selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server)
+        session = stack.enter_context(open_session(selection, plan.fallback))
         try:
             tested = selftest.run(bundle, session)
         except selftest.SelfTestError as error:
@@ -70,6 +77,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             version=manifest.version,
             title=manifest.title,
             sha256=bundle.sha256,
+            signature=verdict.told,
             synthetic=manifest.synthetic,
             members=manifest.members,
             heads=manifest.heads,

@@ -174,7 +174,15 @@ class _Worker:
 
         try:
             plan = self._plan
-            model = ModelPlan(plan.bundle, plan.runtime, plan.precision, plan.server, plan.fallback, plan.rotate)
+            model = ModelPlan(
+                bundle=plan.bundle,
+                runtime=plan.runtime,
+                precision=plan.precision,
+                server=plan.server,
+                fallback=plan.fallback,
+                rotate=plan.rotate,
+                signatures=plan.signatures,
+            )
             return stack.enter_context(open_model(model))
         except EchoGFRError as error:
             self._say(Failed(scope="model", sentence=error.sentence))

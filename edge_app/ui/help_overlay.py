@@ -46,7 +46,8 @@ def about(model: ModelSummary | None) -> str:
     heads = "\n".join(f"–  {told}" for told in map(declared, model.heads))
     lines += [
         f"What it says:\n{heads}",
-        f"Model: {mark}{model.title} ({model.bundle_id} {model.version}, {members}, SHA-256 {model.sha256[:12]}…)",
+        f"Model: {mark}{model.title} ({model.bundle_id} {model.version}, {members}, SHA-256 {model.sha256[:12]}…, "
+        f"{model.signature})",
         f"Runs on {model.runtime} ({model.provider}) at {model.precision}, because:\n" + "\n".join(model.selection),
         "Limits of this model:\n" + "\n".join(f"–  {limit}" for limit in model.limits),
     ]

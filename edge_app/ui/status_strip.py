@@ -49,7 +49,7 @@ class StatusStrip(QWidget):
         parts = [source.title]
         if model is not None:
             mark = " SYNTHETIC" if model.synthetic else ""
-            parts = [f"{model.bundle_id} {model.version}{mark}", runtime, source.title]
+            parts = [f"{model.bundle_id} {model.version}{mark}, {model.signature}", runtime, source.title]
         self.identity.setText("  ·  ".join(parts))
 
     def see_frame(self, now_ms: float, index: int) -> None:

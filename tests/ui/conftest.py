@@ -74,6 +74,7 @@ def model(**changes: Any) -> ModelSummary:
         "version": "0.1.0",
         "title": "Stand-in trained on simulated kidneys",
         "sha256": "ab" * 32,
+        "signature": "signed by Ward 7 on 2026-11-27",
         "synthetic": True,
         "members": 3,
         "heads": EGFR_HEADS,

@@ -510,7 +510,14 @@ def test_help_lists_the_keys_and_says_what_made_the_numbers(bench: Any, qtbot: Q
     qtbot.keyClick(bench.window, Qt.Key.Key_F1)
     assert bench.window.help.isVisible()
     text = about(bench.window.situation.model)
-    for part in ("GPL-3.0-or-later", "onnxruntime", "tensorrt: not installed", "SYNTHETIC", "not for diagnosis"):
+    for part in (
+        "GPL-3.0-or-later",
+        "onnxruntime",
+        "tensorrt: not installed",
+        "SYNTHETIC",
+        "not for diagnosis",
+        "signed by Ward 7",
+    ):
         assert part in text
     qtbot.keyClick(bench.window, Qt.Key.Key_Escape)
     assert not bench.window.help.isVisible()
@@ -560,7 +567,7 @@ def test_the_status_line_says_what_runs_and_how_fast(bench: Any) -> None:
         bench.worker.put_frame(2 * index, 66.0 * index)
         bench.turn(report(frame=2 * index))
     bench.window.bridge.time_passed.emit()
-    assert "synthetic-standin 0.1.0 SYNTHETIC" in bench.window.status.identity.toolTip()
+    assert "synthetic-standin 0.1.0 SYNTHETIC, signed by Ward 7 on 2026-11-27" in bench.window.status.identity.toolTip()
     assert "onnxruntime fp32" in bench.window.status.identity.toolTip()
     figures = bench.window.status.figures.text()
     assert "sector 2" in figures and "total 18" in figures

@@ -110,7 +110,7 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, change: Callable[[R
 
 
 def test_no_table_empty_table_and_another_encoding_are_said(tmp_path: Path) -> None:
-    assert "No such file" in refused(tmp_path / "labels.csv")
+    assert "no such file" in refused(tmp_path / "labels.csv")
     (tmp_path / "labels.csv").write_text("crop,egfr,patient\n")
     assert "it has no rows" in refused(tmp_path / "labels.csv")
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00c")

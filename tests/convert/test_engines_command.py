@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -122,6 +123,39 @@ def test_without_tensorrt_the_cure_is_said_and_the_store_can_be_looked_at(bundle
     assert "pip install 'echogfr[tensorrt]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert run("engines", "list").returncode == 0
+
+
+EXTRA_BLOCKER = """
+import sys
+EXTRA = {"torch", "torchvision", "onnx", "onnxscript", "xgboost", "scipy", "matplotlib", "jinja2", "sympy"}
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in EXTRA:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def test_a_jetson_needs_nothing_of_the_convert_extra(rtx: Library, bundle: Path, tmp_path: Path) -> None:
+    """The blocker is in parent and child: Python runs ``sitecustomize`` in both."""
+    (tmp_path / "block").mkdir()
+    (tmp_path / "block" / "sitecustomize.py").write_text(EXTRA_BLOCKER)
+    paths = os.pathsep.join((str(tmp_path / "block"), str(ROOT)))
+    environment = {**os.environ, **NARROW, "PYTHONPATH": paths, "ECHOGFR_ENGINES": str(tmp_path / "store")}
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-c", "from convert.cli import main; main()", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    blocked = subprocess.run([sys.executable, "-c", "import onnx"], env=environment, capture_output=True, check=False)
+    assert blocked.returncode == 1, "the blocker works"
+    assert "every file verified" in run("inspect", str(bundle))
+    assert "Built in" in run("build", str(bundle), "--precision", "int8", "--compute-capability", "8.6")
+    assert "good" in run("engines", "list")
+    assert run("engines", "verify")
+    assert "Removed: 1" in run("engines", "prune", "--all")
 
 
 MAIN = """

@@ -96,7 +96,7 @@ def test_the_command_prints_writes_and_ends_with_its_verdict(tmp_path: Path, bun
     (bundle_path / "manifest.json").write_text(json.dumps(broken))
     assert doctor("--self-test", "--bundle", str(bundle_path)).returncode == 1
 
-    misused = doctor("--bundle", str(bundle_path))
+    misused = doctor("--out", str(out))
     assert misused.returncode == 2
     assert "add --self-test" in misused.stderr and "Traceback" not in misused.stderr
 

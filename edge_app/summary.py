@@ -48,7 +48,7 @@ def print_findings(findings: list[Finding]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in findings:
         colour = "green" if finding.good else "red" if finding.needed else "yellow"
-        table.add_row(f"[{colour}]{'yes' if finding.good else 'no'}[/]", finding.what, finding.detail)
+        table.add_row(f"[{colour}]{'yes' if finding.good else 'no'}[/]", escape(finding.what), escape(finding.detail))
     Console(highlight=False).print(table)
 
 

@@ -54,7 +54,9 @@ class SelfTest:
 
     def explain(self) -> str:
         """One line: what differed by how much."""
-        heads = ", ".join(f"{h.output} {h.delta:.2g} of {h.tolerance:.2g} {h.unit}".rstrip() for h in self.heads)
+        units = ("" if h.unit == "1" else f" {h.unit}" for h in self.heads)
+        both = zip(self.heads, units, strict=True)
+        heads = ", ".join(f"{h.output} {h.delta:.2g} of {h.tolerance:.2g}{unit}" for h, unit in both)
         return f"{self.crops} golden crops on {self.runtime} {self.precision}: {heads}"
 
 

@@ -45,6 +45,14 @@ def test_help_needs_no_heavy_library(command: str) -> None:
     assert "Usage" in done.stdout
 
 
+def test_doctor_prints_a_cure_as_it_must_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    from edge_app.doctor import Finding
+    from edge_app.summary import print_findings
+
+    print_findings([Finding("x", False, "run: pip install 'echogfr[rtx]'")])  # brackets mean colours to the terminal
+    assert "'echogfr[rtx]'" in capsys.readouterr().out
+
+
 def test_version_says_what_would_run_and_why() -> None:
     done = echogfr("--version")
     assert done.returncode == 0

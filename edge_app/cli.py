@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,9 @@ from edge_app.commands import bundles, trust
 from engines.errors import EchoGFRError, UsageError
 
 if TYPE_CHECKING:
+    from edge_app.analyze import Summary
     from edge_app.live.messages import Poles
+    from edge_app.live.model import ModelPlan
     from edge_app.settings import Settings
 
 EXIT_USAGE = 2
@@ -183,7 +186,6 @@ def analyze(
 ) -> None:
     """Analyse a recording without a window; refused frames are a result, not an error."""
     from edge_app.analyze import AnalyzePlan, analyze
-    from edge_app.live.model import ModelPlan
     from edge_app.progress import frame_progress
     from edge_app.settings import load_settings
 
@@ -198,14 +200,7 @@ def analyze(
     )
     plan = AnalyzePlan(
         source=source,
-        model=ModelPlan(
-            bundle=settings.bundle,
-            runtime=settings.runtime,
-            precision=settings.precision,
-            server=settings.server,
-            fallback=settings.fallback,
-            signatures=settings.signatures,
-        ),
+        model=_model_plan(settings),
         poles=None if poles is None else parse_poles(poles),
         jsonl=jsonl,
         snapshot=snapshot,
@@ -216,16 +211,34 @@ def analyze(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was analysed so far is kept
     with frame_progress() as progress:
         summary = analyze(plan, progress)
-    if as_json and str(jsonl) != "-":
-        from edge_app.live.reports import line
-
-        typer.echo(line(summary))
-    elif str(jsonl) != "-":
-        from edge_app.summary import print_summary
-
-        print_summary(summary)
+    if str(jsonl) != "-":  # else it stands there already
+        _tell(summary, as_json)
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _model_plan(settings: Settings) -> ModelPlan:
+    """Return the model of the settings for one that reads every frame with all members."""
+    from edge_app.live.model import ModelPlan
+
+    return ModelPlan(
+        bundle=settings.bundle,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        server=settings.server,
+        fallback=settings.fallback,
+        signatures=settings.signatures,
+    )
+
+
+def _tell(summary: Summary, as_json: bool) -> None:
+    from edge_app.live.reports import line
+    from edge_app.summary import print_summary
+
+    if as_json:
+        typer.echo(line(summary))
+    else:
+        print_summary(summary)
 
 
 def parse_poles(text: str) -> Poles:
@@ -288,12 +301,11 @@ def doctor(
     if out:
         raise UsageError("--out cannot be used", "it goes with the self-test", "add --self-test")
     from edge_app.doctor import examine
-    from edge_app.live.model import ModelPlan
     from edge_app.settings import load_settings
     from edge_app.summary import print_findings
 
     settings = load_settings(bundle=bundle, precision=precision, triton_url=triton_url, triton_ca=triton_ca)
-    findings = examine(ModelPlan(settings.bundle, None, settings.precision, settings.server))
+    findings = examine(replace(_model_plan(settings), fallback=None))  # a server that is away must not look well
     print_findings(findings)
     if any(finding.needed and not finding.good for finding in findings):
         raise typer.Exit(1)

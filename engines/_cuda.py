@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
@@ -23,7 +24,7 @@ CURE = "pip install cuda-bindings, or pycuda where the CUDA toolkit is installed
 _Result = TypeVar("_Result")
 
 
-class _Layer:
+class _Layer(ABC):
     """What both layers share: what was taken is given back in reverse order, whatever happens on the way."""
 
     name = ""
@@ -51,11 +52,13 @@ class _Layer:
                 with self.current():
                     self._inside.close()
 
+    @abstractmethod
     def _push(self) -> None:
-        raise NotImplementedError
+        """Make the context current."""
 
+    @abstractmethod
     def _pop(self) -> None:
-        raise NotImplementedError
+        """Let go of it."""
 
 
 class Pycuda(_Layer):

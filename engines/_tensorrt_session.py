@@ -97,7 +97,7 @@ class TensorRtSession:
             self._open = opened
             for _ in range(2):
                 self.infer(self._blank())
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no memory of the device stays taken
             self._close(opened, quietly=True)
             raise
         return self

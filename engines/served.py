@@ -119,7 +119,7 @@ class TritonSession:
         try:
             self._open.link = self._connect()
             self._ask(self._open.link, np.zeros([length or 1 for length in self._input.shape], np.uint8))
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no connection stays open
             self._close()
             raise
         return self
@@ -203,7 +203,7 @@ class TritonSession:
                     "; ".join(defects),
                     "write the repository again",
                 )
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no connection stays open
             connection.close()
             raise
         doubt = "(does not tell its bundle: golden vectors only) " if model.parameters is None else ""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,12 @@ from engines.store import (
     EngineBuilder,
     EngineKey,
     EngineRecipe,
-    EngineRecord,
     EngineStore,
     EngineTarget,
     Here,
-    LayerSummary,
-    engine_name,
 )
 from tests.engines.bundle_makers import BundlePlan, GraphPlan, write_bundle
+from tests.engines.engine_makers import record_of
 
 NOWHERE = Here(None, {})
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,27 +62,9 @@ def put_engine(store: EngineStore, artifact_sha256: str, most: int) -> bytes:
         builder=EngineBuilder(runtime="tensorrt", version="10.3.0"),
         target=EngineTarget(compute_capabilities=("8.6",), gpu="A10", multiprocessors=72, driver="550"),
     )
-    sha256 = hashlib.sha256(data).hexdigest()
     draft = store.draft()
     draft.write_bytes(data)
-    store.put(
-        draft,
-        EngineRecord(
-            key=key,
-            engine=engine_name(key, sha256),
-            sha256=sha256,
-            size_bytes=len(data),
-            bundle_id="test-bundle",
-            bundle_version="1",
-            bundle_sha256="b" * 64,
-            artifact="model-0.onnx",
-            precision="fp32",
-            created=datetime(2026, 11, 22, tzinfo=timezone.utc),
-            build_seconds=1.0,
-            layers=LayerSummary(layers=1, planned={}, compiled={}, fallbacks=()),
-            warnings=(),
-        ),
-    )
+    store.put(draft, record_of(data, key, "model-0.onnx", "fp32"))
     return data
 
 

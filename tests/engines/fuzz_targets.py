@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 from edge_app.bundles.receive import Terms, receive
@@ -33,11 +32,10 @@ from engines.store import (
     EngineRecord,
     EngineStore,
     EngineTarget,
-    LayerSummary,
-    engine_name,
 )
 from engines.trust import TrustStore, judge, judge_bundle
 
+from .engine_makers import record_of
 from .fuzz_mutate import hostile_zip, mutate_bytes, mutate_json
 
 CASE_LIMIT_S = 20  # a case takes milliseconds: this is a hang, even on a busy machine
@@ -229,29 +227,13 @@ class Ground:
 
 def _engine() -> tuple[bytes, EngineRecord]:
     raw = bytes(range(256)) * 4
-    digest = hashlib.sha256(raw).hexdigest()
     key = EngineKey(
         artifact_sha256="a" * 64,
         recipe=EngineRecipe(batch=(1, 4, 16), workspace_mib=None, dla_core=None),
         builder=EngineBuilder(runtime="tensorrt-rtx", version="1.7.1"),
         target=EngineTarget(compute_capabilities=("8.6",)),
     )
-    record = EngineRecord(
-        key=key,
-        engine=engine_name(key, digest),
-        sha256=digest,
-        size_bytes=len(raw),
-        bundle_id="some",
-        bundle_version="1",
-        bundle_sha256="b" * 64,
-        artifact="fp16.onnx",
-        precision="fp16",
-        created=datetime(2026, 11, 27, tzinfo=timezone.utc),
-        build_seconds=1.0,
-        layers=LayerSummary(layers=1, planned={}, compiled={}, fallbacks=()),
-        warnings=(),
-    )
-    return raw, record
+    return raw, record_of(raw, key)
 
 
 def _relisted(manifest: dict[str, object], name: str, raw: bytes) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -24,10 +23,10 @@ from engines.store import (
     EngineStore,
     EngineTarget,
     Here,
-    LayerSummary,
-    engine_name,
     store_folder,
 )
+
+from .engine_makers import record_of as make_record
 
 ORIN = Gpu("Orin", "8.7", 8, "540.4.0, CUDA 12.6")
 RECIPE = EngineRecipe(batch=(1, 4, 16), workspace_mib=None, dla_core=None)
@@ -37,22 +36,7 @@ HERE = Here(ORIN, {"tensorrt": "10.3.0"})
 
 
 def record_of(data: bytes, key: EngineKey = KEY) -> EngineRecord:
-    sha256 = hashlib.sha256(data).hexdigest()
-    return EngineRecord(
-        key=key,
-        engine=engine_name(key, sha256),
-        sha256=sha256,
-        size_bytes=len(data),
-        bundle_id="example",
-        bundle_version="1",
-        bundle_sha256="b" * 64,
-        artifact="fp16.onnx",
-        precision="fp16",
-        created=datetime(2026, 11, 22, tzinfo=timezone.utc),
-        build_seconds=1.0,
-        layers=LayerSummary(layers=3, planned={"Half": 2}, compiled={"Half": 2}, fallbacks=()),
-        warnings=(),
-    )
+    return make_record(data, key)
 
 
 def put(store: EngineStore, data: bytes = b"engine one", key: EngineKey = KEY) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
 Point = tuple[float, float]
+Mode = Literal["dual", "colour-doppler", "spectral-doppler", "m-mode", "contrast", "other-organ"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +45,33 @@ class CaliperPair:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedMark:
+    """Something that looks like a marker and was not taken for one, for the debug view.
+
+    ``reason``: a few words for a person ('part of a text', 'live cursor', 'single'); ``size_px`` its span.
+    """
+
+    centre: Point
+    size_px: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Pixels per centimetre, and where that came from."""
 
     px_per_cm: float
-    basis: Literal["ruler", "dicom", "operator"]
+    basis: Literal["ruler", "dicom", "operator", "printed"]
     confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedLength:
+    """A length that the scanner's own result text states, centimetres, as read from the screen."""
+
+    length_cm: float
+    text: str  # the words that were read, without anything else of the screen
+    confidence: float  # 0..1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +105,9 @@ class Scene:
     sector: Sector | None
     calipers: tuple[CaliperPair, ...]
     scale: Scale | None
+    images: tuple[Sector, ...] = ()  # every ultrasound image on the screen, ``sector`` (the active one) first
+    refused: tuple[RefusedMark, ...] = ()  # what was not taken for a caliper, and why
+    modes: frozenset[Mode] = frozenset()  # what else than one grey image the screen shows
+    layout: str | None = None  # fingerprint of the screen around the image: one scanner, one software, one preset
+    printed: PrintedLength | None = None
+    quality: Quality | None = None

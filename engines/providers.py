@@ -36,8 +36,8 @@ class Provider:
     """One execution provider of ONNX Runtime.
 
     ``stem``: of the file that holds it, empty for the CPU, which is built in. ``install``: what to do where it is not
-    there; ``repair``: where it cannot be loaded. ``warm``: batch sizes that are run while a session is entered, so that no later call
-    has to prepare for them; ``largest``: more crops than that are run in pieces.
+    there; ``repair``: where it cannot be loaded. ``warm``: batch sizes that are run while a session is entered, so that
+    no later call has to prepare for them; ``largest``: more crops than that are run in pieces.
     """
 
     runtime: str

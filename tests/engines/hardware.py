@@ -11,7 +11,7 @@ from engines._onnxruntime import OnnxSession
 from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
 from engines.providers import CUDA, TENSORRT
-from engines.runtimes import available
+from engines.runtimes import rows
 from engines.session import Session
 from engines.store import STORE_VARIABLE, EngineStore, RuntimeName
 
@@ -20,7 +20,7 @@ PROVIDERS = {provider.runtime: provider for provider in (CUDA, TENSORRT)}
 
 def skip_where_unusable(runtime: str) -> None:
     """Skip, with what the runtime says of itself."""
-    found = dict(available())[runtime]
+    found = next(row for row in rows() if row.name == runtime).probe()
     if not found.usable:
         pytest.skip(f"no GPU to prove it on: {found.detail}")
 

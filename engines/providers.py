@@ -88,7 +88,7 @@ def chain(provider: Provider, cache: Path | None = None) -> Chain:
 
 
 def _tensorrt_options(cache: Path | None) -> dict[str, str]:
-    """Return options that leave precision to the graph: with trt_fp16_enable and its like off, it is strongly typed."""
+    """Return options that leave precision to the types of the graph: trt_fp16_enable and its like stay off."""
     if cache is None:
         return {"device_id": "0", "trt_min_subgraph_size": "1000"}
     return {

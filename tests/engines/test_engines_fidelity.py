@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -27,6 +29,27 @@ SHIPPED = Path(__file__).resolve().parents[2] / "edge_app" / "bundles" / "synthe
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 FP32_EGFR = 0.02  # mL/min/1.73 m2 between CPU and GPU: what another order of sums may do, and TF32 may not
 SLACK = 64 << 20
+SILENCE_S = 2.0  # a worker that says nothing for so long is ended by the window
+START = """
+import sys, threading, time
+from engines.bundle import open_bundle
+from engines.runtimes import select
+gaps, done = [0.0], threading.Event()
+def tick():
+    last = time.perf_counter()
+    while not done.wait(0.01):
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
+thread = threading.Thread(target=tick)
+thread.start()
+started = time.perf_counter()
+with select(open_bundle(sys.argv[1]), sys.argv[2]).open() as session:
+    ready = time.perf_counter() - started
+done.set()
+thread.join()
+print(max(gaps), ready)
+"""
 
 
 @pytest.fixture(params=sorted(PROVIDERS))
@@ -138,3 +161,19 @@ def test_tf32_is_off_for_every_library_of_the_process(shipped: Bundle) -> None:
     skip_where_unusable(CUDA.runtime)
     answers(CUDA, shipped, "fp32")
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+
+
+def test_a_cold_start_does_not_stop_the_other_threads_of_the_worker(shipped: Bundle) -> None:
+    """Loading CUDA's libraries takes seconds; the heartbeat has to go on meanwhile."""
+    skip_where_unusable(CUDA.runtime)
+    command = [sys.executable, "-c", START, str(shipped.path), CUDA.runtime]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, env=_with_sources())
+    longest, ready = map(float, done.stdout.split())
+    print(f"ready after {ready:.2f} s, longest silence {longest:.3f} s; stderr: {done.stderr!r}")
+    assert longest < SILENCE_S
+    assert done.stderr == ""
+
+
+def _with_sources() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}

@@ -56,6 +56,7 @@ _SMALLEST = bytes.fromhex(
     "08083a320a0b0a017812017922034e65671201675a0f0a0178120a0a08080112040a020801620f0a0179120a0a08080112040a02080142040a00100d"
 )
 _GPU_FAULTS = ("CUDA", "CUDNN", "CUBLAS", "TensorRT", "BFCArena")
+_WHERE = {CPU.name: "on the CPU"}
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
@@ -401,8 +402,9 @@ def _told(place: _Place, provider: Provider, natives: tuple[_Native, ...]) -> st
     placed = _placed(natives)
     if placed and provider.name not in placed:
         raise _broken(provider, "it takes none of the graph's nodes")
-    known = ", ".join(f"{count} nodes on {name}" for name, count in placed.most_common())
-    return f"{place.gpu.name} by {provider.name}, {known or 'nodes not told'}, ONNX Runtime {place.version}"
+    others = (f", {count} {_WHERE.get(name, name)}" for name, count in sorted(placed.items()) if name != provider.name)
+    nodes = f"{placed[provider.name]} nodes{''.join(others)}" if placed else "nodes not told"
+    return f"{place.gpu.name} by {provider.name} ({nodes}), ONNX Runtime {place.version}"
 
 
 def _placed(natives: tuple[_Native, ...]) -> Counter[str]:

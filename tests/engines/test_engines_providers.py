@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -124,16 +125,16 @@ def test_the_session_says_which_gpu_runs_it_and_how_many_nodes_the_cpu_does(
         told, runtime = session.info.provider, session.info.runtime
     version = importlib.import_module("onnxruntime").__version__
     assert runtime == "onnxruntime-cuda"
-    assert told.startswith("NVIDIA H100 by CUDAExecutionProvider, ")
-    assert f"{on_cpu} nodes on CPUExecutionProvider" in told
-    assert told.endswith(f", ONNX Runtime {version}")
+    assert on_cpu > 0  # the others are fewer than in the file: the library simplifies first
+    nodes = rf"\([1-9]\d* nodes, {on_cpu} on the CPU\)"
+    assert re.fullmatch(rf"NVIDIA H100 by CUDAExecutionProvider {nodes}, ONNX Runtime {re.escape(version)}", told), told
 
 
 def test_an_older_library_that_does_not_tell_is_told_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install_providers(monkeypatch)
     monkeypatch.setattr(_onnxruntime, "_placed", lambda natives: Counter())
     with on(CUDA, bundle) as session:
-        assert "by CUDAExecutionProvider, nodes not told, ONNX Runtime" in session.info.provider
+        assert "by CUDAExecutionProvider (nodes not told), ONNX Runtime" in session.info.provider
 
 
 def test_fp32_is_asked_for_without_tf32_and_no_option_changes_a_precision(

@@ -383,8 +383,11 @@ def _missing(library: ModuleType, provider: Provider) -> str | None:
 
     Only to be asked after ONNX Runtime tried to load it: it has to be the first.
     """
+    file = Path(str(library.__file__)).parent / "capi" / f"lib{provider.stem}.so"
+    if not file.is_file():  # some builds have the provider inside
+        return None
     try:
-        ctypes.CDLL(str(Path(str(library.__file__)).parent / "capi" / f"lib{provider.stem}.so"))
+        ctypes.CDLL(str(file))
     except OSError as error:
         return _first_line(error)
     return None

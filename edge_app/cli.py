@@ -43,7 +43,7 @@ BundleOption = Annotated[
 RuntimeOption = Annotated[
     str | None,
     typer.Option(
-        help="What runs the model: onnxruntime, tensorrt, tensorrt-rtx or triton.",
+        help="What runs the model: onnxruntime, onnxruntime-cuda or -tensorrt, tensorrt, tensorrt-rtx or triton.",
         show_default="the best of this machine",
     ),
 ]

@@ -131,6 +131,9 @@ def _row(bundle: Bundle, runtime: str, precision: Precision, crop: NDArray[np.ui
         because = error.because.removeprefix(f"{runtime} {precision}: ")  # the one candidate, which the row names
         return Row(runtime=runtime, precision=precision, outcome="not run", detail=_anonymous(bundle, because))
     try:
+        if selection.builds:
+            detail = f"{selection.runtime.named}: start once with --runtime {runtime} --precision {precision}"
+            return Row(runtime=runtime, precision=precision, outcome="not run", detail=detail)
         started = perf_counter()
         with selection.open() as session:
             load_s = perf_counter() - started

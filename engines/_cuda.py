@@ -19,6 +19,7 @@ import numpy as np
 
 from engines.cuda import Cuda, CudaError, Graph, Host
 from engines.errors import InferenceError, RuntimeUnavailableError
+from engines.gpu import current_context, drop_context
 
 CURE = "pip install cuda-bindings, or pycuda where the CUDA toolkit is installed"
 _Result = TypeVar("_Result")
@@ -79,7 +80,7 @@ class Pycuda(_Layer):
         self._call("init", self._driver.init)
         device = self._call("Device", self._driver.Device, 0)
         self._context = self._call("retain_primary_context", device.retain_primary_context)
-        self._kept.callback(self._call, "detach", self._context.detach)
+        self._kept.callback(self._detach)
         self._started = True
         with self.current():
             self._stream = self._call("Stream", self._driver.Stream)
@@ -118,6 +119,13 @@ class Pycuda(_Layer):
 
     def _pop(self) -> None:
         self._call("pop", self._driver.Context.pop)
+
+    def _detach(self) -> None:
+        """Release the context. pycuda pushes it for that, and expects a pop that a primary context does not do."""
+        before = current_context()
+        self._call("detach", self._context.detach)
+        if current_context() != before:
+            drop_context()
 
     def _drop_stream(self) -> None:
         """Let go of the stream, which destroys itself, while its context is current."""

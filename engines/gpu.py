@@ -6,6 +6,7 @@ Only questions that need no context are asked, so that asking costs no GPU memor
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,21 @@ def read_gpu(index: int = 0, library: str = DRIVER_LIBRARY) -> Gpu:
         _attribute(cuda, _MULTIPROCESSORS, device),
         f"{_driver_version()}CUDA {version.value // 1000}.{version.value % 1000 // 10}",
     )
+
+
+def current_context(library: str = DRIVER_LIBRARY) -> int:
+    """Return the address of the context that is current on this thread; 0: none, or no driver."""
+    context = ctypes.c_void_p()
+    with suppress(OSError, NoGpuError):
+        _call(ctypes.CDLL(library), "cuCtxGetCurrent", ctypes.byref(context))
+    return context.value or 0
+
+
+def drop_context(library: str = DRIVER_LIBRARY) -> None:
+    """Let go of the context that is current on this thread, by the driver's own count and no library's."""
+    context = ctypes.c_void_p()
+    with suppress(OSError, NoGpuError):
+        _call(ctypes.CDLL(library), "cuCtxPopCurrent_v2", ctypes.byref(context))
 
 
 def _attribute(cuda: ctypes.CDLL, attribute: int, device: ctypes.c_int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, cast
 
-from engines import _onnxruntime, _tensorrt, _triton
+from engines import _onnxruntime, _tensorrt, _triton, providers
 from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
 from engines.cpu import Cpu, read_cpu
@@ -18,6 +18,7 @@ from engines.errors import BundleError, RuntimeUnavailableError
 from engines.libraries import TITLES
 from engines.manifest import Artifact, Family, Precision
 from engines.parity import parity_fault
+from engines.providers import Provider
 from engines.served import TritonSession
 from engines.server import Server
 from engines.session import Session
@@ -45,8 +46,10 @@ class Availability:
 class Runtime:
     """One row of the table. ``order``: precisions from the first to be tried to the last.
 
-    ``ready``: what these artifacts are run from, where something must have been made of them first; raises an
-    ``EchoGFRError`` where it was not. ``reject``: remembers that it failed its self-test, and why.
+    ``automatic``: what is done with a precision that nobody asked for, and why. ``named``: why it is taken only where
+    it is asked for by name; empty where it is not so. ``builds``: whether the start of a session would build something
+    for minutes. ``ready``: what these artifacts are run from, where something must have been made of them first; raises
+    an ``EchoGFRError`` where it was not. ``reject``: remembers that it failed its self-test, and why.
     """
 
     name: str
@@ -55,6 +58,9 @@ class Runtime:
     order: tuple[Precision, ...]
     probe: Callable[[], Availability]
     open: Callable[[Bundle, tuple[Artifact, ...]], Session]
+    automatic: Callable[[Precision, Cpu], tuple[Outcome, str]]
+    named: str = ""
+    builds: Callable[[tuple[Artifact, ...]], bool] | None = None
     ready: Callable[[Bundle, tuple[Artifact, ...]], str] | None = None
     reject: Callable[[Bundle, tuple[Artifact, ...], str], None] | None = None
 
@@ -95,6 +101,11 @@ class Selection:
         """Return the session, not yet entered."""
         return self.runtime.open(self.bundle, self.artifacts)
 
+    @property
+    def builds(self) -> bool:
+        """True if the start of the session builds engines, which takes minutes."""
+        return self.runtime.builds is not None and self.runtime.builds(self.artifacts)
+
     def reject(self, why: str) -> None:
         """Remember, where the runtime can, that this failed its self-test: it is not chosen again as it is."""
         if self.runtime.reject is not None:
@@ -120,6 +131,18 @@ def _probe_onnxruntime() -> Availability:
     except (ImportError, OSError) as error:
         return Availability("broken", f"ONNX Runtime is installed but cannot be loaded: {error}")
     return Availability("usable", f"ONNX Runtime {library.__version__}, {_onnxruntime.PROVIDER}")
+
+
+def _probe_provider(provider: Provider) -> Availability:
+    found = _probe_onnxruntime()
+    if not found.usable:
+        return found
+    try:
+        return Availability("usable", _onnxruntime.probe(provider))
+    except _onnxruntime.ProviderAbsentError as error:
+        return Availability("absent", f"{error.because} ({error.cure})")
+    except RuntimeUnavailableError as error:
+        return Availability("broken", f"{error.because} ({error.cure})")
 
 
 def _probe_tensorrt(name: RuntimeName) -> Availability:
@@ -148,13 +171,67 @@ def _tensorrt_row(name: RuntimeName) -> Runtime:
         ("fp16", "int8", "fp32"),
         partial(_probe_tensorrt, name),
         partial(_open_tensorrt, name),
-        partial(_engines_ready, name),
-        partial(_tensorrt.reject, name),
+        _on_gpu,
+        ready=partial(_engines_ready, name),
+        reject=partial(_tensorrt.reject, name),
     )
 
 
-def _open_onnxruntime(bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
-    return _onnxruntime.OnnxSession(bundle, artifacts)
+def _open_onnxruntime(provider: Provider, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
+    return _onnxruntime.OnnxSession(bundle, artifacts, provider=provider)
+
+
+def _cuda_row() -> Runtime:
+    provider = providers.CUDA
+    return Runtime(
+        provider.runtime,
+        "ONNX Runtime with CUDA",
+        "tensorrt",  # its int8 keeps half around the integers; of fp32 and fp16 there is one for all
+        ("fp16", "fp32", "int8"),
+        partial(_probe_provider, provider),
+        partial(_open_onnxruntime, provider),
+        _on_gpu,
+    )
+
+
+def _tensorrt_provider_row() -> Runtime:
+    provider = providers.TENSORRT
+    return Runtime(
+        provider.runtime,
+        "ONNX Runtime with TensorRT",
+        "tensorrt",
+        ("fp16", "int8", "fp32"),
+        partial(_probe_provider, provider),
+        partial(_open_onnxruntime, provider),
+        _on_gpu,
+        named="its first start builds engines, which takes minutes",
+        builds=partial(_onnxruntime.builds_first, provider),
+    )
+
+
+def _on_cpu(precision: Precision, cpu: Cpu) -> tuple[Outcome, str]:
+    if precision == "int8":
+        flag = cpu.int8_flag
+        if flag is None:
+            return "passed over", "this CPU has no 8-bit dot products (VNNI), so int8 would not be faster"
+        return "possible", f"fastest on this CPU ({flag}), parity passed"
+    if precision == "fp16":
+        return "passed over", "slower than fp32 on a CPU; only on request"
+    return "possible", "the reference precision, on any CPU"
+
+
+def _on_gpu(precision: Precision, cpu: Cpu) -> tuple[Outcome, str]:
+    if precision == "int8":
+        return "passed over", "ONNX Runtime computes int8 convolutions in half or float on a GPU; only on request"
+    if precision == "fp16":
+        return "possible", "half precision on the GPU, parity passed"
+    return "possible", "the reference precision, on the GPU"
+
+
+def _on_server(precision: Precision, cpu: Cpu) -> tuple[Outcome, str]:
+    if precision != "fp32":
+        return "passed over", "a server's precision is never guessed; only on request"
+    return "possible", "the reference precision, on the server that was named"
 
 
 def _probe_triton(server: Server | None) -> Availability:
@@ -178,13 +255,24 @@ def _triton_row(server: Server | None) -> Runtime:
             raise RuntimeUnavailableError("No server can be asked", "none is named", "give --triton-url HOST:PORT")
         return TritonSession(bundle, artifacts, server)
 
-    return Runtime("triton", "Triton", "cpu", ("fp32", "fp16", "int8"), lambda: _probe_triton(server), open_triton)
+    order: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+    return Runtime("triton", "Triton", "cpu", order, lambda: _probe_triton(server), open_triton, _on_server)
 
 
 RUNTIMES: tuple[Runtime, ...] = (
     _tensorrt_row("tensorrt"),
     _tensorrt_row("tensorrt-rtx"),
-    Runtime("onnxruntime", "ONNX Runtime", "cpu", ("int8", "fp32", "fp16"), _probe_onnxruntime, _open_onnxruntime),
+    _cuda_row(),
+    _tensorrt_provider_row(),
+    Runtime(
+        providers.CPU.runtime,
+        "ONNX Runtime",
+        "cpu",
+        ("int8", "fp32", "fp16"),
+        _probe_onnxruntime,
+        partial(_open_onnxruntime, providers.CPU),
+        _on_cpu,
+    ),
 )
 
 
@@ -208,8 +296,8 @@ def select(
     """Choose what runs a bundle: this machine, or the server that the operator names and nothing else then.
 
     On a CPU that is int8 where the CPU has 8-bit dot products and the bundle's parity row for int8
-    passed, else fp32; fp16 only on request. On a GPU it is what a good engine was built from, fp16 first; nothing is
-    built here. A precision whose parity failed is never chosen.
+    passed, else fp32; fp16 only on request. On a GPU it is what a good engine was built from, fp16 first, else ONNX
+    Runtime's CUDA at fp16, then fp32; nothing is built here. A precision whose parity failed is never chosen.
 
     Parameters
     ----------
@@ -233,7 +321,7 @@ def select(
     # A server that nobody named is no candidate; one that was named is not left for another without a word.
     asked = [row for row in known if name == row.name or (name is None and row.name != _triton.NAME)]
     judge = _Judge(bundle, cast("Precision | None", wanted), cpu or read_cpu())
-    judged = [(row, candidate) for row in asked for candidate in judge.candidates(row)]
+    judged = [(row, candidate) for row in asked for candidate in judge.candidates(row, name == row.name)]
     for row, candidate in judged:
         if candidate.outcome == "possible" and candidate.precision is not None:
             artifacts = bundle.artifacts(candidate.precision, row.family)
@@ -252,7 +340,9 @@ class _Judge:
     wanted: Precision | None
     cpu: Cpu
 
-    def candidates(self, runtime: Runtime) -> list[Candidate]:
+    def candidates(self, runtime: Runtime, by_name: bool) -> list[Candidate]:
+        if runtime.named and not by_name:  # not even probed: that alone may take seconds
+            return [Candidate(runtime.name, self.wanted, "passed over", f"{runtime.named}; only where it is named")]
         availability = runtime.probe()
         if not availability.usable:
             return [Candidate(runtime.name, self.wanted, "unavailable", availability.detail)]
@@ -273,23 +363,10 @@ class _Judge:
             except (EngineError, RuntimeUnavailableError) as error:
                 return "unavailable", f"{error.what[0].lower()}{error.what[1:]}: {error.because} ({error.cure})"
             return "possible", told if self.wanted is None else f"asked for; {told}"
-        if self.wanted is not None:
-            return "possible", "asked for"
-        if runtime.name == _triton.NAME:
-            if precision != "fp32":
-                return "passed over", "a server's precision is never guessed; only on request"
-            return "possible", "the reference precision, on the server that was named"
-        return self._automatic(precision)
-
-    def _automatic(self, precision: Precision) -> tuple[Outcome, str]:
-        if precision == "int8":
-            flag = self.cpu.int8_flag
-            if flag is None:
-                return "passed over", "this CPU has no 8-bit dot products (VNNI), so int8 would not be faster"
-            return "possible", f"fastest on this CPU ({flag}), parity passed"
-        if precision == "fp16":
-            return "passed over", "slower than fp32 on a CPU; only on request"
-        return "possible", "the reference precision, on any CPU"
+        if self.wanted is None and not runtime.named:
+            return runtime.automatic(precision, self.cpu)
+        builds = runtime.builds is not None and runtime.builds(artifacts)
+        return "possible", f"asked for; {runtime.named}" if builds else "asked for"
 
 
 def _mark(candidates: list[Candidate], chosen: Candidate) -> tuple[Candidate, ...]:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "tensorrt", "pydantic")
+LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "tensorrt", "pydantic")
 
 
 def program_version() -> str:

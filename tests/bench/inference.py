@@ -5,8 +5,9 @@ fused bundle and the same model with its members apart, given together, are comp
 process of its own, so that its peak memory is its own, and the candidates take turns, so that a busy minute hits all
 of them; what is printed are medians over rounds and, of the same run, ratios to the peer of the first bundle. The peer
 does what a script of three lines would do: default session options (all physical cores, spinning threads), no checks,
-no domain check. ``infer`` is the session alone, and is what the ratios compare; ``read`` is what the app calls for one
-crop, with all members, and ``turn`` where members take turns, with one. Nothing here is a test.
+no domain check; where ONNX Runtime has CUDA, the same three lines are measured on it as well. ``infer`` is the session
+alone, and is what the ratios compare; ``read`` is what the app calls for one crop, with all members, and ``turn``
+where members take turns, with one. Nothing here is a test.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ from edge_app.bundles import bundle_path
 from engines import runtimes, selftest
 from engines.bundle import Bundle, load_golden, open_bundle
 from engines.errors import RuntimeUnavailableError
+from engines.providers import CUDA
 from engines.reading import Reader
 from engines.session import members_apart
 
 PEER = "peer"  # plain onnxruntime, fp32
+PEERS = {PEER: "CPUExecutionProvider", "peer on CUDA": "CUDAExecutionProvider"}
 WARM_UP = 3
 
 
@@ -89,10 +92,15 @@ def candidates_of(path: str) -> list[Candidate]:
         if not availability.usable:
             print(f"{name} is not measured: {availability.detail}")
             continue
+        if name == CUDA.runtime:
+            found.append(Candidate(path, "peer on CUDA", "fp32"))
         for precision in ("fp32", "fp16", "int8"):
             try:
                 selection = runtimes.select(bundle, name, precision)
             except RuntimeUnavailableError:
+                continue
+            if selection.builds:
+                print(f"{name} {precision} is not measured: {selection.runtime.named}")
                 continue
             apart = (False, True) if len(selection.artifacts) > 1 else (False,)
             found += [Candidate(path, name, precision, turns) for turns in apart]
@@ -118,7 +126,7 @@ def in_own_process(one: Candidate, runs: int) -> Result:
     """Measure one candidate in a fresh interpreter."""
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, __file__, "--one", json.dumps(asdict(one)), str(runs)]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=900)
     return Result(**json.loads(done.stdout))
 
@@ -131,16 +139,18 @@ def middle(results: list[Result]) -> Result:
 def measure_one(one: Candidate, runs: int) -> Result:
     """Measure one candidate in this process."""
     bundle = open_bundle(Path(one.bundle))
-    return measure_peer(bundle, runs) if one.runtime == PEER else measure_ours(bundle, one, runs)
+    return measure_peer(bundle, one, runs) if one.runtime in PEERS else measure_ours(bundle, one, runs)
 
 
-def measure_peer(bundle: Bundle, runs: int) -> Result:
+def measure_peer(bundle: Bundle, one: Candidate, runs: int) -> Result:
     """Three lines of onnxruntime, as anybody would write them; members that are apart one after the other."""
     import onnxruntime
 
     start = perf_counter()
-    artifacts = bundle.artifacts("fp32", "cpu")
-    sessions = [onnxruntime.InferenceSession(str(bundle.file(artifact.file))) for artifact in artifacts]
+    if one.runtime != PEER:
+        onnxruntime.preload_dlls()
+    files = [str(bundle.file(artifact.file)) for artifact in bundle.artifacts("fp32", "cpu")]
+    sessions = [onnxruntime.InferenceSession(file, providers=[PEERS[one.runtime]]) for file in files]
     ready_s = perf_counter() - start
     name = bundle.manifest.input.name
     times, cpu_ms = timed(lambda crop: [session.run(None, {name: crop}) for session in sessions], bundle, runs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.gpu import NoGpuError, read_gpu
+from engines.gpu import NoGpuError, current_context, drop_context, read_gpu
 
 DRIVER = """
 #include <string.h>
@@ -16,6 +16,9 @@ int cuInit(unsigned flags) { return %(init)d; }
 int cuDeviceGet(int *device, int ordinal) { *device = 7; return ordinal ? 101 : 0; }
 int cuDriverGetVersion(int *version) { *version = 12060; return 0; }
 int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "Orin", length); return device != 7; }
+static long depth = 2;
+int cuCtxGetCurrent(void **context) { *context = (void *)depth; return 0; }
+int cuCtxPopCurrent_v2(void **context) { *context = (void *)depth--; return 0; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
   *value = attribute == 16 ? 8 : attribute == 75 ? 8 : attribute == 76 ? 7 : -1;
   return device != 7;
@@ -38,6 +41,18 @@ def test_a_gpu_is_named_with_all_that_an_engine_depends_on(tmp_path: Path) -> No
     gpu = read_gpu(library=driver(tmp_path, init=0))
     assert (gpu.name, gpu.compute_capability, gpu.multiprocessors) == ("Orin", "8.7", 8)
     assert gpu.driver.endswith("CUDA 12.6")
+
+
+def test_a_context_that_was_left_on_the_thread_is_let_go_of_once(tmp_path: Path) -> None:
+    library = driver(tmp_path, init=0)
+    assert current_context(library) == 2
+    drop_context(library)
+    assert current_context(library) == 1
+
+
+def test_without_a_driver_no_context_is_current_and_letting_go_does_nothing() -> None:
+    drop_context("libno-such-driver.so.1")
+    assert current_context("libno-such-driver.so.1") == 0
 
 
 def test_a_driver_without_a_gpu_gives_its_code(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import trustme
 
 from engines import selftest, served
 from engines._onnxruntime import OnnxSession
@@ -23,6 +22,8 @@ from engines.server import Server, make_server
 
 from .bundle_makers import egfr_answer, speckle_crops
 from .triton_makers import LoopbackServer, serve, session_on
+
+trustme = pytest.importorskip("trustme", reason="certificates for the tests are made with trustme")
 
 
 @pytest.fixture(autouse=True)

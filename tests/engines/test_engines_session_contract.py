@@ -18,10 +18,12 @@ import pytest
 from engines._onnxruntime import OnnxSession
 from engines.bundle import Bundle
 from engines.errors import BundleError, InferenceError, TensorMismatchError
+from engines.providers import CUDA, TENSORRT, Provider
 from engines.session import Session
-from engines.store import RuntimeName
+from engines.store import STORE_VARIABLE, RuntimeName
 
 from .device import Layer, install
+from .device_onnxruntime import install_providers
 from .hardware import on_hardware
 from .triton_makers import LoopbackServer, serve, session_on
 
@@ -30,6 +32,10 @@ Opener = Callable[[Bundle], Session]
 
 def open_onnxruntime(bundle: Bundle) -> Session:
     return OnnxSession(bundle, bundle.artifacts("fp32", "cpu"), threads=1)
+
+
+def open_provider(provider: Provider, bundle: Bundle) -> Session:
+    return OnnxSession(bundle, bundle.artifacts("fp32", "tensorrt"), provider=provider)
 
 
 def open_triton(bundle: Bundle) -> Session:
@@ -45,7 +51,8 @@ DEVICES: dict[str, tuple[Layer, RuntimeName]] = {  # the same session on a GPU o
     "tensorrt by cuda-python": ("cuda-python", "tensorrt"),
     "tensorrt-rtx by cuda-python": ("cuda-python", "tensorrt-rtx"),
 }
-HARDWARE: tuple[RuntimeName, ...] = ("tensorrt", "tensorrt-rtx")
+GPU_PROVIDERS = {"onnxruntime-cuda by the CPU": CUDA, "onnxruntime-tensorrt by the CPU": TENSORRT}
+HARDWARE = ("tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime-tensorrt")
 LAYOUTS: dict[str, tuple[tuple[str, str], ...]] = {"fused": (), "apart": (("fp32", "any"),)}
 SERVERS: list[LoopbackServer] = []
 
@@ -59,7 +66,12 @@ def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(
-    params=[*OPENERS, *DEVICES, *(pytest.param(f"{name} on hardware", marks=pytest.mark.gpu) for name in HARDWARE)]
+    params=[
+        *OPENERS,
+        *DEVICES,
+        *GPU_PROVIDERS,
+        *(pytest.param(f"{name} on hardware", marks=pytest.mark.gpu) for name in HARDWARE),
+    ]
 )
 def opener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     name = request.param
@@ -71,6 +83,10 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
         device = install(monkeypatch, tmp_path, *DEVICES[name])
         yield device.open
         device.check_all_was_given_back()
+    elif name in GPU_PROVIDERS:
+        install_providers(monkeypatch)
+        monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "engines"))
+        yield partial(open_provider, GPU_PROVIDERS[name])
     else:
         yield on_hardware(name.split()[0], tmp_path, monkeypatch)
 
@@ -235,5 +251,6 @@ def test_a_torn_graph_is_refused_in_one_sentence(
 
 
 def _not_on_hardware(request: pytest.FixtureRequest) -> None:
-    if "on hardware" in request.node.name:
+    """Skip where an engine is built before there is a session; ONNX Runtime's providers are given the graph itself."""
+    if "on hardware" in request.node.name and "onnxruntime" not in request.node.name:
         pytest.skip("the builder refuses such a graph before there is an engine to be opened")

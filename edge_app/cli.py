@@ -59,7 +59,10 @@ CaOption = Annotated[
 ]
 FallbackOption = Annotated[
     str | None,
-    typer.Option(help="onnxruntime: what reads on this machine while the server is away.", show_default="nothing"),
+    typer.Option(
+        help="Consent: onnxruntime reads here while the server is away, or where an engine failed its self-test.",
+        show_default="nothing",
+    ),
 ]
 PrecisionOption = Annotated[
     str | None,

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     triton_certificate: Path | None = None  # PEM of this bed, where the server asks for one
     triton_key: Path | None = None
     triton_deadline_s: float = Field(default=2.0, gt=0, le=60)  # for one reading, tries included
-    fallback: Literal["onnxruntime"] | None = None  # consent: what reads here while the server is away
+    fallback: Literal["onnxruntime"] | None = None  # consent: reads while a server is away, or for a failed engine
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     fullscreen: bool = False

@@ -40,6 +40,10 @@ class EngineError(EchoGFRError):
     """An engine cannot be built, kept or found."""
 
 
+class EngineFailedError(EngineError):
+    """There was an engine and it is of no use: it failed its self-test here, or was changed. Not: it was never built."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -239,6 +243,10 @@ class EngineStore:
                 found.append((record.created, self._entry(path, here)))
         return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
+    def unreadable(self) -> bool:
+        """Tell whether there is a record of this program that cannot be read."""
+        return any(_is_unreadable(path) for path in self.folder.glob("*.json") if _OURS.fullmatch(path.name))
+
     def read(self, record: EngineRecord) -> bytes:
         """Return the bytes of an engine, verified once more: what was checked is what is used.
 
@@ -335,6 +343,14 @@ def _read_record(path: Path) -> EngineRecord:
     if path.stat().st_size > RECORD_LIMIT_BYTES:
         raise ValueError("larger than 1 MiB")
     return EngineRecord.model_validate_json(path.read_bytes())
+
+
+def _is_unreadable(path: Path) -> bool:
+    try:
+        _read_record(path)
+    except (OSError, ValueError):
+        return path.exists()
+    return False
 
 
 def _record_fault(name: str, record: EngineRecord) -> str | None:

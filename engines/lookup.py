@@ -47,6 +47,13 @@ class Seeker:
             raise EngineFailedError(f"The engine of {artifact.file} cannot be found", because, cure)
         raise EngineError(f"There is no engine of {artifact.file}", because, f"build it here: {build}")
 
+    def remark(self, artifact: Artifact, record: EngineRecord) -> str:
+        """Return, where a newer engine of an artifact was passed over for this one, why; else nothing."""
+        newest = self._entries(artifact)[0]
+        if newest.record is None or newest.record.engine == record.engine:
+            return ""
+        return f"in place of a newer one ({newest.reason})"
+
     def _entries(self, artifact: Artifact) -> list[Entry]:
         entries = self.store.of(artifact.sha256, Here(self.gpu, {self.runtime: self.version}))
         return [entry for entry in entries if entry.record is not None and self._concerns(entry.record)]

@@ -139,8 +139,10 @@ def _probe_tensorrt(name: RuntimeName) -> Availability:
 
 
 def _engines_ready(name: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> str:
-    _, records = _tensorrt.find_engines(name, bundle, artifacts)
-    return f"engine built here on {records[0].created:%Y-%m-%d}, parity passed"
+    seeker, records = _tensorrt.find_engines(name, bundle, artifacts)
+    remarks = (seeker.remark(artifact, record) for artifact, record in zip(artifacts, records, strict=True))
+    remark = next((f" {told}" for told in remarks if told), "")
+    return f"engine built here on {records[0].created:%Y-%m-%d}{remark}, parity passed"
 
 
 def _open_tensorrt(name: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:

@@ -12,6 +12,7 @@ from engines.bundle import Bundle
 from engines.errors import RuntimeUnavailableError
 from engines.runtimes import select
 from engines.store import EngineStore
+
 from .device import Device, install
 
 WRONG = {("fp32", "any"): {}, ("fp16", "tensorrt"): {"gain": 9.0}}
@@ -37,6 +38,12 @@ def refused(plan: ModelPlan) -> str:
     with pytest.raises(RuntimeUnavailableError) as caught, open_model(plan):
         pytest.fail("it was opened")
     return caught.value.sentence
+
+
+def wrong_answers(make_bundle) -> bytes:
+    """An artifact with the same inputs and outputs, and other answers."""
+    other = make_bundle(graphs=WRONG, parity=PASSED)
+    return bytes((other.path / other.artifacts("fp16", "tensorrt")[0].file).read_bytes())
 
 
 def crop(model: OpenModel) -> np.ndarray:
@@ -79,6 +86,21 @@ def test_an_older_good_engine_of_the_same_artifact_takes_its_place_at_once(devic
     device.store.reject(newer, "egfr differs")
     with open_model(ModelPlan(bundle.path)) as model:
         assert (model.summary.runtime, model.summary.precision, model.summary.note) == ("tensorrt", "fp16", "")
+
+
+def test_the_engine_before_a_rebuild_takes_the_place_of_one_that_answers_wrongly(device: Device, make_bundle) -> None:
+    bundle = make_bundle(graphs=RIGHT, parity=PASSED)
+    artifacts = bundle.artifacts("fp16", "tensorrt")
+    (older,) = device.build(bundle, artifacts)
+    device.put(bundle, artifacts[0], wrong_answers(make_bundle))
+    for _ in range(2):
+        with open_model(ModelPlan(bundle.path)) as model:
+            assert (model.summary.runtime, model.summary.precision, model.summary.note) == ("tensorrt", "fp16", "")
+            assert "in place of a newer one (it failed its self-test: egfr_members" in model.summary.selection[0]
+            assert model.reader.read(crop(model)).note == ""
+        device.check_all_was_given_back()
+    assert [(entry.state, entry.previous) for entry in device.store.entries()] == [("failed", False), ("good", True)]
+    assert device.store.rollback(older.key.name).sha256 == older.sha256
 
 
 def test_a_precision_that_was_not_asked_for_is_no_consent(device: Device, make_bundle) -> None:

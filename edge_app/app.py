@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from edge_app.log import NAMES, Log
 from engines.manifest import Precision
 from engines.server import Server
 from engines.trust import Policy
@@ -44,6 +45,8 @@ class RunOptions:
     rotate: Literal["auto", "on", "off"] = "auto"
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
+    asked: str = ""  # by whom runtime and precision were asked for, in words
+    logs: Path | None = None  # folder; None: no log is written
     screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
 
 
@@ -64,7 +67,7 @@ def run(options: RunOptions) -> int:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     app = _application()
     window = _window(options)
-    with _quitting(app, window):
+    with _log(options, window) as log, _quitting(app, window, log):
         return _show(app, window, options) if seconds is None else _demo(app, window, options, seconds)
 
 
@@ -102,6 +105,8 @@ def _window(options: RunOptions) -> MainWindow:
         fallback=options.fallback,
         allow_out_of_domain=options.allow_out_of_domain,
         rotate=options.rotate,
+        asked=options.asked,
+        logs=None if options.logs is None else str(options.logs),
     )
     return MainWindow(Supervisor(plan))
 
@@ -142,14 +147,31 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _quitting(app: QApplication, window: MainWindow) -> Iterator[None]:
+def _log(options: RunOptions, window: MainWindow) -> Iterator[Log]:
+    """Keep the log of the window: what it hears of the worker."""
+    from edge_app.live.journal import Journal
+
+    log = Log(options.logs, NAMES[0])
+    journal = Journal(log)  # held here: Qt does not keep what it calls
+    window.bridge.message_came.connect(journal.hear)
+    try:
+        yield log
+        log.say("closed")
+    finally:
+        log.close()
+
+
+@contextmanager
+def _quitting(app: QApplication, window: MainWindow, log: Log) -> Iterator[None]:
     """End in order on a signal or an error in a slot: no process and no shared memory may outlive the window."""
+    from edge_app.live.journal import defect
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         app.exit(128 + number)
 
     def on_error(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         traceback.print_exception(kind, value, trace)  # a defect of ours: PyQt would abort and leave the worker
+        log.say(defect(kind, trace))
         app.exit(70)  # EX_SOFTWARE
 
     before, sys.excepthook = sys.excepthook, on_error

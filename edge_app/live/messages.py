@@ -44,6 +44,8 @@ class WorkerPlan(_Message):
     fallback: str | None = None  # consent: what reads here while the server is away, or in place of a failed engine
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
+    asked: str = ""  # by whom runtime and precision were asked for, in words
+    logs: str | None = None  # folder of the worker's log; None: none is written
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 
 

@@ -34,6 +34,7 @@ class ModelPlan:
     fallback: str | None = None  # consent: what reads here while the server is away, or in place of a failed engine
     rotate: Rotate = "off"  # of a recording, which has the time, each frame is read by all members
     signatures: Policy | None = None  # None: warn
+    asked: str = ""  # by whom runtime and precision were asked for, in words; empty: not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             selection=(
                 selection.explain(),
                 f"self-test passed: {tested.explain()}",
+                *((f"asked for: {plan.asked}",) if plan.asked else ()),
                 *((selection.note,) if selection.note else ()),
                 *turns,
                 *_consent(plan),

@@ -14,6 +14,7 @@ from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
 from engines.bundle import Bundle, open_bundle
 from engines.fallback import FallbackSession
+from engines.memory import memory_limited
 from engines.reading import Reader
 from engines.runtimes import Selection
 from engines.selftest import SelfTest
@@ -61,6 +62,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
         stack.enter_context(in_use(path))
         bundle = open_bundle(path)
         verdict = admit_bundle(bundle, plan.signatures)
+        stack.enter_context(memory_limited())
         ready = stack.enter_context(_ready(bundle, plan))
         selection, session, tested = ready.selection, ready.session, ready.tested
         decision = decide(plan.rotate, bundle, session)

@@ -76,7 +76,7 @@ def _head(bundle: Bundle) -> Text:
     size = sum(path.stat().st_size for path in bundle.path.iterdir())
     text.append(f"\n{size / MIB:.1f} MiB in all, every file verified", style="")
     verdict = judge_bundle(bundle, TrustStore())
-    text.append(f"\n{verdict.told}", style="red" if verdict.state == "wrong" else "")
+    text.append(f"\n{verdict.told}", style="red" if verdict.state in ("wrong", "revoked") else "")
     return text
 
 

@@ -39,7 +39,14 @@ class ParityError(EchoGFRError):
         self.answers = dict(answers or {})
         self.trades = tuple(trades)
         because = f"an artifact differs too much from fp32 ({' | '.join(failed)})"
-        super().__init__("The bundle is not written", because, "leave the artifact out with --without")
+        names = dict.fromkeys(name for row in rows if not row.passed for name in _left_out(row))
+        options = " ".join(f"--without {name}" for name in names) or "--without"
+        super().__init__("The bundle is not written", because, f"leave out what failed: {options}")
+
+
+def _left_out(row: ParityRow) -> tuple[str, ...]:
+    """Return as what an artifact is left out; INT8 for TensorRT has FP16 around it, and goes with that."""
+    return ("fp16", "int8-tensorrt") if row.precision == "fp16" else (f"{row.precision}-{row.family}",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

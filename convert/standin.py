@@ -66,7 +66,7 @@ def _check_calibration(plan: BuildPlan, train: Table) -> None:
         raise UsageError(
             "INT8 cannot be calibrated",
             f"the training split has {len(train)} crops and at least {CALIBRATION_MINIMUM} are needed",
-            "write a larger data set, or leave int8 out with --without",
+            "write a larger data set, or leave it out: --without int8-cpu --without int8-tensorrt",
         )
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -20,6 +17,7 @@ from pathlib import Path
 from convert.progress import Progress
 from convert.tensorrt_child import Job, work
 from convert.tensorrt_messages import MESSAGES, Advance, Failed, Finished
+from engines.interrupts import unheard_by_children
 from engines.store import EngineError
 
 CANCEL_S = 10.0  # a builder looks at its monitor between two steps
@@ -59,7 +57,7 @@ def _run_once(job: Job, progress: Progress, silence_s: float) -> Finished:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, job), name="engine-builder", daemon=True)
-    with _interrupts_ignored():
+    with unheard_by_children():
         process.start()
     theirs.close()
     try:
@@ -146,16 +144,3 @@ def _died(job: Job, exitcode: int | None) -> EngineError:
         because = f"the process that builds was ended by {name}; it may use {job.memory_bytes >> 20} MiB of memory"
         return EngineError(what, because, "close other programs, allow a smaller --workspace, and try again")
     return EngineError(what, f"the process that builds ended with code {exitcode}", "see its message above")
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Let a child be born deaf to Ctrl-C, before its first own line could say so; only the main thread may."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -79,6 +79,7 @@ class Summary(_Model):
     provider: str
     precision: str
     readings_by_runtime: dict[str, int] = {}  # what gave them: more than one where a server was away
+    note: str = ""  # in place of what failed engine it read, with the operator's consent
     selection: tuple[str, ...]
     bundle: BundleFacts
     source: SourceSummary
@@ -180,6 +181,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
         provider=model.provider,
         precision=model.precision,
         readings_by_runtime=dict(tally.runtimes.most_common()),
+        note=model.note,
         selection=model.selection,
         bundle=BundleFacts(id=model.bundle_id, version=model.version, sha256=model.sha256, synthetic=model.synthetic),
         source=source,

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal
 
+from edge_app.log import NAMES, Log
 from engines.manifest import Precision
 from engines.server import Server
 from engines.trust import Policy
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edge_app.ui._qt import QApplication
     from edge_app.ui.main_window import MainWindow
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEMO_SECONDS = 20.0  # long enough for the phantom to scan, freeze and measure at least once
 SCREENSHOT = Path("out") / "echogfr-first-light.png"
 
@@ -44,6 +46,8 @@ class RunOptions:
     rotate: Literal["auto", "on", "off"] = "auto"
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
+    asked: str = ""  # by whom runtime and precision were asked for, in words
+    logs: Path | None = None  # folder; None: no log is written
     screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
 
 
@@ -62,10 +66,11 @@ def run(options: RunOptions) -> int:
         seconds = DEMO_SECONDS
     if seconds is not None:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    app = _application()
-    window = _window(options)
-    with _quitting(app, window):
-        return _show(app, window, options) if seconds is None else _demo(app, window, options, seconds)
+    with _signals_noted() as noted:
+        app = _application()
+        window = _window(options)
+        with _log(options, window) as log, _quitting(app, window, log, noted):
+            return _show(app, window, options) if seconds is None else _demo(app, window, options, seconds)
 
 
 def has_display() -> bool:
@@ -102,6 +107,8 @@ def _window(options: RunOptions) -> MainWindow:
         fallback=options.fallback,
         allow_out_of_domain=options.allow_out_of_domain,
         rotate=options.rotate,
+        asked=options.asked,
+        logs=None if options.logs is None else str(options.logs),
     )
     return MainWindow(Supervisor(plan))
 
@@ -142,18 +149,50 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _quitting(app: QApplication, window: MainWindow) -> Iterator[None]:
+def _log(options: RunOptions, window: MainWindow) -> Iterator[Log]:
+    """Keep the log of the window: what it hears of the worker."""
+    from edge_app.live.journal import Journal
+
+    log = Log(options.logs, NAMES[0])
+    journal = Journal(log)  # held here: Qt does not keep what it calls
+    window.bridge.message_came.connect(journal.hear)
+    try:
+        yield log
+        log.say("closed")
+    finally:
+        log.close()
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Note signals while Qt is imported and the window is built: an error in the middle of that crashes Qt."""
+    noted: list[int] = []
+    handlers = {number: signal.signal(number, lambda n, _: noted.append(n)) for number in SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _quitting(app: QApplication, window: MainWindow, log: Log, noted: list[int]) -> Iterator[None]:
     """End in order on a signal or an error in a slot: no process and no shared memory may outlive the window."""
+    from edge_app.live.journal import defect
+    from edge_app.ui._qt import QTimer
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        app.exit(128 + number)
+        QTimer.singleShot(0, lambda: app.exit(128 + number))  # heard also where it came before the event loop
 
     def on_error(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         traceback.print_exception(kind, value, trace)  # a defect of ours: PyQt would abort and leave the worker
+        log.say(defect(kind, trace))
         app.exit(70)  # EX_SOFTWARE
 
     before, sys.excepthook = sys.excepthook, on_error
-    handlers = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    for number in noted[:1]:
+        on_signal(number, None)
     try:
         yield
     finally:

@@ -59,7 +59,10 @@ CaOption = Annotated[
 ]
 FallbackOption = Annotated[
     str | None,
-    typer.Option(help="onnxruntime: what reads on this machine while the server is away.", show_default="nothing"),
+    typer.Option(
+        help="Consent: onnxruntime reads here while the server is away, or where an engine failed its self-test.",
+        show_default="nothing",
+    ),
 ]
 PrecisionOption = Annotated[
     str | None,
@@ -137,6 +140,7 @@ def run(
 
 def _open_window(settings: Settings, screenshot: Path | None) -> int:
     from edge_app import app as window
+    from edge_app.log import log_folder
 
     options = window.RunOptions(
         source=settings.source,
@@ -151,6 +155,8 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
         screenshot=screenshot,
+        asked=settings.asked,
+        logs=log_folder(),
     )
     return window.run(options)
 
@@ -228,6 +234,7 @@ def _model_plan(settings: Settings) -> ModelPlan:
         server=settings.server,
         fallback=settings.fallback,
         signatures=settings.signatures,
+        asked=settings.asked,
     )
 
 
@@ -274,12 +281,21 @@ def phantom(
 
 
 @app.command("version")
-def show_version(triton_url: UrlOption = None, triton_ca: CaOption = None) -> None:
+def show_version(
+    runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    triton_url: UrlOption = None,
+    triton_ca: CaOption = None,
+    fallback: FallbackOption = None,
+) -> None:
     """Say what is installed, and what would run the model and why."""
     from edge_app.doctor import version_report
     from edge_app.settings import load_settings
 
-    for line in version_report(load_settings(triton_url=triton_url, triton_ca=triton_ca).server):
+    settings = load_settings(
+        runtime=runtime, precision=precision, triton_url=triton_url, triton_ca=triton_ca, fallback=fallback
+    )
+    for line in version_report(_model_plan(settings)):
         typer.echo(line)
 
 
@@ -287,6 +303,7 @@ def show_version(triton_url: UrlOption = None, triton_ca: CaOption = None) -> No
 def doctor(
     self_test: SelfTestOption = False,
     bundle: BundleOption = None,
+    runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
     triton_url: UrlOption = None,
     triton_ca: CaOption = None,
@@ -304,7 +321,9 @@ def doctor(
     from edge_app.settings import load_settings
     from edge_app.summary import print_findings
 
-    settings = load_settings(bundle=bundle, precision=precision, triton_url=triton_url, triton_ca=triton_ca)
+    settings = load_settings(
+        bundle=bundle, runtime=runtime, precision=precision, triton_url=triton_url, triton_ca=triton_ca
+    )
     findings = examine(replace(_model_plan(settings), fallback=None))  # a server that is away must not look well
     print_findings(findings)
     if any(finding.needed and not finding.good for finding in findings):

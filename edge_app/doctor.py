@@ -11,6 +11,7 @@ from pathlib import Path
 from edge_app.bundles import admit_bundle, bundle_path
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.phrases import declared
+from edge_app.log import LOG_VARIABLE, NAMES, log_folder
 from engines import runtimes
 from engines.bundle import open_bundle
 from engines.errors import EchoGFRError
@@ -32,14 +33,15 @@ class Finding:
     needed: bool = False
 
 
-def version_report(server: Server | None = None) -> list[str]:
-    """Return what is installed, which runtimes there are, and what would run the shipped bundle and why."""
+def version_report(plan: ModelPlan) -> list[str]:
+    """Return what is installed, which runtimes there are, and what would run the bundle of the plan and why."""
     lines = list(version_lines())
-    lines += [f"runtime {name}: {found.state}, {found.detail}" for name, found in runtimes.available(server)]
+    lines += [f"runtime {name}: {found.state}, {found.detail}" for name, found in runtimes.available(plan.server)]
+    lines += [f"asked for: {plan.asked}"] if plan.asked else []
     try:
-        bundle = open_bundle(bundle_path(None))
-        verdict = admit_bundle(bundle, None)
-        selection = runtimes.select(bundle, server=server)
+        bundle = open_bundle(bundle_path(plan.bundle))
+        verdict = admit_bundle(bundle, plan.signatures)
+        selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server, fallback=plan.fallback)
     except EchoGFRError as error:
         return [*lines, error.sentence]
     mark = ", SYNTHETIC" if bundle.manifest.synthetic else ""
@@ -48,6 +50,7 @@ def version_report(server: Server | None = None) -> list[str]:
     )
     lines += [f"  {declared(head)}" for head in bundle.manifest.heads]
     lines.append(f"selected {selection.explain()}")
+    lines += [selection.note] if selection.note else []
     lines += [f"  {name} {precision}: {outcome}, {why}" for name, precision, outcome, why in selection.table()]
     return lines
 
@@ -55,7 +58,7 @@ def version_report(server: Server | None = None) -> list[str]:
 def examine(plan: ModelPlan | None = None) -> list[Finding]:
     """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
     plan = plan or ModelPlan()
-    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), _dicom(), _shared_memory()]
+    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), _dicom(), _shared_memory(), _log()]
 
 
 def _runtimes(server: Server | None) -> list[Finding]:
@@ -70,7 +73,7 @@ def _model(plan: ModelPlan) -> Finding:
             heads = ", ".join(head.title for head in summary.heads)
             on = f" on {summary.provider}" if plan.server is not None else ""
             detail = f"{summary.bundle_id} {summary.version}{mark}{on} says {heads}, {summary.signature}: "
-            detail += "; ".join(summary.selection[:2])
+            detail += "; ".join(summary.selection[:3])  # with by whom it was asked for
             return Finding("model", True, detail, needed=True)
     except EchoGFRError as error:
         return Finding("model", False, error.sentence, needed=True)
@@ -102,6 +105,15 @@ def _dicom() -> Finding:
     if importlib.util.find_spec("pylibjpeg") is None:
         return Finding("DICOM", False, "compressed files need pylibjpeg: pip install 'echogfr[dicom]'")
     return Finding("DICOM", True, "pydicom with pylibjpeg for compressed files")
+
+
+def _log() -> Finding:
+    folder = log_folder()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        return Finding("log", False, f"{folder} cannot be written: name another folder in {LOG_VARIABLE}")
+    written = [name for name in NAMES if (folder / name).is_file()]
+    return Finding("log", True, f"{' and '.join(written) or 'none yet'} in {folder}")
 
 
 def _shared_memory() -> Finding:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from engines.errors import UsageError
@@ -15,6 +16,8 @@ from engines.server import Server, make_server
 from engines.trust import Policy
 
 FILE_NAME = "settings.toml"
+PREFIX = "ECHOGFR_"
+WISHES = ("runtime", "precision", "triton_url", "fallback")  # that decide what runs the model
 
 
 def settings_file() -> Path:
@@ -29,7 +32,7 @@ class Settings(BaseSettings):
     user's configuration folder, else it has the value here.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ECHOGFR_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     source: str = "phantom:"  # as open_source takes it
     bundle: Path | None = None  # directory, or id of an imported one; None: the chosen one, or the shipped stand-in
@@ -41,11 +44,30 @@ class Settings(BaseSettings):
     triton_certificate: Path | None = None  # PEM of this bed, where the server asks for one
     triton_key: Path | None = None
     triton_deadline_s: float = Field(default=2.0, gt=0, le=60)  # for one reading, tries included
-    fallback: Literal["onnxruntime"] | None = None  # consent: what reads here while the server is away
+    fallback: Literal["onnxruntime"] | None = None  # consent: reads while a server is away, or for a failed engine
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     fullscreen: bool = False
     offscreen_seconds: float | None = Field(default=None, gt=0)  # None: a window, or a short run without a display
+
+    _given: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as pydantic declares it
+        super().__init__(**options)
+        self._given = frozenset(options)
+
+    @property
+    def asked(self) -> str:
+        """What was asked for of what runs the model, and by whom: an option, the environment or the file."""
+        wishes = [f"{name} {getattr(self, name)} by {self._by(name)}" for name in WISHES if getattr(self, name)]
+        return ", ".join(wishes) or "nothing by name, so that runtime and precision are chosen automatically"
+
+    def _by(self, name: str) -> str:
+        if name in self._given:
+            return f"--{name.replace('_', '-')}"
+        variable = f"{PREFIX}{name.upper()}"
+        named = any(there.upper() == variable for there in os.environ)
+        return variable if named else f"the settings ({FILE_NAME})"
 
     @property
     def server(self) -> Server | None:

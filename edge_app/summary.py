@@ -25,6 +25,8 @@ def print_summary(summary: Summary) -> None:
     mark = " [bold yellow]SYNTHETIC stand-in, no patient's values[/]" if summary.bundle.synthetic else ""
     console.print(f"{summary.source.title} [dim]{summary.source.uri}[/]", soft_wrap=True)
     console.print(f"{summary.bundle.id} {summary.bundle.version} on {summary.runtime} {summary.precision}{mark}")
+    if summary.note:
+        console.print(f"[bold yellow]{escape(summary.note)}[/]", soft_wrap=True)
     interrupted = ", interrupted" if summary.interrupted else ""
     states = ", ".join(f"{state} {count}" for state, count in summary.states.items())
     console.print(f"{summary.frames} frames{interrupted} ({states}), {summary.readings} with a reading")

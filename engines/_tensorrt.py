@@ -71,11 +71,18 @@ def _is_installed(module: str) -> bool:
         return sys.modules.get(module) is not None
 
 
-def reject(runtime: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...], why: str) -> None:
-    """Mark the engines of these artifacts as failed, so that none of them is used before it is built again."""
+def reject(runtime: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...], why: str) -> bool:
+    """Mark the engines of these artifacts as failed, so that none of them is used before it is built again.
+
+    Returns False where the store cannot be written: they will be tried again, and fail again.
+    """
     seeker, records = find_engines(runtime, bundle, artifacts)
-    for record in records:
-        seeker.store.reject(record, why)
+    try:
+        for record in records:
+            seeker.store.reject(record, why)
+    except OSError:
+        return False
+    return True
 
 
 def make_seeker(runtime: RuntimeName, library: ModuleType, gpu: Gpu) -> Seeker:

@@ -219,7 +219,9 @@ def parse_manifest(root: Path, raw: bytes) -> BundleManifest:
             cause = f"its format is not version {SCHEMA_VERSION}, the one that this program reads"
             raise _cannot_open(root, cause, "update the program, or convert the model again with this one") from error
         cause = f"{MANIFEST_NAME} is not valid ({_explain(error)})"
-        raise _cannot_open(root, cause, _CONVERT_AGAIN) from error
+        cut = any(fault["type"] == "json_invalid" for fault in error.errors())  # no program wrote it so
+        cure = "copy the bundle again from where it came from" if cut else _CONVERT_AGAIN
+        raise _cannot_open(root, cause, cure) from error
 
 
 def _explain(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engines.bundle import Bundle
 from engines.gpu import Gpu
 from engines.manifest import Artifact
-from engines.store import EngineError, EngineRecord, EngineStore, Entry, Here, RuntimeName
+from engines.store import EngineError, EngineFailedError, EngineRecord, EngineStore, Entry, Here, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,35 @@ class Seeker:
 
         Raises
         ------
+        EngineFailedError
+            There was one, and it failed its self-test or is corrupt. The sentence has the cure.
         EngineError
-            There is none: it was never built, or is corrupt, failed, or made elsewhere. The sentence has the cure.
+            There is none: it was never built, or made elsewhere. The sentence has the cure.
         """
         entries = self._entries(artifact)
         for entry in entries:
             if entry.state == "good" and entry.record is not None:
                 return entry.record
+        build = f"echogfr-convert build {bundle.path} --runtime {self.runtime} --precision {artifact.precision}"
+        for entry in entries:
+            if entry.state in ("failed", "corrupt"):
+                what = f"The engine of {artifact.file} cannot be used"
+                raise EngineFailedError(what, entry.reason, f"build it again with {build} --again")
         because = f"none was built for {self.runtime} in {self.store.folder}"
         if entries:
             because = f"the one in {self.store.folder} is {entries[0].state} ({entries[0].reason})"
-        cure = f"build it here: echogfr-convert build {bundle.path} --runtime {self.runtime}"
-        again = " --again" if entries and entries[0].state == "failed" else ""
-        raise EngineError(
-            f"There is no engine of {artifact.file}", because, f"{cure} --precision {artifact.precision}{again}"
-        )
+        elif self.store.unreadable():  # nobody can tell whether it was of this artifact
+            because = f"a record in {self.store.folder} cannot be read, so that it may have been lost"
+            cure = f"tidy up with echogfr-convert engines prune, and then {build}"
+            raise EngineFailedError(f"The engine of {artifact.file} cannot be found", because, cure)
+        raise EngineError(f"There is no engine of {artifact.file}", because, f"build it here: {build}")
+
+    def remark(self, artifact: Artifact, record: EngineRecord) -> str:
+        """Return, where a newer engine of an artifact was passed over for this one, why; else nothing."""
+        newest = self._entries(artifact)[0]
+        if newest.record is None or newest.record.engine == record.engine:
+            return ""
+        return f"in place of a newer one ({newest.reason})"
 
     def _entries(self, artifact: Artifact) -> list[Entry]:
         entries = self.store.of(artifact.sha256, Here(self.gpu, {self.runtime: self.version}))

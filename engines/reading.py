@@ -75,6 +75,8 @@ class Reader:
         Opened, hence verified.
     session : Session
         Of that bundle. The reader is bound to its thread and neither enters nor exits it.
+    note : str
+        What the operator must know of how this session came to be used; stands before the session's own note.
 
     Raises
     ------
@@ -82,8 +84,9 @@ class Reader:
         The bundle's domain check cannot be used.
     """
 
-    def __init__(self, bundle: Bundle, session: Session) -> None:
+    def __init__(self, bundle: Bundle, session: Session, note: str = "") -> None:
         manifest = bundle.manifest
+        self._note = note
         self._bundle = bundle
         self._session = session
         self._domain = DomainModel.parse(bundle.read(manifest.domain.file), manifest.domain.file)
@@ -167,7 +170,7 @@ class Reader:
             bundle=f"{manifest.bundle_id} {manifest.version}",
             bundle_sha256=self._bundle.sha256,
             artifact_sha256=info.artifact_sha256,
-            note=info.note,
+            note=" ".join(part for part in (self._note, info.note) if part),
             seen=seen,
             members_total=manifest.members,
         )

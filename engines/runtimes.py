@@ -6,7 +6,7 @@ Nothing is chosen in silence: every candidate carries its outcome and its reason
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, cast
 
@@ -22,7 +22,7 @@ from engines.providers import Provider
 from engines.served import TritonSession
 from engines.server import Server
 from engines.session import Session
-from engines.store import EngineError, RuntimeName
+from engines.store import EngineError, EngineFailedError, RuntimeName
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
 State = Literal["usable", "absent", "broken"]
@@ -49,7 +49,8 @@ class Runtime:
     ``automatic``: what is done with a precision that nobody asked for, and why. ``named``: why it is taken only where
     it is asked for by name; empty where it is not so. ``builds``: whether the start of a session would build something
     for minutes. ``ready``: what these artifacts are run from, where something must have been made of them first; raises
-    an ``EchoGFRError`` where it was not. ``reject``: remembers that it failed its self-test, and why.
+    an ``EchoGFRError`` where it was not. ``reject``: remembers that it failed its self-test, and why; False where it
+    cannot.
     """
 
     name: str
@@ -62,30 +63,37 @@ class Runtime:
     named: str = ""
     builds: Callable[[tuple[Artifact, ...]], bool] | None = None
     ready: Callable[[Bundle, tuple[Artifact, ...]], str] | None = None
-    reject: Callable[[Bundle, tuple[Artifact, ...], str], None] | None = None
+    reject: Callable[[Bundle, tuple[Artifact, ...], str], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One runtime at one precision (None: at any) and what became of it."""
+    """One runtime at one precision (None: at any) and what became of it.
+
+    ``repair``: what to do about an engine that failed here, which is no reason to read with another in silence; empty:
+    nothing failed.
+    """
 
     runtime: str
     precision: Precision | None
     outcome: Outcome
     reason: str
+    repair: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """What will run a bundle, and every candidate that was looked at.
 
-    ``artifacts``: the one in which all members are fused, or one for each member.
+    ``artifacts``: the one in which all members are fused, or one for each member. ``note``: in place of what failed
+    engine it reads, with the operator's consent; it goes with each reading.
     """
 
     bundle: Bundle
     runtime: Runtime
     artifacts: tuple[Artifact, ...]
     candidates: tuple[Candidate, ...]
+    note: str = ""
 
     @property
     def precision(self) -> Precision:
@@ -106,10 +114,9 @@ class Selection:
         """True if the start of the session builds engines, which takes minutes."""
         return self.runtime.builds is not None and self.runtime.builds(self.artifacts)
 
-    def reject(self, why: str) -> None:
+    def reject(self, why: str) -> bool:
         """Remember, where the runtime can, that this failed its self-test: it is not chosen again as it is."""
-        if self.runtime.reject is not None:
-            self.runtime.reject(self.bundle, self.artifacts, why)
+        return self.runtime.reject is not None and self.runtime.reject(self.bundle, self.artifacts, why)
 
     def explain(self) -> str:
         """One line: what runs and why."""
@@ -155,8 +162,10 @@ def _probe_tensorrt(name: RuntimeName) -> Availability:
 
 
 def _engines_ready(name: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> str:
-    _, records = _tensorrt.find_engines(name, bundle, artifacts)
-    return f"engine built here on {records[0].created:%Y-%m-%d}, parity passed"
+    seeker, records = _tensorrt.find_engines(name, bundle, artifacts)
+    remarks = (seeker.remark(artifact, record) for artifact, record in zip(artifacts, records, strict=True))
+    remark = next((f" {told}" for told in remarks if told), "")
+    return f"engine built here on {records[0].created:%Y-%m-%d}{remark}, parity passed"
 
 
 def _open_tensorrt(name: RuntimeName, bundle: Bundle, artifacts: tuple[Artifact, ...]) -> Session:
@@ -292,12 +301,15 @@ def select(
     precision: str | None = None,
     cpu: Cpu | None = None,
     server: Server | None = None,
+    fallback: str | None = None,
 ) -> Selection:
     """Choose what runs a bundle: this machine, or the server that the operator names and nothing else then.
 
     On a CPU that is int8 where the CPU has 8-bit dot products and the bundle's parity row for int8
     passed, else fp32; fp16 only on request. On a GPU it is what a good engine was built from, fp16 first, else ONNX
-    Runtime's CUDA at fp16, then fp32; nothing is built here. A precision whose parity failed is never chosen.
+    Runtime's CUDA at fp16, then fp32; nothing is built here. A precision whose parity failed is never chosen. What
+    would be preferred to all others but for an engine that failed is not left for another, unless the operator
+    consents.
 
     Parameters
     ----------
@@ -309,11 +321,14 @@ def select(
         None: this machine's.
     server : Server or None
         An inference server; without a ``runtime`` it is the one that runs the bundle.
+    fallback : str or None
+        The operator's consent: the runtime that reads where the engine of a preferred one failed.
 
     Raises
     ------
     RuntimeUnavailableError
-        A name is unknown, or nothing can run what was asked; the sentence has the reason of each.
+        A name is unknown, or nothing can run what was asked; the sentence has the reason of each. Or an engine failed
+        and nobody consented to another runtime; the sentence has the cure.
     """
     wanted = _known("precision", precision, PRECISIONS)
     known = rows(server)
@@ -322,13 +337,47 @@ def select(
     asked = [row for row in known if name == row.name or (name is None and row.name != _triton.NAME)]
     judge = _Judge(bundle, cast("Precision | None", wanted), cpu or read_cpu())
     judged = [(row, candidate) for row in asked for candidate in judge.candidates(row, name == row.name)]
+    failed = _failed_first(judged)
+    if failed is not None:
+        if fallback is None or fallback == failed.runtime:
+            raise _no_consent(bundle, failed)
+        others = [row for row in known if row.name == fallback and row not in asked]
+        judged += [(row, candidate) for row in others for candidate in judge.candidates(row, True)]
     for row, candidate in judged:
-        if candidate.outcome == "possible" and candidate.precision is not None:
+        if candidate.precision is not None and _may_run(candidate, failed, fallback):
             artifacts = bundle.artifacts(candidate.precision, row.family)
-            return Selection(bundle, row, artifacts, _mark([other for _, other in judged], candidate))
+            note = "" if failed is None else _in_place_of(candidate, failed)
+            return Selection(bundle, row, artifacts, _mark([other for _, other in judged], candidate), note)
     reasons = "; ".join(f"{c.runtime} {c.precision or ''}".strip() + f": {c.reason}" for _, c in judged)
     raise RuntimeUnavailableError(
         f"The bundle {bundle.manifest.bundle_id} cannot be run as asked", reasons, "ask for another or leave it open"
+    )
+
+
+def _failed_first(judged: list[tuple[Runtime, Candidate]]) -> Candidate | None:
+    """Return the candidate whose engine failed before any other could be chosen; None: there is none."""
+    for _, candidate in judged:
+        if candidate.outcome == "possible":
+            return None
+        if candidate.repair:
+            return candidate
+    return None
+
+
+def _may_run(candidate: Candidate, failed: Candidate | None, fallback: str | None) -> bool:
+    return candidate.outcome == "possible" and (failed is None or candidate.runtime == fallback)
+
+
+def _in_place_of(candidate: Candidate, failed: Candidate) -> str:
+    named = f"{failed.runtime} at {failed.precision}"
+    return f"Read by {candidate.runtime} at {candidate.precision}, with consent: the engine of {named} failed."
+
+
+def _no_consent(bundle: Bundle, failed: Candidate) -> RuntimeUnavailableError:
+    return RuntimeUnavailableError(
+        f"The bundle {bundle.manifest.bundle_id} is not read",
+        f"{failed.runtime} {failed.precision}: {failed.reason}",
+        f"{failed.repair}, or consent to another runtime: --fallback onnxruntime, or name one with --runtime",
     )
 
 
@@ -347,7 +396,14 @@ class _Judge:
         if not availability.usable:
             return [Candidate(runtime.name, self.wanted, "unavailable", availability.detail)]
         order = runtime.order if self.wanted is None else (self.wanted,)
-        return [Candidate(runtime.name, precision, *self._judged(runtime, precision)) for precision in order]
+        return [self._candidate(runtime, precision) for precision in order]
+
+    def _candidate(self, runtime: Runtime, precision: Precision) -> Candidate:
+        try:
+            return Candidate(runtime.name, precision, *self._judged(runtime, precision))
+        except EngineFailedError as error:
+            reason = f"{error.what[0].lower()}{error.what[1:]}: {error.because}"
+            return Candidate(runtime.name, precision, "unavailable", reason, repair=error.cure)
 
     def _judged(self, runtime: Runtime, precision: Precision) -> tuple[Outcome, str]:
         try:
@@ -360,6 +416,8 @@ class _Judge:
         if runtime.ready is not None:
             try:
                 told = runtime.ready(self.bundle, artifacts)
+            except EngineFailedError:
+                raise
             except (EngineError, RuntimeUnavailableError) as error:
                 return "unavailable", f"{error.what[0].lower()}{error.what[1:]}: {error.because} ({error.cure})"
             return "possible", told if self.wanted is None else f"asked for; {told}"
@@ -370,7 +428,7 @@ class _Judge:
 
 
 def _mark(candidates: list[Candidate], chosen: Candidate) -> tuple[Candidate, ...]:
-    return tuple(Candidate(c.runtime, c.precision, "chosen", c.reason) if c is chosen else c for c in candidates)
+    return tuple(replace(c, outcome="chosen") if c is chosen else c for c in candidates)
 
 
 def _known(what: str, name: str | None, names: tuple[str, ...]) -> str | None:

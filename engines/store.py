@@ -1,7 +1,8 @@
 """Keeps the engines that were built here, each with a record of what it was built from, by what and for what.
 
 An engine is named after its contents and the record names the engine, so that replacing the record is
-the one step that makes an engine valid: a build that is killed at any moment leaves the store as it was.
+the one step that makes an engine valid: a build that is killed at any moment leaves the store as it was. The good
+engine that a rebuild replaces is kept beside it, one a key: where the new one fails, there is a way back.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ STORE_VARIABLE = "ECHOGFR_ENGINES"
 DRAFT_PREFIX = ".draft-"
 _AGAIN = "build it again with `echogfr-convert build --again`"
 RECORD_LIMIT_BYTES = 1 << 20
-_OURS = re.compile(rf"[0-9a-f]{{24}}(-[0-9a-f]{{16}}\.engine|\.json)|{re.escape(DRAFT_PREFIX)}(?P<process>[0-9]+)-.+")
+PREVIOUS = ".previous.json"
+_OURS = re.compile(
+    rf"[0-9a-f]{{24}}(-[0-9a-f]{{16}}\.engine|\.json|{re.escape(PREVIOUS)})"
+    rf"|{re.escape(DRAFT_PREFIX)}(?P<process>[0-9]+)-.+"
+)
 _TIMING = re.compile(r"timing-[0-9a-f]{24}\.cache")
 
 RuntimeName = Literal["tensorrt", "tensorrt-rtx"]
@@ -38,6 +43,10 @@ State = Literal["good", "failed", "corrupt", "stale", "foreign"]
 
 class EngineError(EchoGFRError):
     """An engine cannot be built, kept or found."""
+
+
+class EngineFailedError(EngineError):
+    """There was an engine and it is of no use: it failed its self-test here, or was changed."""
 
 
 class _Model(BaseModel):
@@ -148,13 +157,17 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One engine of the store, or a file that does not belong there. ``name``: the key or the file."""
+    """One engine of the store, or a file that does not belong there. ``name``: the key or the file.
+
+    ``previous``: the one before the current one of this key, kept for a rollback.
+    """
 
     name: str
     state: State
     reason: str
     record: EngineRecord | None
     files: tuple[Path, ...]
+    previous: bool = False
 
 
 def store_folder() -> Path:
@@ -193,7 +206,9 @@ class EngineStore:
         return Path(name)
 
     def put(self, draft: Path, record: EngineRecord) -> Path:
-        """Take a finished draft in under its record and return the engine's path; an older one of this key goes.
+        """Take a finished draft in under its record and return the engine's path.
+
+        A good older one of this key becomes the previous one; what was the previous one until then goes.
 
         Raises
         ------
@@ -206,11 +221,42 @@ class EngineStore:
         engine = self.folder / record.engine
         draft.chmod(0o644)  # mkstemp gives 0600; an engine is read by whoever runs the app
         os.replace(draft, engine)
-        self.write(f"{record.key.name}.json", record.model_dump_json(indent=2).encode() + b"\n")
-        for old in self.folder.glob(f"{record.key.name}-*.engine"):
-            if old != engine:
-                old.unlink(missing_ok=True)
+        current = self.find(record.key)
+        if (
+            current is not None
+            and current.state == "good"
+            and current.record
+            and current.record.engine != record.engine
+        ):
+            self._write_record(_previous_name(record.key.name), current.record)
+        self._write_record(_current_name(record.key.name), record)
+        self._tidy(record.key.name)
         return engine
+
+    def rollback(self, name: str) -> EngineRecord:
+        """Make the previous engine of a key the current one and return its record; again, it changes them back.
+
+        ``name``: the key, or the first digits of it. A current engine that is not good is dropped.
+
+        Raises
+        ------
+        EngineError
+            There is no such key, more than one, or no good engine before the current one.
+        """
+        key = self._key_of(name)
+        current, previous = self._at(_current_name(key)), self._at(_previous_name(key))
+        what = f"There is no way back from the engine {key}"
+        if previous is None or previous.record is None or self._is_left_over(_previous_name(key)):
+            raise EngineError(what, "none was kept before it", _AGAIN)
+        if previous.state != "good":
+            raise EngineError(what, previous.reason, _AGAIN)
+        self._write_record(_current_name(key), previous.record)  # from here on it is valid, whatever happens
+        if current is not None and current.state == "good" and current.record is not None:
+            self._write_record(_previous_name(key), current.record)
+        else:
+            (self.folder / _previous_name(key)).unlink()
+        self._tidy(key)
+        return previous.record
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small file of the store at once or not at all."""
@@ -224,11 +270,10 @@ class EngineStore:
 
     def find(self, key: EngineKey) -> Entry | None:
         """Return the engine of this key with its hash verified (``state`` good or corrupt); None: there is none."""
-        path = self.folder / f"{key.name}.json"
-        return self._entry(path, None) if path.is_file() else None
+        return self._at(_current_name(key.name))
 
     def of(self, artifact_sha256: str, here: Here) -> list[Entry]:
-        """Return the engines of one artifact with their hashes verified, newest first."""
+        """Return the engines of one artifact with their hashes verified, newest first; previous ones come last."""
         found = []
         for path in sorted(self.folder.glob("*.json")):
             try:
@@ -236,8 +281,12 @@ class EngineStore:
             except (OSError, ValueError):
                 continue  # nobody can tell whose it was; ``entries`` shows it
             if record.key.artifact_sha256 == artifact_sha256:
-                found.append((record.created, self._entry(path, here)))
-        return [entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True)]
+                found.append((not path.name.endswith(PREVIOUS), record.created, self._entry(path, here)))
+        return [entry for *_, entry in sorted(found, key=lambda one: one[:2], reverse=True)]
+
+    def unreadable(self) -> bool:
+        """Tell whether there is a record of this program that cannot be read."""
+        return any(_is_unreadable(path) for path in self.folder.glob("*.json") if _OURS.fullmatch(path.name))
 
     def read(self, record: EngineRecord) -> bytes:
         """Return the bytes of an engine, verified once more: what was checked is what is used.
@@ -260,8 +309,10 @@ class EngineStore:
 
     def reject(self, record: EngineRecord, why: str) -> None:
         """Mark an engine as failed: it stays, and is not used again before it is built again."""
-        marked = record.model_copy(update={"failed": why})
-        self.write(f"{record.key.name}.json", marked.model_dump_json(indent=2).encode() + b"\n")
+        for name in (_current_name(record.key.name), _previous_name(record.key.name)):
+            there = self._record(name)
+            if there is not None and there.sha256 == record.sha256:
+                self._write_record(name, there.model_copy(update={"failed": why}))
 
     def entries(self, here: Here | None = None) -> list[Entry]:
         """Return all that lies in the store, with every hash verified; ``here``: also what is stale here.
@@ -275,14 +326,16 @@ class EngineStore:
             return []
         if not self.folder.is_dir():
             raise EngineError("The engines cannot be listed", f"{self.folder} is no folder", "name another with --out")
-        records = [self._entry(path, here) for path in sorted(self.folder.glob("*.json"))]
+        paths = [path for path in sorted(self.folder.glob("*.json")) if not self._is_left_over(path.name)]
+        records = [self._entry(path, here) for path in paths]
         claimed = {path for entry in records for path in entry.files}
         return [*records, *self._strangers(claimed)]
 
     def prune(self, here: Here | None = None, everything: bool = False) -> list[Entry]:
         """Remove engines that are corrupt, stale or failed and what killed builds left; files of others stay.
 
-        Returns what was removed. ``everything``: good engines and timing caches too.
+        Where a good engine was kept before one that goes, it becomes the current one. Returns what was removed.
+        ``everything``: good engines and timing caches too.
         """
         removed = []
         for entry in self.entries(here):
@@ -291,28 +344,89 @@ class EngineStore:
             for path in reversed(entry.files):  # the record, last in the list, goes first
                 path.unlink(missing_ok=True)
             removed.append(entry)
+        for entry in removed:
+            self._promote(entry.name)
         if everything:
             for path in self.folder.glob("timing-*.cache"):
                 path.unlink(missing_ok=True)
         return removed
 
+    def _write_record(self, name: str, record: EngineRecord) -> None:
+        self.write(name, record.model_dump_json(indent=2).encode() + b"\n")
+
+    def _key_of(self, name: str) -> str:
+        """Return the one key that begins so."""
+        keys = {path.name.partition(".")[0] for path in self.folder.glob("*.json") if _OURS.fullmatch(path.name)}
+        found = sorted(key for key in keys if name and key.startswith(name))
+        if len(found) != 1:
+            because = f"{len(found)} engines here have a name that begins so"
+            raise EngineError(f"The engine '{name}' cannot be found", because, "see echogfr-convert engines list")
+        return found[0]
+
+    def _at(self, name: str) -> Entry | None:
+        path = self.folder / name
+        return self._entry(path, None) if path.is_file() else None
+
+    def _is_left_over(self, name: str) -> bool:
+        """Tell whether a previous record names the current engine: what a kill between two steps leaves."""
+        if not name.endswith(PREVIOUS):
+            return False
+        now, before = self._record(_current_name(name.partition(".")[0])), self._record(name)
+        return now is not None and before is not None and now.engine == before.engine
+
+    def _tidy(self, key: str) -> None:
+        """Remove engines of a key that no record names any more, and a previous record that says the same."""
+        current, previous = self._record(_current_name(key)), self._record(_previous_name(key))
+        if current is not None and previous is not None and current.engine == previous.engine:
+            (self.folder / _previous_name(key)).unlink(missing_ok=True)
+        named = {record.engine for record in (current, previous) if record is not None}
+        for path in self.folder.glob(f"{key}-*.engine"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+
+    def _promote(self, key: str) -> None:
+        """Make the previous engine the current one, where that was removed."""
+        previous = self.folder / _previous_name(key)
+        if previous.is_file() and not (self.folder / _current_name(key)).exists():
+            os.replace(previous, self.folder / _current_name(key))
+
     def _entry(self, path: Path, here: Here | None) -> Entry:
-        name = path.stem
         if not _OURS.fullmatch(path.name) or path.is_symlink():
             return Entry(path.name, "foreign", "no record of this program", None, (path,))
-        engines = tuple(sorted(self.folder.glob(f"{name}-*.engine")))
+        name, previous = path.name.partition(".")[0], path.name.endswith(PREVIOUS)
+        files = (*self._engines(name, previous), path)
         try:
             record = _read_record(path)
         except (OSError, ValueError) as error:
-            return Entry(name, "corrupt", f"its record cannot be read ({_first_line(error)})", None, (*engines, path))
-        files = (*engines, path)
+            told = f"its record cannot be read ({_first_line(error)})"
+            return Entry(name, "corrupt", told, None, files, previous)
+        state, reason = self._judged(name, record, here)
+        return Entry(name, state, reason, record, files, previous)
+
+    def _engines(self, key: str, previous: bool) -> tuple[Path, ...]:
+        """Return the files that go with a record: what the previous one alone names, all others with the current."""
+        before, now = self._record(_previous_name(key)), self._record(_current_name(key))
+        kept = before.engine if before is not None and (now is None or now.engine != before.engine) else None
+        every = sorted(self.folder.glob(f"{key}-*.engine"))
+        return tuple(path for path in every if (path.name == kept) == previous)
+
+    def _record(self, name: str) -> EngineRecord | None:
+        """Return the record of a file; None: there is none that can be read."""
+        try:
+            return _read_record(self.folder / name)
+        except (OSError, ValueError):
+            return None
+
+    def _judged(self, name: str, record: EngineRecord, here: Here | None) -> tuple[State, str]:
         fault = _record_fault(name, record) or _file_fault(self.folder / record.engine, record)
         if fault:
-            return Entry(name, "corrupt", f"the engine {fault}", record, files)
+            return "corrupt", f"the engine {fault}"
         stale = here.fault(record.key) if here else None
-        if stale is None and record.failed is not None:
-            return Entry(name, "failed", f"it failed its self-test: {record.failed}", record, files)
-        return Entry(name, "stale" if stale else "good", stale or "its hash is right", record, files)
+        if stale is not None:
+            return "stale", stale
+        if record.failed is not None:
+            return "failed", f"it failed its self-test: {record.failed}"
+        return "good", "its hash is right"
 
     def _strangers(self, claimed: set[Path]) -> Iterator[Entry]:
         for path in sorted(self.folder.iterdir()):
@@ -322,6 +436,14 @@ class EngineStore:
                 yield Entry(path.name, "corrupt", "left by a build that did not finish", None, (path,))
             else:
                 yield Entry(path.name, "foreign", "not of this program; left alone", None, (path,))
+
+
+def _current_name(key: str) -> str:
+    return f"{key}.json"
+
+
+def _previous_name(key: str) -> str:
+    return f"{key}{PREVIOUS}"
 
 
 def _is_being_written(path: Path) -> bool:
@@ -335,6 +457,14 @@ def _read_record(path: Path) -> EngineRecord:
     if path.stat().st_size > RECORD_LIMIT_BYTES:
         raise ValueError("larger than 1 MiB")
     return EngineRecord.model_validate_json(path.read_bytes())
+
+
+def _is_unreadable(path: Path) -> bool:
+    try:
+        _read_record(path)
+    except (OSError, ValueError):
+        return path.exists()
+    return False
 
 
 def _record_fault(name: str, record: EngineRecord) -> str | None:

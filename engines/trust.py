@@ -14,17 +14,19 @@ from engines import _cryptography
 from engines.bundle import Bundle
 from engines.consistency import MANIFEST_NAME
 from engines.errors import RuntimeUnavailableError, SignatureError
+from engines.revocation import Revocation, read_revocations, write_revocation
 from engines.signature import Signature, parse_signature, read_signature
 
 TRUST_VARIABLE = "ECHOGFR_TRUST"
 Policy = Literal["require", "warn", "off"]
-State = Literal["trusted", "unknown", "unsigned", "wrong", "unchecked"]
+State = Literal["trusted", "unknown", "unsigned", "wrong", "revoked", "unchecked"]
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,62}[A-Za-z0-9_-])?")
 _ANOTHER = "get the bundle again from who signed it"
 CURES: Final[dict[State, str]] = {
     "unknown": "get the signer's public key by a way you trust, and echogfr trust add KEY.pem",
     "unsigned": "ask for a signed bundle, or sign it with echogfr-convert sign",
     "wrong": _ANOTHER,
+    "revoked": "get the bundle signed by another key",
     "unchecked": "pip install echogfr",
 }
 
@@ -43,8 +45,10 @@ class Verdict:
     told: str
 
     def refuses(self, policy: Policy) -> bool:
-        """Tell whether a bundle of this verdict may not be used: a wrong signature at every policy but off."""
-        return policy != "off" and (self.state == "wrong" or (policy == "require" and self.state != "trusted"))
+        """Tell whether a bundle may not be used: a wrong signature or a revoked key at every policy but off."""
+        return policy != "off" and (
+            self.state in ("wrong", "revoked") or (policy == "require" and self.state != "trusted")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,17 @@ class TrustStore:
         Raises
         ------
         SignatureError
-            It holds no Ed25519 public key, the name is taken by another or is none, or the folder cannot be written.
+            It holds no Ed25519 public key or a revoked one, the name is taken by another or is none, or the folder
+            cannot be written.
         """
         public = _cryptography.public_from_pem(_read_pem(pem))
         key = TrustedKey(name or pem.name.removesuffix(".pem").removesuffix(".public"), public)
         what = f"The key {key.name} cannot be trusted"
         if not _NAME.fullmatch(key.name):
             raise SignatureError(what, "that is no name", "use --name with up to 64 letters, digits, spaces and . _ -")
+        revoked = self.revocation(key.id)
+        if revoked is not None:
+            raise SignatureError(what, f"it was {revoked.told}", "ask the signer for a new key")
         for known in self.keys():
             if known.public == public and known.name != key.name:
                 raise SignatureError(what, f"it is trusted already, as {known.name}", "remove that name first")
@@ -112,6 +120,41 @@ class TrustStore:
             there = ", ".join(key.name for key in self.keys()) or "none"
             raise SignatureError(f"The key '{name}' cannot be removed", f"trusted are {there}", "name one of these")
         path.unlink()
+
+    def revoke(self, key: str | Path, reason: str) -> Revocation:
+        """Believe a key no more, for good: what it signed is refused, by whatever name it comes.
+
+        ``key``: the name of a trusted one, or a PEM file of any.
+
+        Raises
+        ------
+        SignatureError
+            There is no such key, or no reason, or the folder cannot be written.
+        """
+        known = self._key(key)
+        revoked = write_revocation(self.folder, known.id, known.name, reason)  # from here on it is refused
+        for trusted in self.keys():
+            if trusted.public == known.public:
+                self.remove(trusted.name)
+        return revoked
+
+    def revocations(self) -> tuple[Revocation, ...]:
+        """Return the keys that are believed no more."""
+        return read_revocations(self.folder)
+
+    def revocation(self, key: str) -> Revocation | None:
+        """Return that of a key by its id; None: it was not revoked."""
+        return next((revoked for revoked in self.revocations() if revoked.key == key), None)
+
+    def _key(self, key: str | Path) -> TrustedKey:
+        if isinstance(key, Path):
+            name = key.name.removesuffix(".pem").removesuffix(".public")
+            return TrustedKey(name, _cryptography.public_from_pem(_read_pem(key)))
+        found = next((known for known in self.keys() if known.name == key), None)
+        if found is None:
+            there = ", ".join(known.name for known in self.keys()) or "none"
+            raise SignatureError(f"The key '{key}' cannot be revoked", f"trusted are {there}", "name one, or its file")
+        return found
 
     def name_of(self, pem: Path) -> str | None:
         """Return under which name the public key in a PEM file is trusted; None: it is not."""
@@ -179,6 +222,9 @@ def insist(verdict: Verdict, policy: Policy, what: str) -> None:
 
 
 def _judge(manifest: bytes, signature: Signature, store: TrustStore) -> Verdict:
+    revoked = store.revocation(signature.key)
+    if revoked is not None:
+        return Verdict("revoked", f"signed by a key that is believed no more ({revoked.name}, {revoked.told})")
     key = next((key for key in store.keys() if key.id == signature.key), None)
     if key is None:
         claimed = f"calls itself {signature.signer}, id {signature.key[:12]}"

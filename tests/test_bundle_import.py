@@ -273,6 +273,11 @@ def test_a_bundle_on_a_stick_has_to_be_signed_by_a_trusted_key(echogfr, tmp_path
     assert "signed by Clinic" in echogfr("bundle", "list").stdout
     assert "No longer trusted: Clinic." in echogfr("trust", "remove", tmp_path / "Clinic.public.pem").stdout
     assert "signed by an unknown key" in echogfr("bundle", "list").stdout
+    revoked = echogfr("trust", "revoke", tmp_path / "Clinic.public.pem", "--reason", "stolen")
+    assert "is revoked on 20" in revoked.stdout and "What it signed is refused here." in revoked.stdout
+    assert ": stolen" in echogfr("trust", "list").stdout
+    assert "believed no more" in echogfr("bundle", "list").stdout
+    assert "believed no more" in echogfr("bundle", "import", stick / "signed.zip").stderr
     assert [path.name for path in (tmp_path / "shelf").glob(".draft*")] == []
 
 

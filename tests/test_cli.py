@@ -64,10 +64,31 @@ def test_version_says_what_would_run_and_why() -> None:
     assert echogfr("version").stdout == done.stdout
 
 
+@pytest.mark.parametrize("how", ["option", "environment", "settings"])
+def test_a_runtime_is_honoured_whoever_asks_for_it_and_that_is_told(tmp_path: Path, how: str) -> None:
+    environment = {"XDG_CONFIG_HOME": str(tmp_path)}
+    arguments = ["version"]
+    if how == "option":
+        arguments += ["--runtime", "onnxruntime", "--precision", "fp32"]
+    elif how == "environment":
+        environment |= {"ECHOGFR_RUNTIME": "onnxruntime", "ECHOGFR_PRECISION": "fp32"}
+    else:
+        (tmp_path / "echogfr").mkdir()
+        (tmp_path / "echogfr" / "settings.toml").write_text('runtime = "onnxruntime"\nprecision = "fp32"\n')
+    by = {
+        "option": ("--runtime", "--precision"),
+        "environment": ("ECHOGFR_RUNTIME", "ECHOGFR_PRECISION"),
+        "settings": ("the settings (settings.toml)",) * 2,
+    }[how]
+    done = echogfr(*arguments, environment=environment)
+    assert f"asked for: runtime onnxruntime by {by[0]}, precision fp32 by {by[1]}" in done.stdout
+    assert "selected onnxruntime fp32: asked for" in done.stdout
+
+
 def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) -> None:
     done = echogfr("doctor", environment={"XDG_CONFIG_HOME": str(tmp_path)})
     assert done.returncode in (0, 1)
-    for part in ("runtime onnxruntime", "model", "signatures", "window", "DICOM", "shared memory"):
+    for part in ("runtime onnxruntime", "model", "signatures", "window", "DICOM", "shared memory", "log"):
         assert part in done.stdout
 
 

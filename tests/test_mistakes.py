@@ -140,7 +140,10 @@ def newer(bundle: Path) -> None:
         (flip_a_byte, "fp32.onnx was changed"),
         (lambda bundle: (bundle / "more.txt").touch(), "more.txt is not listed"),
         (lambda bundle: (bundle / "domain.npz").unlink(), "domain.npz is missing"),
-        (lambda bundle: (bundle / "manifest.json").write_bytes(b"\xff\x00{"), "manifest.json is not valid"),
+        (
+            lambda bundle: (bundle / "manifest.json").write_bytes(b"\xff\x00{"),
+            "copy the bundle again from where it came from",
+        ),
         (newer, "update the program"),
     ],
 )

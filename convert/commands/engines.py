@@ -1,4 +1,4 @@
-"""Commands ``build`` and ``engines list | prune | verify``: arguments to a plan, a record to a table, nothing else."""
+"""Commands ``build`` and ``engines``: arguments to a plan, a record to a table, nothing else."""
 
 from __future__ import annotations
 
@@ -87,6 +87,18 @@ def prune(
 
 
 @engines.command()
+def rollback(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The engine, as the list shows it, or its first digits.")],
+    folder: Store = None,
+) -> None:
+    """Go back to the engine that the last build replaced; the same again goes forward."""
+    with boundary():
+        record = _store(folder).rollback(key)
+        built = f"{record.created:%Y-%m-%d %H:%M}"
+        out.print(f"Current is the engine of {record.artifact} that was built on {built} (UTC).", soft_wrap=True)
+
+
+@engines.command()
 def verify(folder: Store = None) -> None:
     """Verify the hash of every engine; exit code 1 if one is corrupt, stale or failed."""
     with boundary():
@@ -156,7 +168,8 @@ def _print_entries(entries: list[Entry]) -> None:
     for heading in ("engine", "state", "of", "built by", "for", "MB", "why"):
         table.add_column(heading, overflow="fold")
     for entry in entries:
-        state = f"[{STYLES[entry.state]}]{entry.state}[/]"
+        kept = ", previous" if entry.previous else ""
+        state = f"[{STYLES[entry.state]}]{entry.state}[/]{kept}"
         table.add_row(escape(entry.name[:NAME_SHOWN]), state, *_told(entry.record), escape(entry.reason))
     out.print(table if entries else "The engine store is empty.")
 

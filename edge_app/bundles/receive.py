@@ -13,6 +13,7 @@ from engines.bundle import Bundle, open_bundle, parse_manifest
 from engines.consistency import MANIFEST_NAME, SIGNATURE_NAME, contradictions, listed_files
 from engines.errors import BundleError, EchoGFRError
 from engines.manifest import BundleManifest
+from engines.memory import memory_limited
 from engines.parcel import Moved, Parcel, open_parcel, reading, refused
 from engines.trust import Policy, TrustStore, Verdict, insist, judge
 
@@ -21,7 +22,7 @@ SPARE_BYTES = 64 << 20  # left free on the disk: records and settings need room 
 
 def proven(bundle: Bundle) -> None:
     """Insist on the self-test on the processor, which every machine has; raises ``EchoGFRError``."""
-    with runtimes.select(bundle, "onnxruntime").open() as session:
+    with memory_limited(), runtimes.select(bundle, "onnxruntime").open() as session:
         selftest.run(bundle, session)
 
 

@@ -26,7 +26,7 @@ def add(
 
 @app.command("list")
 def show() -> None:
-    """List the trusted keys."""
+    """List the trusted keys, and those that were revoked."""
     from engines.trust import TrustStore
 
     store = TrustStore()
@@ -34,6 +34,8 @@ def show() -> None:
         typer.echo(f"{key.name}  {key.id[:32]}")
     for name, reason in store.faults():
         typer.echo(f"{name}  cannot be used: {reason}")
+    for revoked in store.revocations():
+        typer.echo(f"{revoked.name}  {revoked.key[:32]}  {revoked.told}")
     if not store.keys() and not store.faults():
         typer.echo(f"No key is trusted; they would lie in {store.folder}.")
 
@@ -49,3 +51,15 @@ def remove(key: Annotated[str, typer.Argument(metavar="NAME|KEY.pem", help="Its 
         raise UsageError(f"The key {key} cannot be removed", "it is not trusted here", "see echogfr trust list")
     store.remove(name)
     typer.echo(f"No longer trusted: {name}.")
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="NAME|KEY.pem", help="Its name here, or a file of any public key.")],
+    reason: Annotated[str, typer.Option(help="Why, as the refusals will say it.")],
+) -> None:
+    """Believe a key no more, for good: what it signed is refused, whatever the name and the policy (but off)."""
+    from engines.trust import TrustStore
+
+    revoked = TrustStore().revoke(Path(key) if key.endswith(".pem") else key, reason)
+    typer.echo(f"{revoked.name} ({revoked.key[:32]}) is {revoked.told}. What it signed is refused here.")

@@ -41,9 +41,11 @@ class WorkerPlan(_Message):
     runtime: str | None = None  # None: the best one that this machine has
     precision: Precision | None = None
     server: Server | None = None  # None: no network
-    fallback: str | None = None  # consent: the runtime that reads here while the server is away
+    fallback: str | None = None  # consent: what reads here while the server is away, or in place of a failed engine
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
+    asked: str = ""  # by whom runtime and precision were asked for, in words
+    logs: str | None = None  # folder of the worker's log; None: none is written
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 
 
@@ -78,6 +80,7 @@ class ModelSummary(_Message):
     precision: Precision
     selection: tuple[str, ...]  # why this runtime and precision, and what became of the others
     limits: tuple[str, ...]  # sentences shown at the point of use
+    note: str = ""  # in place of what failed engine it reads, with the operator's consent
 
 
 class Started(_Message):

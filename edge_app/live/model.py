@@ -12,10 +12,12 @@ from edge_app.bundles.locks import in_use
 from edge_app.live.messages import ModelSummary
 from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
-from engines.bundle import open_bundle
+from engines.bundle import Bundle, open_bundle
 from engines.fallback import FallbackSession
+from engines.memory import memory_limited
 from engines.reading import Reader
 from engines.runtimes import Selection
+from engines.selftest import SelfTest
 from engines.served import TritonSession
 from engines.server import Server
 from engines.session import Session
@@ -30,9 +32,10 @@ class ModelPlan:
     runtime: str | None = None
     precision: str | None = None
     server: Server | None = None
-    fallback: str | None = None  # consent: the runtime that reads here while the server is away
+    fallback: str | None = None  # consent: what reads here while the server is away, or in place of a failed engine
     rotate: Rotate = "off"  # of a recording, which has the time, each frame is read by all members
     signatures: Policy | None = None  # None: warn
+    asked: str = ""  # by whom runtime and precision were asked for, in words; empty: not known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +62,9 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
         stack.enter_context(in_use(path))
         bundle = open_bundle(path)
         verdict = admit_bundle(bundle, plan.signatures)
-        selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server)
-        session = stack.enter_context(open_session(selection, plan.fallback))
-        try:
-            tested = selftest.run(bundle, session)
-        except selftest.SelfTestError as error:
-            selection.reject(error.because)
-            raise
+        stack.enter_context(memory_limited())
+        ready = stack.enter_context(_ready(bundle, plan))
+        selection, session, tested = ready.selection, ready.session, ready.tested
         decision = decide(plan.rotate, bundle, session)
         manifest, info = bundle.manifest, session.info
         others = (
@@ -87,13 +86,46 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
             selection=(
                 selection.explain(),
                 f"self-test passed: {tested.explain()}",
+                *((f"asked for: {plan.asked}",) if plan.asked else ()),
+                *((selection.note,) if selection.note else ()),
                 *turns,
                 *_consent(plan),
                 *others,
             ),
             limits=manifest.limits,
+            note=selection.note,
         )
-        yield OpenModel(Reader(bundle, session), summary, decision.rotates)
+        yield OpenModel(Reader(bundle, session, selection.note), summary, decision.rotates)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A session that is entered and passed its self-test."""
+
+    selection: Selection
+    session: Session
+    tested: SelfTest
+
+
+@contextmanager
+def _ready(bundle: Bundle, plan: ModelPlan) -> Iterator[_Ready]:
+    """Open the preferred session; where its engine fails the self-test, what takes its place, if anything may.
+
+    An older good engine of the same artifact may, and what the operator consented to. Ends, as each round marks an
+    engine as failed.
+    """
+    while True:
+        selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server, fallback=plan.fallback)
+        with ExitStack() as stack:
+            session = stack.enter_context(open_session(selection, plan.fallback))
+            try:
+                tested = selftest.run(bundle, session)
+            except selftest.SelfTestError as error:
+                if not selection.reject(error.because):
+                    raise
+                continue
+            yield _Ready(selection, session, tested)
+            return
 
 
 def open_session(selection: Selection, fallback: str | None) -> Session:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from edge_app.live import worker
 from edge_app.live.messages import DownMessage, Report, UpMessage, WorkerPlan, decode_up, encode
+from engines.interrupts import unheard_by_children
 
 MAX_REPORTS = 64  # kept while the window does not ask; older ones are of no use to anyone
 MAX_MESSAGE_BYTES = 16 << 20  # a crop of 1024 x 1024 px takes 4 MiB; more is the noise of a worker gone mad
@@ -34,7 +35,8 @@ class WorkerProcess:
         self._process = context.Process(
             target=worker.main, args=(plan.model_dump_json(), up_end, down_end), name="echogfr-worker", daemon=True
         )
-        self._process.start()
+        with unheard_by_children():  # Ctrl-C goes to the whole group, and the worker is not yet deaf to it
+            self._process.start()
         up_end.close()
         down_end.close()
         os.set_blocking(self._down.fileno(), False)  # a worker that does not listen must not hold the window

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_app.live.messages import (
@@ -37,6 +38,7 @@ from edge_app.live.messages import (
 )
 from edge_app.live.newest import Newest
 from edge_app.live.preview import Preview
+from edge_app.log import NAMES, Log
 from engines.errors import EchoGFRError
 
 if TYPE_CHECKING:
@@ -74,10 +76,11 @@ class _Worker:
         self._handles: Newest[SetPoles | ClearPoles] = Newest()
         self._preview = Preview(self._say)
         self._captured = 0
+        self._log = Log(None if plan.logs is None else Path(plan.logs), NAMES[1])
 
     def run(self) -> None:
         threads = [
-            threading.Thread(target=_guarded, args=(job,), name=name, daemon=True)
+            threading.Thread(target=_guarded, args=(job, self._log), name=name, daemon=True)
             for name, job in (("capture", self._capture), ("inference", self._infer))
         ]
         for thread in threads:
@@ -90,6 +93,7 @@ class _Worker:
         if any(thread.is_alive() for thread in threads):
             _leave(0)  # a source that waits for a frame cannot be asked to end, and may be writing to the ring
         self._preview.close()
+        self._log.close()
 
     def _listen(self) -> None:
         while True:
@@ -170,6 +174,7 @@ class _Worker:
             self._read_frames(Pipeline(reader, settings))
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
+        from edge_app.live.journal import first_line
         from edge_app.live.model import ModelPlan, open_model
 
         try:
@@ -182,9 +187,13 @@ class _Worker:
                 fallback=plan.fallback,
                 rotate=plan.rotate,
                 signatures=plan.signatures,
+                asked=plan.asked,
             )
-            return stack.enter_context(open_model(model))
+            opened = stack.enter_context(open_model(model))
+            self._log.begin(first_line(opened.summary))
+            return opened
         except EchoGFRError as error:
+            self._log.begin(first_line(None, error.sentence))
             self._say(Failed(scope="model", sentence=error.sentence))
             return None
 
@@ -221,13 +230,21 @@ def _report(outcome: Outcome) -> Report:
     return Report(report=outcome.report, crop_rgb=crop.tobytes(), crop_size=(crop.shape[1], crop.shape[0]))
 
 
-def _guarded(job: Callable[[], None]) -> None:
+def _guarded(job: Callable[[], None], log: Log) -> None:
     """Run a thread's job; a defect of ours ends the whole worker, which the window then restarts."""
     try:
         job()
-    except BaseException:  # noqa: BLE001 - boundary of a thread: half a worker would be worse than none
+    except BaseException as error:  # noqa: BLE001 - boundary of a thread: half a worker would be worse than none
         traceback.print_exc()
+        _note(error, log)
         _leave(EXIT_CRASHED)
+
+
+def _note(error: BaseException, log: Log) -> None:
+    from edge_app.live.journal import defect, first_line
+
+    log.begin(first_line(None, "the worker has a defect"))
+    log.say(defect(type(error), error.__traceback__))
 
 
 def _leave(code: int) -> None:

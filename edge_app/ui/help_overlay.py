@@ -32,15 +32,15 @@ def app_version() -> str:
         return "unknown"
 
 
-def about(model: ModelSummary | None) -> str:
-    """Return what the sheet says beside the keys."""
+def about(model: ModelSummary | None, failed: str = "") -> str:
+    """Return what the sheet says beside the keys; ``failed``: why there is no model."""
     lines = [
         f"EchoGFR {app_version()}  ·  GPL-3.0-or-later  ·  no warranty",
         "Research prototype, not for diagnosis or treatment.",
         wording.purpose(model.heads if model is not None else ()),
     ]
     if model is None:
-        return "\n\n".join([*lines, "No model is loaded."])
+        return "\n\n".join([*lines, f"No model is loaded. {failed}".strip()])
     mark = "SYNTHETIC. " if model.synthetic else ""
     members = wording.count(model.members, "network")
     heads = "\n".join(f"–  {told}" for told in map(declared, model.heads))
@@ -98,9 +98,9 @@ class HelpOverlay(QFrame):
         area.setWidget(label)
         return area
 
-    def show_about(self, model: ModelSummary | None) -> None:
-        """Describe this model."""
-        self._about.setText(about(model))
+    def show_about(self, model: ModelSummary | None, failed: str = "") -> None:
+        """Describe this model, or say why there is none."""
+        self._about.setText(about(model, failed))
 
     def fit(self, unit_px: float) -> None:
         """Fit sizes and place to the window."""

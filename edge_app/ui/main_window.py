@@ -154,7 +154,8 @@ class MainWindow(QMainWindow):
         if self.help.isVisible():
             self._hide_help()
             return
-        self.help.show_about(self.situation.model)
+        failed = self.situation.failed
+        self.help.show_about(self.situation.model, failed.sentence if failed is not None else "")
         self.help.show()
         self.help.raise_()
         self.help.text.setFocus()  # arrow keys scroll it, and move no handle that is out of sight

@@ -8,6 +8,7 @@ from edge_app.ui import theme
 from edge_app.ui._qt import QHBoxLayout, QLabel, QSizePolicy, Qt, QWidget
 from edge_app.ui.meters import DropMeter, RateMeter, StageMeter
 
+FALLBACK = "a fallback, with consent"
 STAGES = ("sector", "calipers", "infer", "total")  # the others are in the tool tip
 
 
@@ -49,7 +50,8 @@ class StatusStrip(QWidget):
         parts = [source.title]
         if model is not None:
             mark = " SYNTHETIC" if model.synthetic else ""
-            parts = [f"{model.bundle_id} {model.version}{mark}, {model.signature}", runtime, source.title]
+            said = f"{runtime} ({FALLBACK})" if model.note else runtime
+            parts = [f"{model.bundle_id} {model.version}{mark}, {model.signature}", said, source.title]
         self.identity.setText("  ·  ".join(parts))
 
     def see_frame(self, now_ms: float, index: int) -> None:

@@ -163,7 +163,10 @@ class TrendPlot(QWidget):
         painter.setFont(font)
         widest = max((QFontMetricsF(font).horizontalAdvance(label) for _, label in axis.ticks), default=0.0)
         left = max(2.6 * text_px, widest + 8)
-        plot = QRectF(left, 1.5 * text_px, self.width() - left - 0.4 * text_px, self.height() - 3.1 * text_px)
+        width = self.width() - left - 0.4 * text_px
+        # A long title begins at the very left, over the axis, whose topmost label has to keep clear of it.
+        top = (2.0 if QFontMetricsF(font).horizontalAdvance(self.title()) > width else 1.5) * text_px
+        plot = QRectF(left, top, width, self.height() - top - 1.6 * text_px)
         if plot.width() > 10 and plot.height() > 10:
             self._paint_axes(painter, plot, axis, text_px)
             self._paint_title(painter, plot, text_px)

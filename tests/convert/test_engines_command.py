@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 from convert.commands.engines import register
 from convert.tensorrt_library import Library
+from engines.store import EngineStore
+from tests.engines.killing import command, environment, kill_at_random
 
 from .tensorrt_makers import ROOT, write_kind_bundle, write_members
 
@@ -79,6 +81,36 @@ def test_members_that_are_separate_are_built_one_by_one_and_kept(rtx: Library, b
     assert len(set(re.findall(r"fp16-\d\.onnx", invoke("engines", "list").stdout))) == 3
     again = invoke(*words)
     assert again.stdout.count("In the store already (--again builds it anew)") == 3
+
+
+def test_a_build_that_replaces_can_be_taken_back(rtx: Library, bundle: Path, invoke, tmp_path: Path) -> None:
+    words = ("build", bundle, "--precision", "int8", "--compute-capability", "8.6")
+    assert invoke(*words).exit_code == 0
+    (first,) = (tmp_path / "store").glob("*.engine")
+    assert invoke(*words, "--again").exit_code == 0
+    listed = invoke("engines", "list").stdout
+    assert listed.count("good, previous") == 1
+    key = first.name[:8]
+    told = invoke("engines", "rollback", key)
+    assert told.exit_code == 0 and "Current is the engine of residual-int8.onnx" in told.stdout
+    assert first.name in (tmp_path / "store" / f"{first.name[:24]}.json").read_text()
+    missing = invoke("engines", "rollback", "zzz")
+    assert missing.exit_code == 2 and "see echogfr-convert engines list" in missing.stderr
+
+
+def test_a_killed_build_leaves_a_good_engine_and_no_process(rtx: Library, bundle: Path, invoke, tmp_path: Path) -> None:
+    words = ["build", bundle, "--precision", "int8", "--compute-capability", "8.6", "--again"]
+    assert invoke(*words).exit_code == 0
+    store = EngineStore(tmp_path / "store")
+
+    def look() -> None:
+        assert [e.state for e in store.entries() if e.record is not None and not e.previous] == ["good"]
+
+    again = command("convert.cli", [*words, "--out", store.folder])
+    kill_at_random(again, environment(), kills=3, whole_s=1.2, look=look, seed=7)
+    store.prune()
+    assert invoke(*words).exit_code == 0
+    assert [(e.state, e.previous) for e in store.entries()] == [("good", False), ("good", True)]
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def test_each_limit_has_its_own_reason() -> None:
     with pytest.raises(ParityError, match="fp16 for any") as caught:
         refuse_failed([row])
     assert caught.value.rows == (row,)
+    assert caught.value.cure == "leave out what failed: --without fp16 --without int8-tensorrt"
 
 
 def test_the_quantiles_of_the_difference_are_those_that_they_are_named_after() -> None:

@@ -33,6 +33,7 @@ class GraphPlan:
     """What makes one test graph differ from another; ``names``: of its outputs where they are not as they should be."""
 
     gain: float = 8.0
+    bomb: tuple[str, tuple[int, ...]] | None = None  # an operator that makes a tensor of this shape out of nothing
     p_gain: float = 1.0
     side: int = SIDE
     batch: str | int = "N"
@@ -97,9 +98,20 @@ class Graph:
         return name
 
 
+def gain_of(graph: Graph) -> str:
+    gain = graph.number(graph.plan.gain)
+    if graph.plan.bomb is None:
+        return gain
+    kind, shape = graph.plan.bomb
+    given = [graph.number(0.0, shape=(1,) * len(shape))] if kind in ("Tile", "Expand") else []
+    return graph.add(
+        "Add", gain, graph.add("ReduceMax", graph.add(kind, *given, graph.integers(list(shape))), keepdims=0)
+    )
+
+
 def egfr_graph(graph: Graph) -> None:
     left = graph.add("Sub", graph.number(250.0), graph.means)
-    egfr = graph.add("Mul", graph.add("Sqrt", left), graph.number(graph.plan.gain))
+    egfr = graph.add("Mul", graph.add("Sqrt", left), gain_of(graph))
     logit = graph.add("Div", graph.add("Sub", graph.number(60.0), egfr), graph.number(10.0))
     p = graph.add("Mul", graph.add("Sigmoid", logit), graph.number(graph.plan.p_gain))
     cells = graph.plan.side // 8

@@ -61,15 +61,26 @@ class Device:
     ) -> list[EngineRecord]:
         """Put an engine of each artifact into the store, as a build on this machine would."""
         records = []
+        recipe = EngineRecipe(batch=profile, workspace_mib=workspace, dla_core=None)
         for artifact in artifacts:
             raw = make_engine((bundle.path / artifact.file).read_bytes(), profile, recordable)
-            self.made += 1
-            recipe = EngineRecipe(batch=profile, workspace_mib=workspace, dla_core=None)
-            records.append(self._record(bundle, artifact, raw, recipe, target))
-            draft = self.store.draft()
-            draft.write_bytes(raw)
-            self.store.put(draft, records[-1])
+            records.append(self._put(bundle, artifact, raw, recipe, target))
         return records
+
+    def put(self, bundle: Bundle, artifact: Artifact, graph: bytes) -> EngineRecord:
+        """Put an engine into the store that says it is of an artifact, and answers as another graph does."""
+        recipe = EngineRecipe(batch=(1, 4, 16), workspace_mib=None, dla_core=None)
+        return self._put(bundle, artifact, make_engine(graph, recipe.batch, True), recipe, HERE)
+
+    def _put(
+        self, bundle: Bundle, artifact: Artifact, raw: bytes, recipe: EngineRecipe, target: EngineTarget
+    ) -> EngineRecord:
+        self.made += 1
+        record = self._record(bundle, artifact, raw, recipe, target)
+        draft = self.store.draft()
+        draft.write_bytes(raw)
+        self.store.put(draft, record)
+        return record
 
     def open(self, bundle: Bundle, artifacts: tuple[Artifact, ...] | None = None, **plan: object) -> TensorRtSession:
         """Build what is asked for and return a session on it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -92,11 +93,143 @@ def test_the_engines_of_members_that_were_left_apart_lie_side_by_side(store: Eng
     assert states(store) == ["good", "good", "good"]
 
 
-def test_a_rebuild_replaces_the_engine_and_its_record(store: EngineStore) -> None:
-    old, new = put(store), put(store, b"engine two")
-    assert not old.exists()
-    assert new.read_bytes() == b"engine two"
+def current(store: EngineStore) -> str:
+    """What the store says of the current engine: its state, and the bytes if they are good."""
+    found = store.find(KEY)
+    assert found is not None
+    return store.read(found.record).decode() if found.state == "good" and found.record else found.state
+
+
+def test_a_rebuild_keeps_the_good_engine_before_it_and_no_older_one(store: EngineStore) -> None:
+    first, second, third = put(store), put(store, b"engine two"), put(store, b"engine three")
+    assert [path.exists() for path in (first, second, third)] == [False, True, True]
+    assert [(entry.name, entry.previous, entry.state) for entry in store.entries(HERE)] == [
+        (KEY.name, False, "good"),
+        (KEY.name, True, "good"),
+    ]
+    assert current(store) == "engine three"
+    assert store.prune(HERE) == []
+    assert len(store.prune(HERE, everything=True)) == 2
+    assert list(store.folder.iterdir()) == []
+
+
+def test_the_same_engine_built_again_is_no_previous_one(store: EngineStore) -> None:
+    put(store)
+    put(store)
     assert states(store) == ["good"]
+    with pytest.raises(EngineError, match="none was kept before it"):
+        store.rollback(KEY.name)
+
+
+def test_a_rollback_goes_back_and_again_forward(store: EngineStore) -> None:
+    put(store)
+    put(store, b"engine two")
+    assert store.rollback(KEY.name[:6]).sha256 == record_of(b"engine one").sha256
+    assert current(store) == "engine one"
+    assert [e.record and e.record.engine for e in store.of("a" * 64, HERE)] == [
+        record_of(b"engine one").engine,  # the current one first, though it is older
+        record_of(b"engine two").engine,
+    ]
+    store.rollback(KEY.name)
+    assert current(store) == "engine two"
+    with pytest.raises(EngineError, match="0 engines here have a name that begins so: see echogfr-convert engines"):
+        store.rollback("none")
+
+
+def test_one_that_failed_is_never_kept_in_place_of_the_good_one(store: EngineStore) -> None:
+    put(store)
+    put(store, b"engine two")
+    store.reject(record_of(b"engine two"), "egfr differs by 9")
+    put(store, b"engine three")
+    store.reject(record_of(b"engine three"), "egfr differs by 8")
+    store.rollback(KEY.name)
+    assert current(store) == "engine one"
+    assert states(store) == ["good"]  # the failed one was dropped
+    assert sorted(path.name for path in store.folder.iterdir()) == sorted(
+        [f"{KEY.name}.json", record_of(b"engine one").engine]
+    )
+
+
+@pytest.mark.parametrize("spoil", ["failed", "changed", "record"])
+def test_pruning_an_engine_that_is_not_good_brings_the_one_before_it_back(store: EngineStore, spoil: str) -> None:
+    put(store)
+    new = put(store, b"engine two")
+    if spoil == "failed":
+        store.reject(record_of(b"engine two"), "egfr differs by 9")
+    elif spoil == "changed":
+        new.write_bytes(b"engine 2")
+    else:
+        (store.folder / f"{KEY.name}.json").write_text("{}")
+    assert [(entry.state, entry.previous) for entry in store.entries(HERE)] == [
+        ("failed" if spoil == "failed" else "corrupt", False),
+        ("good", True),
+    ]
+    assert len(store.prune(HERE)) == 1
+    assert current(store) == "engine one"
+    assert len(list(store.folder.iterdir())) == 2
+
+
+def test_a_previous_engine_that_was_damaged_is_no_way_back(store: EngineStore) -> None:
+    put(store).chmod(0o644)
+    put(store, b"engine two")
+    (store.folder / record_of(b"engine one").engine).write_bytes(b"engine 1")
+    with pytest.raises(EngineError, match=r"There is no way back .* has 8 bytes instead of 10"):
+        store.rollback(KEY.name)
+    assert [entry.state for entry in store.prune(HERE)] == ["corrupt"]
+    assert current(store) == "engine two"
+
+
+class Killed(BaseException):
+    """In place of a kill: from here on nothing is done any more."""
+
+
+def killed_at(patch: pytest.MonkeyPatch, step: int) -> None:
+    """End at the ``step``-th change of the folder, and at every one after it."""
+    left = [step]
+
+    def counted(change: Callable[..., object]) -> Callable[..., object]:
+        def counting(*arguments: object, **options: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return change(*arguments, **options)
+
+        return counting
+
+    patch.setattr(os, "replace", counted(os.replace))
+    patch.setattr(Path, "unlink", counted(Path.unlink))
+
+
+@pytest.mark.parametrize("work", ["build", "rollback", "prune"])
+def test_a_kill_at_any_step_leaves_a_good_current_engine(
+    store: EngineStore, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    def prune() -> None:
+        store.reject(record_of(b"engine two"), "egfr differs by 9")
+        store.prune(HERE)
+
+    works = {"build": lambda: put(store, b"engine three"), "rollback": lambda: store.rollback(KEY.name), "prune": prune}
+    for step in range(20):
+        put(store)
+        put(store, b"engine two")
+        done = True
+        with monkeypatch.context() as patch:
+            killed_at(patch, step)
+            try:
+                works[work]()
+            except Killed:
+                done = False
+        best = [entry for entry in store.of("a" * 64, HERE) if entry.state == "good"]
+        assert best and best[0].record is not None and store.read(best[0].record), step
+        if work != "prune":
+            assert current(store) in ("engine one", "engine two", "engine three")
+        if done:
+            break
+        put(store, b"engine four")  # whatever was left, the next build does its work
+        assert current(store) == "engine four"
+        for path in store.folder.iterdir():
+            path.unlink()
+    assert done and step > 2
 
 
 @pytest.mark.parametrize(

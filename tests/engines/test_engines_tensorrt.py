@@ -180,10 +180,10 @@ def test_an_engine_that_does_not_belong_here_is_never_opened(modern: Device, bun
     engine = modern.store.folder / record.engine
     good = engine.read_bytes()
     engine.write_bytes(good[:-1] + b"X")
-    with pytest.raises(EngineError, match=r"is corrupt \(the engine was changed"):
+    with pytest.raises(EngineError, match=r"the engine was changed"):
         session.__enter__()
     engine.unlink()
-    with pytest.raises(EngineError, match=r"is corrupt \(the engine is missing"):
+    with pytest.raises(EngineError, match=r"the engine is missing"):
         session.__enter__()
     engine.write_bytes(good)
     with session:
@@ -205,9 +205,9 @@ def test_a_failed_engine_is_passed_over_for_the_one_before_it(modern: Device, ma
     ]
     assert runtimes.select(bundle).precision == "fp16"  # by the older one
     runtimes.select(bundle).reject("egfr differs by 9")
-    told = runtimes.select(bundle).table()[0]
+    told = runtimes.select(bundle, fallback="onnxruntime").table()[0]
     assert told[2] == "unavailable"
-    assert "it failed its self-test: egfr differs by 9" in told[3] and told[3].endswith("--again)")
+    assert told[3].endswith("it failed its self-test: egfr differs by 9")
     modern.build(bundle, artifacts)  # as `--again`
     assert runtimes.select(bundle).runtime.name == "tensorrt"
     assert {older.key.name, newer.key.name} == {e.name for e in modern.store.entries()}

@@ -210,3 +210,46 @@ def test_without_the_library_a_signature_is_not_checked_and_said_so(signed: Path
 
 def test_an_unsigned_bundle_needs_no_library(bundle_path: Path, tmp_path: Path) -> None:
     assert judge(b"{}", None, TrustStore(tmp_path / "none")) == Verdict("unsigned", "unsigned")
+
+
+def test_what_a_revoked_key_signed_is_refused_at_warn_and_at_require(
+    signed: Path, trust: TrustStore, pair: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    revoked = trust.revoke("Ward 7", "stolen  from\na car")
+    assert revoked.told.endswith(": stolen from a car")
+    bundle = open_bundle(signed)
+    assert judge_bundle(bundle, trust).state == "revoked"
+    for policy in ("warn", "require"):
+        with pytest.raises(SignatureError, match=r"believed no more \(Ward 7, revoked on .*: stolen from a car\)"):
+            admit(bundle, policy, trust)
+    assert "believed no more" in admit(bundle, "off", trust).told
+    assert trust.keys() == ()
+    with pytest.raises(SignatureError, match=r"it was revoked on .* ask the signer for a new key"):
+        trust.add(tmp_path / "Ward 7.public.pem", "Another name")
+    assert trust.revoke(tmp_path / "Ward 7.public.pem", "again") == revoked  # the first reason stays
+
+
+def test_a_key_that_was_never_trusted_can_be_revoked_by_its_file(
+    signed: Path, pair: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    store = TrustStore(tmp_path / "empty")
+    (tmp_path / "x.public.pem").write_bytes(pair[1])
+    assert state(signed, store) == "unknown"
+    store.revoke(tmp_path / "x.public.pem", "stolen")
+    assert state(signed, store) == "revoked"
+
+
+def test_a_revocation_that_cannot_be_read_still_holds(signed: Path, trust: TrustStore) -> None:
+    (path,) = (trust.folder / f"{trust.revoke('Ward 7', 'stolen').key}.revoked",)
+    path.write_bytes(b"\xff{")
+    assert state(signed, trust) == "revoked"
+    assert trust.revocations()[0].told == "revoked, for a reason that cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("key", "reason", "told"), [("Ward 8", "x", "trusted are Ward 7"), ("Ward 7", " ", "1 to 200")]
+)
+def test_a_revocation_that_cannot_be_made_changes_nothing(trust: TrustStore, key: str, reason: str, told: str) -> None:
+    with pytest.raises(SignatureError, match=told):
+        trust.revoke(key, reason)
+    assert trust.revocations() == () and len(trust.keys()) == 1

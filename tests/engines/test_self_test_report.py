@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_app.live.model import ModelPlan, open_model
 from edge_app.self_test import Report, examine_runtimes, write_report
-from engines.errors import RuntimeUnavailableError
 from engines.gpu import NoDriverError
-from engines.selftest import SelfTestError
 
 from .device import Device, install
 
@@ -107,25 +104,3 @@ def test_without_a_driver_the_gpu_is_said_to_be_none(bundle, monkeypatch: pytest
 
     monkeypatch.setattr("edge_app.self_test.read_gpu", no_driver)
     assert examine_runtimes(bundle, quiet).gpu == "none: the NVIDIA driver is not installed"
-
-
-def test_a_start_with_an_engine_that_answers_wrongly_ends_and_the_next_one_says_why_it_is_not_used(
-    device: Device, make_bundle
-) -> None:
-    graphs = {("fp32", "any"): {}, ("fp16", "tensorrt"): {"gain": 9.0}}
-    bundle = make_bundle(graphs=graphs, parity=(("fp16", "tensorrt", True),))
-    device.build(bundle, bundle.artifacts("fp16", "tensorrt"))
-    with (
-        pytest.raises(SelfTestError, match="tensorrt at fp16 failed the self-test"),
-        open_model(ModelPlan(bundle.path)),
-    ):
-        pytest.fail("it was opened")
-    device.check_all_was_given_back()
-    with open_model(ModelPlan(bundle.path)) as model:
-        assert model.summary.runtime == "onnxruntime"
-        assert any("it failed its self-test: egfr_members differs by" in line for line in model.summary.selection)
-    with (
-        pytest.raises(RuntimeUnavailableError, match="it failed its self-test"),
-        open_model(ModelPlan(bundle.path, "tensorrt", "fp16")),
-    ):
-        pytest.fail("it was opened")

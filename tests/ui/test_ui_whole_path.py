@@ -17,6 +17,7 @@ from edge_app.bundles import SHIPPED
 from edge_app.live.link import Ring
 from edge_app.live.messages import WorkerPlan
 from edge_app.live.supervisor import Supervisor
+from edge_app.log import NAMES
 from edge_app.ui._qt import QApplication, QImage
 from edge_app.ui.main_window import MainWindow
 
@@ -55,7 +56,9 @@ def test_the_phantom_gives_a_marked_number_and_a_picture_and_nothing_stays_behin
     dark: QApplication, tmp_path: Path, capsys: pytest.CaptureFixture[str], shared_memory: list[str]
 ) -> None:
     target = tmp_path / "first-light.png"
-    code = app.run(RunOptions(source=PHANTOM, offscreen_seconds=7, screenshot=target))
+    logs = tmp_path / "logs"
+    options = RunOptions(source=PHANTOM, offscreen_seconds=7, screenshot=target, logs=logs, asked="nothing by name")
+    code = app.run(options)
     said = capsys.readouterr().out
     assert code == 0, said
     assert re.search(
@@ -65,6 +68,9 @@ def test_the_phantom_gives_a_marked_number_and_a_picture_and_nothing_stays_behin
     picture = QImage(str(target))
     amber = sum(picture.pixelColor(x, y).name() == "#e3a53c" for x in range(790, 1270, 2) for y in range(10, 80, 2))
     assert amber > 30  # the synthetic mark
+    for name in NAMES:  # of both processes
+        first = (logs / name).read_text().splitlines()[0]
+        assert "EchoGFR" in first and "runs onnxruntime" in first and "asked for: nothing by name" in first
     assert left_behind(shared_memory) == []
 
 

@@ -133,6 +133,15 @@ def test_the_status_strip_names_what_gave_the_last_reading(bench: Any) -> None:
     assert "onnxruntime fp32" in identity.toolTip() and "triton" not in identity.toolTip()
 
 
+def test_the_status_strip_and_the_help_say_that_a_fallback_reads(bench: Any) -> None:
+    note = "Read by onnxruntime at fp32, with consent: the engine of tensorrt at fp16 failed."
+    summary = conftest.model(note=note, selection=("onnxruntime fp32: the reference precision", note))
+    bench.turn(conftest.started(model=summary))
+    assert "onnxruntime fp32 (a fallback, with consent)" in bench.window.status.identity.toolTip()
+    bench.window.toggle_help()
+    assert note in bench.window.help.text.widget().text()
+
+
 def test_a_number_out_of_domain_cannot_be_taken_for_one_within(bench: Any) -> None:
     bench.turn(report())
     outside = bench.window.readout.outside

@@ -115,6 +115,7 @@ class _Stage:
     pixels: Picture
     mask: Mask
     theme: Theme
+    home: Mask  # the one image that is measured
     poles: tuple[Point, Point] | None
     whole: bool  # a real machine's whole screen
 
@@ -125,21 +126,22 @@ def _stage(plan: Recipe, rng: Rng) -> _Stage:
         if donor.screen is None:
             raise RuntimeError("a real donor has its screen")
         theme = replace(draw_theme(rng, donor.screen.shape[0]), back=(0, 0, 0), words=(215, 215, 215))
-        return _Stage(donor.screen.copy(), donor.mask, theme, None, True)
+        return _Stage(donor.screen.copy(), donor.mask, theme, donor.mask, None, True)
     size = SIZES[rng.integers(len(SIZES))]
     theme = draw_theme(rng, size[1])
     grey = np.zeros((size[1], size[0]), np.uint8)
     mask = np.zeros((size[1], size[0]), np.bool_)
-    poles = None
-    areas = _areas(plan.background, size, rng)
-    for area in areas:
+    home, poles = mask, None
+    for area in _areas(plan.background, size, rng):
+        before = mask.copy()
         poles = _lay(_donor(plan.background, rng), area, plan.background == "cut", grey, mask, rng)
+        home = mask & ~before
     pixels = np.empty((size[1], size[0], 3), np.uint8)
     pixels[:] = theme.back
     pixels[mask] = _levels(grey, plan.level, rng)[mask]
     near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     _surround(pixels, ~near, mask, theme, rng)
-    return _Stage(pixels, mask, theme, poles, False)
+    return _Stage(pixels, mask, theme, home, poles, False)
 
 
 def _surround(pixels: Picture, free: Mask, mask: Mask, theme: Theme, rng: Rng) -> None:
@@ -208,7 +210,7 @@ def _levels(grey: Picture, level: str, rng: Rng) -> Picture:
     if level == "dark":
         values *= between(rng, 0.12, 0.4)
     elif level == "bright":
-        values *= between(rng, 1.4, 2.2)
+        values *= between(rng, 1.2, 1.7)
     values = np.clip(values, 0, 255)[..., None].repeat(3, axis=2)
     if level == "tinted":
         tints = ((1.0, 0.86, 0.62), (0.72, 0.86, 1.0), (1.0, 0.93, 0.8), (0.85, 1.0, 0.9))
@@ -247,10 +249,10 @@ def _length(stage: _Stage, glyph: Glyph, rng: Rng) -> tuple[Point, Point] | None
             return (a, b) if toss(rng, 0.5) else (b, a)
     near = max(3, round(10 * stage.theme.unit))
     at_edge = toss(rng, 0.2)
-    where = stage.mask.astype(np.uint8)
-    wide = cv2.dilate(where, np.ones((2 * near + 1, 2 * near + 1), np.uint8)) > 0 if at_edge else stage.mask
-    ring = wide & ~stage.mask if at_edge else stage.mask
-    rows, columns = np.flatnonzero(stage.mask.any(axis=1)), np.flatnonzero(stage.mask.any(axis=0))
+    kernel = np.ones((2 * near + 1, 2 * near + 1), np.uint8)
+    wide = cv2.dilate(stage.home.astype(np.uint8), kernel) > 0 if at_edge else stage.home
+    ring = wide & ~stage.home if at_edge else stage.home
+    rows, columns = np.flatnonzero(stage.home.any(axis=1)), np.flatnonzero(stage.home.any(axis=0))
     long = float(max(rows[-1] - rows[0], columns[-1] - columns[0]))
     points = np.argwhere(ring)
     for _ in range(300):

@@ -81,7 +81,8 @@ def cursor(s: Scenery) -> bool:
     if at is None:
         return False
     if toss(s.rng, 0.75):
-        colour = GREEN if toss(s.rng, 0.75) else (90, 235, 90)
+        green = s.glyph.colour[1] > 200 > 1.2 * s.glyph.colour[0]
+        colour = WHITE if green else GREEN if toss(s.rng, 0.75) else (90, 235, 90)
         live = replace(draw_glyph(s.look, s.theme.unit, s.rng, s.glyph.shape), colour=colour)
         live.draw(s.pixels, live.aligned(at))
         return True

@@ -156,12 +156,13 @@ def watch(folder: Path, known: Known, count: int) -> tuple[Result, NDArray[np.ui
 @contextmanager
 def _cpu_time() -> Iterator[None]:
     """Let the observer's stages be timed by the CPU time of this thread: the machine may be busy."""
-    clock: Callable[[], float] = observer_module.perf_counter
-    setattr(observer_module, "perf_counter", thread_time)  # noqa: B010 - a module's name
+    names = vars(observer_module)
+    clock = names["perf_counter"]
+    names["perf_counter"] = thread_time
     try:
         yield
     finally:
-        setattr(observer_module, "perf_counter", clock)  # noqa: B010
+        names["perf_counter"] = clock
 
 
 def _sector(folder: Path, known: Known, scene: Scene, frame: Frame, still: bool) -> tuple[float, float]:
@@ -242,12 +243,27 @@ def _report_times(results: Sequence[Result]) -> None:
         print(f"{stage:16s}{np.median(took):8.1f} {np.percentile(took, 95):8.1f} {max(took):8.1f}")
     for result in results:
         if not np.isnan(result.inside):
-            print(f"{result.known.file}: {result.inside:.3f} of the sector found without the file's word is in its region")
+            print(
+                f"{result.known.file}: {result.inside:.3f} of the sector found without the file's word is in its region"
+            )
 
 
 def write_csv(path: Path, results: Sequence[Result]) -> None:
     """Write one row a picture."""
-    names = ("file", *GROUPS, "damages", "decoys", "span", "hits", "wanted", "false", "error_px", "length_percent", "overlap", "ms")
+    names = (
+        "file",
+        *GROUPS,
+        "damages",
+        "decoys",
+        "span",
+        "hits",
+        "wanted",
+        "false",
+        "error_px",
+        "length_percent",
+        "overlap",
+        "ms",
+    )
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(names)

@@ -14,6 +14,7 @@ from edge_app.imaging.scene import Scene
 from tests.imaging.judge import Ends, tolerance
 
 TILE, ACROSS, DOWN, WORDS = (480, 360), 6, 4, 18
+LENS = 20  # half of what an inset magnifies, pixels of the picture
 RED, GREEN, BLUE, GREY = (60, 60, 255), (60, 230, 60), (230, 140, 40), (150, 150, 150)  # BGR
 
 
@@ -52,7 +53,19 @@ def draw_tile(pixels: NDArray[np.uint8], known: Sequence[Ends], scene: Scene | N
         cv2.line(tile, at(pair.first), at(pair.second), GREEN, 1)
         for end in (pair.first, pair.second):
             cv2.circle(tile, at(end), near - 2, GREEN, 1)
+    for number, end in enumerate(known[0] if known else ()):
+        _inset(tile, pixels, end, number)
     return tile
+
+
+def _inset(tile: NDArray[np.uint8], pixels: NDArray[np.uint8], at: tuple[float, float], number: int) -> None:
+    """Draw a magnified marker of the first pair into the tile's lower right corner."""
+    x, y = round(at[0]) + LENS, round(at[1]) + LENS
+    wide = np.pad(pixels, ((LENS, LENS), (LENS, LENS), (0, 0)))
+    part = cv2.cvtColor(wide[y - LENS : y + LENS + 1, x - LENS : x + LENS + 1], cv2.COLOR_RGB2BGR)
+    big = cv2.resize(part, (LENS * 4, LENS * 4), interpolation=cv2.INTER_NEAREST)
+    bottom, right = TILE[1], TILE[0] - (1 - number) * (LENS * 4 + 2)
+    tile[bottom - LENS * 4 : bottom, right - LENS * 4 : right] = big
 
 
 def write_sheets(folder: Path, entries: Sequence[Entry]) -> list[Path]:
@@ -65,7 +78,9 @@ def write_sheets(folder: Path, entries: Sequence[Entry]) -> list[Path]:
             y, x = place // ACROSS * (TILE[1] + WORDS), place % ACROSS * TILE[0]
             page[y : y + TILE[1], x : x + TILE[0]] = entry.tile
             colour = RED if entry.bad else (220, 220, 220)
-            cv2.putText(page, entry.words, (x + 3, y + TILE[1] + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+            cv2.putText(
+                page, entry.words, (x + 3, y + TILE[1] + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA
+            )
         path = folder / f"sheet{number:02d}.png"
         cv2.imwrite(str(path), page, [cv2.IMWRITE_PNG_COMPRESSION, 3])
         pages.append(path)

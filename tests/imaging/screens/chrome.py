@@ -12,8 +12,9 @@ from .draw import FACES, Colour, Mask, Picture, Rng, Type, between, toss
 NAMES = ("MUSTER, ERIKA", "DOE JANE A", "PHANTOM^TEST", "ROSSI MARIO", "SPECIMEN, X T", "TEST+TEST")
 PROBES = ("C1-6", "C5-1", "6C1 HD", "SC6-1U", "CA1-7A", "rC60xi", "i8CX1", "C2-9-D")
 PRESETS = ("Male Abdomen", "*Renal", "Abd Gen", "Kidney", "Abdomen XT", "Urology x2")
-ROWS = ("FR 22", "Frq 4.0", "Gn 56", "S/A 1/1", "Map F/0", "D 15.0", "DR 63", "AO% 100", "28Hz", "2D 60%", "Dyn R 58", "P Low",
-        "HGen", "TIS0.5", "MI 1.2", "THI", "diffT 5.0", "23fps", "A.Pure+", "ZSI 0", "Res/Pen", "x2")  # fmt: skip
+ROWS = ("FR 22", "Frq 4.0", "Gn 56", "S/A 1/1", "Map F/0", "D 15.0", "DR 63", "AO% 100", "28Hz", "2D 60%",
+        "Dyn R 58", "P Low", "HGen", "TIS0.5", "MI 1.2", "THI", "diffT 5.0", "23fps", "A.Pure+", "ZSI 0",
+        "Res/Pen", "x2")  # fmt: skip
 RESULTS = ("Rt Kidney", "Lt Kidney L", "Dist", "D1", "1 L", "Length", "RK Long", "Cist Mag", "Kidney H", "A-B Dist")
 
 
@@ -52,13 +53,14 @@ def draw_theme(rng: Rng, height: int) -> Theme:
 def paint_surroundings(pixels: Picture, free: Mask, theme: Theme, rng: Rng) -> None:
     """Draw the surroundings, in place, but nothing into ``~free``."""
     canvas = pixels.copy()
-    height, width = pixels.shape[:2]
-    u = theme.unit
+    width, u = pixels.shape[1], theme.unit
     if theme.bar is not None:
         canvas[: round(between(rng, 46, 74) * u)] = theme.bar
     words, small = theme.type(between(rng, 10, 14)), theme.type(between(rng, 8, 10))
     words.words(canvas, str(rng.choice(NAMES)), (between(rng, 10, 70) * u, 10 * u))
-    small.words(canvas, f"{rng.integers(10**6, 10**7)}  {rng.integers(1, 29)}.{rng.integers(1, 13)}.1961", (16 * u, 36 * u))
+    small.words(
+        canvas, f"{rng.integers(10**6, 10**7)}  {rng.integers(1, 29)}.{rng.integers(1, 13)}.1961", (16 * u, 36 * u)
+    )
     small.words(canvas, f"{rng.choice(PROBES)} / {rng.choice(PRESETS)}", (0.55 * width, 12 * u))
     small.words(canvas, "MI 1.2  TIs 0.5", (0.55 * width, 34 * u))
     left = toss(rng, 0.4)
@@ -73,7 +75,7 @@ def paint_surroundings(pixels: Picture, free: Mask, theme: Theme, rng: Rng) -> N
 
 
 def _grey_bar(canvas: Picture, rng: Rng, u: float) -> None:
-    height, width = canvas.shape[:2]
+    width = canvas.shape[1]
     x = round((4 if toss(rng, 0.5) else width / u - 26) * u)
     top, long, wide = round(between(rng, 90, 120) * u), round(between(rng, 60, 150) * u), round(between(rng, 7, 14) * u)
     ramp = np.linspace(255, 0, long).astype(np.uint8)[:, None, None]
@@ -88,13 +90,14 @@ def _soft_keys(canvas: Picture, theme: Theme, rng: Rng) -> None:
     for number in range(6):
         x = round((0.14 + 0.12 * number) * width)
         cv2.rectangle(canvas, (x, top), (x + round(0.11 * width), height - 4), (70, 74, 84), -1)
-        theme.type(8, (210, 210, 210)).words(canvas, str(rng.choice(("Gen", "Dual", "Clips", "S", "x2", "+ Pen"))), (x + 6, top + 8))
+        theme.type(8, (210, 210, 210)).words(
+            canvas, str(rng.choice(("Gen", "Dual", "Clips", "S", "x2", "+ Pen"))), (x + 6, top + 8)
+        )
 
 
 def ruler(pixels: Picture, x: int, span: tuple[int, int], theme: Theme, rng: Rng) -> None:
     """Draw depth ticks down a column, in place: bars, dots or crosses, with or without numbers."""
-    height, width = pixels.shape[:2]
-    u = theme.unit
+    width, u = pixels.shape[1], theme.unit
     colours: tuple[Colour, ...] = ((170, 170, 100), (190, 190, 190), (140, 140, 140), (255, 255, 0), (0, 200, 220))
     colour, kind = colours[rng.integers(len(colours))], int(rng.integers(4))
     count = int(rng.integers(8, 19))

@@ -15,7 +15,20 @@ from .damage import DAMAGES, WIDEST, apply, draw_damage, resize
 from .decoys import DECOYS, Scenery
 from .donors import Donor
 from .draw import Mask, Picture, Point, Rng, between, toss
-from .marks import GREEN, LOOK_NAMES, Drawn, Glyph, Look, Shape, draw_glyph, draw_line, draw_pair, look_named
+from .marks import (
+    GREEN,
+    LOOK_NAMES,
+    WHITE,
+    Drawn,
+    Edge,
+    Glyph,
+    Look,
+    Shape,
+    draw_glyph,
+    draw_line,
+    draw_pair,
+    look_named,
+)
 
 SIZES = ((640, 480), (800, 600), (960, 720), (1024, 768), (1280, 960), (1280, 1024), (1280, 720), (1920, 1080))
 BACKGROUNDS = (
@@ -25,7 +38,8 @@ BACKGROUNDS = (
 LEVELS = ("plain", "plain", "plain", "dark", "bright", "tinted")
 # Without a finished pair: nothing at all, one marker, a live cursor, a line without ends, half a measurement.
 EMPTY = ("nothing", "nothing", "nothing", "single", "cursor", "line", "half")
-SMALLEST_SPAN = 6.5  # of a marker in the final picture; less is not asked for
+SMALLEST_SPAN, SMALLEST_DAMAGED = 6.5, 9.0  # of a marker in the final picture, pixels; less is not asked for
+LEAST_CONTRAST = 50.0  # grey values between a marker and what is around it
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ def recipe(seed: int) -> Recipe:
 
     def pick(names: Sequence[str]) -> str:
         order = rng.permutation(len(names))
-        return names[order[place % len(names)]]
+        return str(names[order[place % len(names)]])
 
     background, level, damage = pick(BACKGROUNDS), pick(LEVELS), pick(DAMAGES)
     if background.startswith("real") and not donors.real_available():
@@ -95,6 +109,7 @@ def compose(seed: int) -> Screen:
     if plan.case == "calipers" and not ends:
         raise RuntimeError(f"seed {seed}: no room for a pair")
     keep_off = tuple(p for pair in ends for p in pair)
+    glyph = _visible(stage.pixels, keep_off, glyph)
     scenery = Scenery(stage.pixels, stage.mask, stage.theme, look, glyph, keep_off, rng)
     decoys = _draw_decoys(scenery, plan, rng)
     drawn: list[Drawn] = []
@@ -237,7 +252,7 @@ def _apart(a: Point, b: Point) -> float:
 
 def _on_screen(stage: _Stage, at: Point, room: float) -> bool:
     height, width = stage.mask.shape
-    return room <= at[0] < width - room and room <= at[1] < height - room
+    return bool(room <= at[0] < width - room and room <= at[1] < height - room)
 
 
 def _length(stage: _Stage, glyph: Glyph, rng: Rng) -> tuple[Point, Point] | None:
@@ -281,6 +296,21 @@ def _across(
     return (a, b) if _on_screen(stage, a, room) and _on_screen(stage, b, room) else None
 
 
+def _visible(pixels: Picture, ends: tuple[Point, ...], glyph: Glyph) -> Glyph:
+    """Return a marker that a person can see there: a grey one that would drown is white, on white with an outline."""
+    if max(glyph.colour) - min(glyph.colour) > 40 or not ends:
+        return glyph
+    reach = round(1.3 * glyph.reach)
+    around = []
+    for x, y in ends:
+        part = pixels[max(0, round(y) - reach) : round(y) + reach + 1, max(0, round(x) - reach) : round(x) + reach + 1]
+        around.append(float(part.mean()))
+    if glyph.colour[0] - max(around) >= LEAST_CONTRAST:
+        return glyph
+    edge: Edge = "outline" if 255 - max(around) < LEAST_CONTRAST else glyph.edge
+    return replace(glyph, colour=WHITE, edge=edge)
+
+
 def _draw_decoys(scenery: Scenery, plan: Recipe, rng: Rng) -> tuple[str, ...]:
     names = [n for n in rng.permutation(list(DECOYS))[: int(rng.integers(2, 7))] if n not in ("legend", "cursor")]
     if plan.case != "single" and (scenery.look.legend or toss(rng, 0.25)):
@@ -320,9 +350,7 @@ def _draw_unfinished(
         cv2.fillPoly(pixels, [np.round(arrow).astype(np.int32)], GREEN, cv2.LINE_AA)
 
 
-def _still_box(
-    stage: _Stage, pairs: tuple[Pair, ...], glyph: Glyph, rng: Rng
-) -> tuple[int, int, int, int] | None:
+def _still_box(stage: _Stage, pairs: tuple[Pair, ...], glyph: Glyph, rng: Rng) -> tuple[int, int, int, int] | None:
     """Choose the part of a screen that a published still shows: around the markers, seldom with any surroundings."""
     height, width = stage.mask.shape
     rows, columns = np.flatnonzero(stage.mask.any(axis=1)), np.flatnonzero(stage.mask.any(axis=0))
@@ -362,7 +390,8 @@ def _finish(
     if cut:
         factor = between(rng, 224, 600) / max(width, height)
     span = 2.0 * max(glyph.arms) + 1
-    factor = max(min(factor, WIDEST / width), SMALLEST_SPAN / span, 130 / min(width, height))
+    least = SMALLEST_DAMAGED if plan.damage == "all" else SMALLEST_SPAN
+    factor = max(min(factor, WIDEST / width), least / span, 130 / min(width, height))
     size = (width, height) if abs(factor - 1) < 0.02 else (round(width * factor), round(height * factor))
     fx, fy = size[0] / width, size[1] / height
     if size != (width, height):
@@ -382,6 +411,17 @@ def _finish(
     marks = tuple(Pair(moved(p.first), moved(p.second), p.shape) for p in pairs)
     names = (*damage.names, *(("still",) if cut else ()), *(("pillarbox",) if left else ()))
     return Screen(
-        *(seed, pixels, np.ascontiguousarray(mask), marks, plan.case, plan.look),
-        *("still" if cut else plan.background, plan.level, plan.damage, names, decoys, span * fx, jpeg),
+        seed=seed,
+        pixels=pixels,
+        mask=np.ascontiguousarray(mask),
+        pairs=marks,
+        case=plan.case,
+        look=plan.look,
+        background="still" if cut else plan.background,
+        level=plan.level,
+        damage=plan.damage,
+        damages=names,
+        decoys=decoys,
+        span=span * fx,
+        jpeg=jpeg,
     )

@@ -112,6 +112,8 @@ def _jpeg(pixels: Picture, quality: int, low_chroma: bool) -> tuple[Picture, byt
     code = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), code)
     back = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if back is None:
+        raise OSError("OpenCV cannot read its own JPEG here")
     return np.asarray(cv2.cvtColor(back, cv2.COLOR_BGR2RGB), dtype=np.uint8), data.tobytes()
 
 
@@ -129,6 +131,6 @@ def _video(pixels: Picture) -> Picture:
             capture.grab()
         held, back = capture.read()
         capture.release()
-    if not held:
+    if not held or back is None:
         raise OSError("OpenCV cannot write and read MPEG-4 here")
     return np.asarray(cv2.cvtColor(back, cv2.COLOR_BGR2RGB), dtype=np.uint8)

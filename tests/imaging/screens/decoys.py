@@ -13,7 +13,23 @@ from .chrome import RESULTS, Theme
 from .draw import Colour, Mask, Picture, Point, Rng, Type, between, toss
 from .marks import GREEN, WHITE, YELLOW, Glyph, Look, draw_glyph
 
-WORDS = ("RK", "LT KIDNEY", "LIVER", "x", "t", "+", "RT KIDNEY SAG", "A", "B", "CORTEX", "Rt", "I", "T x 2", "+ L", "TRX")
+WORDS = (
+    "RK",
+    "LT KIDNEY",
+    "LIVER",
+    "x",
+    "t",
+    "+",
+    "RT KIDNEY SAG",
+    "A",
+    "B",
+    "CORTEX",
+    "Rt",
+    "I",
+    "T x 2",
+    "+ L",
+    "TRX",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +110,7 @@ def cursor(s: Scenery) -> bool:
 
 def focus(s: Scenery) -> bool:
     """A focus mark beside the image: hour-glass, triangle, diamond or bracket."""
-    x0, y0, x1, y1 = s.box
+    _, y0, x1, y1 = s.box
     u, height, width = s.theme.unit, s.pixels.shape[0], s.pixels.shape[1]
     colours: tuple[Colour, ...] = (YELLOW, WHITE, (0, 220, 120), (240, 160, 30))
     colour = colours[s.rng.integers(4)]
@@ -118,7 +134,7 @@ def focus(s: Scenery) -> bool:
 
 def ecg(s: Scenery) -> bool:
     """A trace with spikes along the image's lower edge."""
-    x0, y0, x1, y1 = s.box
+    x0, _, x1, y1 = s.box
     u = s.theme.unit
     xs = np.arange(x0, x1, 2.0)
     beat = (xs - x0) / (95.0 * u) % 1.0
@@ -168,13 +184,15 @@ def arrow(s: Scenery) -> bool:
         angle, long = between(s.rng, 0, 2 * pi), between(s.rng, 16, 36) * u
         end = round(at[0] + long * cos(angle)), round(at[1] + long * sin(angle))
         colour = (WHITE, YELLOW, (220, 220, 220))[s.rng.integers(3)]
-        cv2.arrowedLine(s.pixels, end, (round(at[0]), round(at[1])), colour, max(1, round(1.5 * u)), cv2.LINE_AA, 0, 0.4)
+        cv2.arrowedLine(
+            s.pixels, end, (round(at[0]), round(at[1])), colour, max(1, round(1.5 * u)), cv2.LINE_AA, 0, 0.4
+        )
     return True
 
 
 def zone(s: Scenery) -> bool:
     """A zone bar with its ends marked and x2 or x3 beside it."""
-    x0, y0, x1, y1 = s.box
+    _, y0, x1, y1 = s.box
     u, width = s.theme.unit, s.pixels.shape[1]
     x = round(min(width - 30 * u, x1 + between(s.rng, -26, 8) * u))
     top, bottom = (round(y0 + f * (y1 - y0)) for f in (between(s.rng, 0.1, 0.3), between(s.rng, 0.5, 0.85)))

@@ -1,4 +1,4 @@
-"""Ultrasound images to lay into screens: of the phantom, of a quick speckle model, and of real machines where present."""
+"""Ultrasound images to lay into screens: of the phantom, of a quick speckle model, of real machines where present."""
 
 from __future__ import annotations
 
@@ -75,14 +75,16 @@ def _tissue(rng: Rng) -> Picture:
     rows, columns = 448, 256
     grain = (between(rng, 0.8, 1.6), between(rng, 1.2, 3.0))
     real, imaginary = (
-        cv2.GaussianBlur(rng.standard_normal((rows, columns), dtype=np.float32), (0, 0), sigmaX=grain[1], sigmaY=grain[0])
+        cv2.GaussianBlur(
+            rng.standard_normal((rows, columns), dtype=np.float32), (0, 0), sigmaX=grain[1], sigmaY=grain[0]
+        )
         for _ in range(2)
     )
     envelope = np.hypot(real, imaginary)
     level = 20.0 * np.log10(envelope / envelope.mean() + 1e-3)
     level = level + _organs(rng, rows, columns)
     grey = between(rng, 95, 135) + level * between(rng, 3.2, 4.6)
-    return np.clip(grey, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(grey, 0, 255), dtype=np.uint8)
 
 
 def _organs(rng: Rng, rows: int, columns: int) -> Plane:
@@ -96,10 +98,13 @@ def _organs(rng: Rng, rows: int, columns: int) -> Plane:
         centre = round(between(rng, 0.1, 0.9) * columns), round(between(rng, 0.25, 0.9) * rows)
         axes = int(rng.integers(8, 70)), int(rng.integers(8, 55))
         cv2.ellipse(gain, centre, axes, between(rng, -40, 40), 0, 360, between(rng, -26, 8), -1)
-    middle, tilt = (columns // 2 + int(rng.integers(-30, 31)), rows // 2 + int(rng.integers(-50, 60))), between(rng, -35, 35)
+    middle, tilt = (
+        (columns // 2 + int(rng.integers(-30, 31)), rows // 2 + int(rng.integers(-50, 60))),
+        between(rng, -35, 35),
+    )
     cv2.ellipse(gain, middle, (85, 52), tilt, 0, 360, -7.0, -1)
     cv2.ellipse(gain, middle, (50, 20), tilt, 0, 360, 6.0, -1)
-    gain = cv2.GaussianBlur(gain, (0, 0), 1.6)
+    gain = np.asarray(cv2.GaussianBlur(gain, (0, 0), 1.6), dtype=np.float32)
     for _ in range(int(rng.integers(0, 3))):  # shadows
         x = int(rng.integers(columns))
         gain[:, x : x + int(rng.integers(4, 26))] -= between(rng, 5, 18)

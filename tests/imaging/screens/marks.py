@@ -59,9 +59,7 @@ class Glyph:
         for (ux, uy), reach, thick in ways:
             reach = reach + (0.5 if self.shape == "plus" and not self.smooth and thick % 2 else 0.0)
             parts = [(-reach, reach)] if not self.gap else [(-reach, -self.gap), (self.gap, reach)]
-            out += [
-                Stroke((at[0] + ux * a, at[1] + uy * a), (at[0] + ux * b, at[1] + uy * b), thick) for a, b in parts
-            ]
+            out += [Stroke((at[0] + ux * a, at[1] + uy * a), (at[0] + ux * b, at[1] + uy * b), thick) for a, b in parts]
         return out
 
     def draw(self, pixels: Picture, at: Point) -> None:
@@ -168,11 +166,21 @@ LOOKS: tuple[Look, ...] = (
 
 def mixed(rng: Rng, coloured: bool) -> Look:
     """Return a look between the machines: any shape, size, edge and line that occurs."""
-    tints: tuple[Colour, ...] = ((255, 255, 0), (235, 225, 110), (0, 255, 0), (90, 235, 90), (0, 255, 255), (255, 170, 40))
+    tints: tuple[Colour, ...] = (
+        (255, 255, 0),
+        (235, 225, 110),
+        (0, 255, 0),
+        (90, 235, 90),
+        (0, 255, 255),
+        (255, 170, 40),
+    )
     greys: tuple[Colour, ...] = ((255, 255, 255), (230, 230, 230), (200, 200, 200), (170, 170, 170))
     colour = (tints if coloured else greys)[rng.integers(6 if coloured else 4)]
-    hollow, edges = toss(rng, 0.45), ("outline", "shadow", "halo", "none") if coloured else ("outline", "shadow")
+    hollow = toss(rng, 0.45)
+    edges: tuple[Edge, ...] = ("outline", "shadow", "halo", "none") if coloured else ("outline", "shadow")
     lines: tuple[Line, ...] = ("dots", "dots", "dashes", "none", "few")
+    labels: tuple[Label, ...] = ("none", "digit", "letters")
+    seconds: tuple[Shape | None, ...] = ("plus", "cross", None)
     shape: Shape = "plus" if toss(rng, 0.6) else "cross"
     return Look(
         name="mixed-colour" if coloured else "mixed-grey",
@@ -181,14 +189,14 @@ def mixed(rng: Rng, coloured: bool) -> Look:
         thick=(1, 2, 3),
         gap=(1.2, 3.2) if hollow else (0, 0),
         colours=(colour,),
-        edge=edges[rng.integers(len(edges))],  # type: ignore[arg-type] # one of the names
+        edge=edges[rng.integers(len(edges))],
         line=lines[rng.integers(len(lines))],
         step=(3.5, 20),
         dot=(1, 2, 3),
         line_level=(0.4, 1.0),
-        label=("none", "digit", "letters")[rng.integers(3)],  # type: ignore[arg-type] # one of the names
+        label=labels[rng.integers(3)],
         legend=toss(rng, 0.5),
-        second_shape=("plus", "cross", None)[rng.integers(3)],  # type: ignore[arg-type] # one of the names
+        second_shape=seconds[rng.integers(3)],
         stretch=(0.9, 1.15),
     )
 
@@ -295,9 +303,7 @@ def _block(pixels: Picture, x: int, y: int, size: int, colour: Colour) -> None:
     pixels[top : max(0, y - size // 2 + size), left : max(0, x - size // 2 + size)] = colour
 
 
-def _label(
-    pixels: Picture, ends: tuple[Point, Point], look: Look, glyph: Glyph, unit: float, number: int
-) -> None:
+def _label(pixels: Picture, ends: tuple[Point, Point], look: Look, glyph: Glyph, unit: float, number: int) -> None:
     size, colour = 0.9 * max(11.0 * unit, 8.0), glyph.colour
     away = max(glyph.arms) + 3 * unit
     if look.label == "digit":

@@ -11,7 +11,7 @@ import numpy as np
 from .draw import Colour, Picture, Point, Rng, Stamp, Stroke, Type, between, paint, stamp, toss
 
 Shape = Literal["plus", "cross"]
-Edge = Literal["none", "outline", "shadow", "halo"]
+Edge = Literal["none", "outline", "shadow", "drop", "halo"]
 Line = Literal["none", "dots", "dashes", "few"]
 Label = Literal["none", "digit", "letters"]
 WHITE: Colour = (255, 255, 255)
@@ -75,6 +75,8 @@ def _edge(pixels: Picture, core: Stamp, glyph: Glyph) -> None:
     elif glyph.edge == "shadow":
         for step in range(1, glyph.edge_px + 1):
             paint(pixels, core.moved(step, step), glyph.edge_colour)
+    elif glyph.edge == "drop":  # an outline that has slipped down and to the right
+        paint(pixels, core.grown(glyph.edge_px).moved(1, 1), glyph.edge_colour)
     elif glyph.edge == "halo":
         paint(pixels, core.blurred(0.8 + 0.5 * glyph.edge_px, 2.2), glyph.edge_colour, 0.7)
 
@@ -149,12 +151,12 @@ LOOKS: tuple[Look, ...] = (
     ),
     Look(
         *("canon-grey", "plus", (7, 12), (1, 2, 3), (0, 0), ((163, 163, 163), (120, 120, 120), (195, 195, 195))),
-        *("shadow", "dots", (9, 18), (2, 3), (0.8, 1.0), "letters"),
+        *("drop", "dots", (9, 18), (2, 3), (0.8, 1.0), "letters"),
         active="white",
     ),
     Look(
         *("canon-grey-x", "cross", (6, 11), (1, 2, 3), (0, 0), ((163, 163, 163), (140, 140, 140), (215, 215, 215))),
-        *("shadow", "dots", (9, 18), (2, 3), (0.8, 1.0), "letters"),
+        *("drop", "dots", (9, 18), (2, 3), (0.8, 1.0), "letters"),
         active="white",
     ),
     Look(
@@ -293,7 +295,7 @@ def draw_line(
                 paint(pixels, dash.moved(1, 1), glyph.edge_colour)
             paint(pixels, dash, dimmed)
             continue
-        if glyph.edge == "shadow" or (glyph.edge == "outline" and size > 1):
+        if glyph.edge in ("shadow", "drop") or (glyph.edge == "outline" and size > 1):
             _block(pixels, x + 1, y + 1, size, glyph.edge_colour)
         _block(pixels, x, y, size, dimmed)
 

@@ -201,9 +201,11 @@ def fit_ticks(marks: Values, height: int) -> Ticks | None:
     best: tuple[float, NDArray[np.int64], NDArray[np.bool_]] | None = None
     for start in range(min(4, len(y) - 1)):
         for spacing in np.unique(np.round(np.diff(y[start:])[:6], 1)):
+            if spacing < max(4.0, 0.006 * height):
+                continue
             turns = (y - y[start]) / spacing
             rough = int((np.abs(turns - np.round(turns)) < 0.2).sum())
-            if spacing < max(4.0, 0.006 * height) or rough < FEWEST_TICKS:
+            if rough < FEWEST_TICKS:
                 continue
             numbers, fit = _numbered(y, float(y[start]), float(spacing))
             score = int(fit.sum()) - 0.7 * _missing(numbers[fit]) - 0.5 * int((~fit).sum())

@@ -1,126 +1,278 @@
-"""Measures the observer on phantom streams: what it takes, and how near to the truth it comes.
+"""Judges the observer on a folder of pictures with a MANIFEST.csv, or on phantom streams.
 
-Run: ``python tests/bench/imaging.py [SEEDS] [FRAMES]``. One core; nothing here is a test.
+Run: ``python tests/bench/imaging.py DIR [--out SHEETS] [--worst N] [--csv FILE] [--frames N]``: caliper recall and
+precision at 3 px (of a 512 px picture), length error, false finds, sector overlap where the truth is known, time per
+frame by stage (CPU time of one core), and contact sheets. ``--truth``: sheets of the truth alone, nothing is searched.
+``--streams [SEEDS FRAMES]``, or no folder: phantom streams.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import os
 import sys
 from collections import defaultdict
-from itertools import product
-from math import hypot
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from time import thread_time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_app.capture.phantom.layout import LOOKS
-from edge_app.capture.phantom.plan import Cycle, PhantomPlan
-from edge_app.capture.phantom.source import PhantomSource
-from edge_app.capture.phantom.truth import PhantomTruth
+from edge_app.capture.base import Frame
+from edge_app.capture.open import open_source
+from edge_app.imaging import observer as observer_module
 from edge_app.imaging.observer import SceneObserver
-from edge_app.imaging.scene import CaliperPair, Scene
+from edge_app.imaging.scene import Scene
+from tests.bench.sheets import Entry, draw_tile, write_sheets
+from tests.bench.streams import main as streams
+from tests.imaging.judge import Known, Verdict, judge, overlap, read_manifest, read_mask, share_inside
 
-SIZES = ((960, 720), (1280, 960), (1920, 1080))
-NEAR_PX = 1.5
-
-
-class Tally:
-    """Counts of one look and size."""
-
-    def __init__(self) -> None:
-        self.stages: dict[str, list[float]] = defaultdict(list)
-        self.poles = [0, 0]  # near, all measured frames
-        self.false_pairs = 0
-        self.live = 0
-        self.latency_ms: list[float] = []
-        self.thaw_ms: list[float] = []
-        self.scale_error: list[float] = []
-        self.no_scale = 0
-        self.overlap: list[float] = []
-        self.misses: list[str] = []
+CLIPS = {".mp4": "file:", ".dcm": "dicom:"}
+GROUPS = ("case", "look", "background", "level", "damage", "kind")
 
 
-def main(seeds: int = 2, frames: int = 240) -> None:
-    """Print a table."""
+@dataclass(frozen=True)
+class Result:
+    """How one picture or clip went. ``overlap`` NaN: the truth is not known."""
+
+    known: Known
+    size: tuple[int, int]
+    verdict: Verdict
+    overlap: float
+    inside: float
+    ms: list[float]
+    stages: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def badness(self) -> tuple[int, int, float]:
+        """Sorts the worst first: wrong finds, then misses, then errors."""
+        missed = self.verdict.wanted - self.verdict.hits
+        return -self.verdict.false, -missed, -float(np.nan_to_num(self.verdict.error_px))
+
+    @property
+    def words(self) -> str:
+        """The line under the tile."""
+        v = self.verdict
+        said = f"{Path(self.known.file).name} {v.hits}/{v.wanted}" + (f" FALSE {v.false}" if v.false else "")
+        look = " ".join(filter(None, (self.known.tag(n) for n in ("look", "background", "damages"))))
+        return f"{said} {self.known.tag('case')} {look}"[:84]
+
+
+def main() -> None:
+    """Judge, print, and write sheets."""
+    given = _options()
     cv2.setNumThreads(1)
-    for look, size in product(LOOKS, SIZES):
-        tally = Tally()
-        for seed in range(seeds):
-            watch(tally, PhantomPlan(look, size, seed + 11, frames=frames, realtime=False, cycle=Cycle(2.0, 1.2, 2.5)))
-        report(look, size, tally)
+    if given.streams is not None or given.folder is None:
+        streams(*(given.streams or ()))
+        return
+    rows = [row for row in read_manifest(given.folder) if row.pairs is not None]
+    if given.truth:
+        entries = [_truth_entry(given.folder, row) for row in rows]
+        print(*write_sheets(given.out or Path("out/sheets"), entries), sep="\n")
+        return
+    judged = [_progress(n, len(rows), *watch(given.folder, row, given.frames)) for n, row in enumerate(rows, 1)]
+    results = [result for result, _ in judged]
+    report(results)
+    if given.csv:
+        write_csv(given.csv, results)
+    judged.sort(key=lambda pair: pair[0].badness)
+    chosen = judged[: given.worst] if given.worst else judged
+    if given.out:
+        bad = [Entry(tile, r.words, bool(r.verdict.false) or r.verdict.hits < r.verdict.wanted) for r, tile in chosen]
+        print(*write_sheets(given.out, bad), sep="\n")
+    elif given.worst:
+        print(*(result.words for result, _ in chosen), sep="\n")
 
 
-def watch(tally: Tally, plan: PhantomPlan) -> None:
-    """Observe one stream."""
-    observer = SceneObserver()
-    phase_since, last_phase, seen_frozen = 0.0, "", False
-    with PhantomSource(plan) as source:
-        while (frame := source.read()) is not None:
-            start = thread_time()
+def _options() -> argparse.Namespace:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path, nargs="?")
+    options.add_argument("--out", type=Path, help="folder for the contact sheets")
+    options.add_argument("--worst", type=int, default=0, help="only the worst N on the sheets")
+    options.add_argument("--csv", type=Path, help="one row a picture")
+    options.add_argument("--frames", type=int, default=40, help="of a clip")
+    options.add_argument("--truth", action="store_true", help="sheets of the truth alone")
+    options.add_argument("--streams", type=int, nargs="*", help="phantom streams: SEEDS FRAMES")
+    return options.parse_args()
+
+
+def _progress(n: int, of: int, result: Result, tile: NDArray[np.uint8]) -> tuple[Result, NDArray[np.uint8]]:
+    print(f"\r{n}/{of}", end="" if n < of else "\n", file=sys.stderr, flush=True)
+    return result, tile
+
+
+def _truth_entry(folder: Path, known: Known) -> Entry:
+    (frame, *_), _still = frames_of(folder / known.file, 1)
+    return Entry(draw_tile(frame.pixels, known.pairs or (), None), f"{known.file} {known.tag('decoys')}"[:84], False)
+
+
+def frames_of(path: Path, count: int) -> tuple[list[Frame], bool]:
+    """Return up to ``count`` frames of a picture, clip or DICOM file, and whether it is a still."""
+    scheme = CLIPS.get(path.suffix)
+    if scheme is None:
+        picture = cv2.imread(str(path))
+        if picture is None:
+            raise FileNotFoundError(path)
+        pixels = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        pixels.setflags(write=False)
+        return [Frame(0, 0.0, pixels)], True
+    with open_source(f"{scheme}{path}", realtime=False) as source:
+        frames = list(islice(iter(source.read, None), count))
+    return frames, len(frames) == 1
+
+
+def watch(folder: Path, known: Known, count: int) -> tuple[Result, NDArray[np.uint8]]:
+    """Observe one picture or clip: the last scene is judged; any pair on any frame is false where there is none."""
+    frames, still = frames_of(folder / known.file, count)
+    observer, ms, stages = SceneObserver(still=still), [], defaultdict(list)
+    false, scene = 0, None
+    for frame in frames:
+        start = thread_time()
+        with _cpu_time():
             scene = observer.observe(frame)
-            tally.stages["all"].append((thread_time() - start) * 1e3)
-            for stage, took in observer.timings_ms.items():
-                tally.stages[stage].append(took)
-            truth = frame.truth
-            if not isinstance(truth, PhantomTruth):
-                raise TypeError("the phantom gave no truth")
-            still = "live" if truth.phase == "live" else "frozen"
-            if still != last_phase:
-                phase_since, last_phase, seen_frozen = frame.t_ms, still, False
-            if scene.frozen == (still == "frozen") and not seen_frozen:
-                seen_frozen = True
-                (tally.latency_ms if still == "frozen" else tally.thaw_ms).append(frame.t_ms - phase_since)
-            judge(tally, scene, truth, f"{plan.look} {plan.size[0]} seed {plan.seed} frame {frame.index} {truth.phase}")
+        ms.append((thread_time() - start) * 1e3)
+        for stage, took in observer.timings_ms.items():
+            stages[stage].append(took)
+        false = max(false, len(scene.calipers))
+    if scene is None:
+        raise ValueError(f"{known.file} holds no frame")
+    pairs = known.pairs or ()
+    verdict = judge(scene.calipers, pairs, scene.size)
+    if not pairs and false:
+        verdict = Verdict(None, None, 0, 0, false)
+    result = Result(known, scene.size, verdict, *_sector(folder, known, scene, frames[-1], still), ms, dict(stages))
+    return result, draw_tile(frames[-1].pixels, pairs, scene)
 
 
-def judge(tally: Tally, scene: Scene, truth: PhantomTruth, where: str) -> None:
-    """Count one frame."""
-    if truth.phase == "live":
-        tally.live += 1
-        tally.false_pairs += bool(scene.calipers)
-    if truth.calipers is not None:
-        tally.poles[1] += 1
-        near = bool(scene.calipers) and _error(scene.calipers[0], truth.calipers) <= NEAR_PX
-        tally.poles[0] += near
-        if not near:
-            tally.misses.append(f"{where}: {scene.calipers} is {truth.calipers}")
-    if scene.scale is None:
-        tally.no_scale += 1
-    else:
-        tally.scale_error.append(100 * abs(scene.scale.px_per_cm / truth.px_per_cm - 1))
-    if scene.sector is not None:
-        a, b = scene.sector.mask, truth.sector_mask
-        tally.overlap.append(float((a & b)[::4, ::4].sum() / (a | b)[::4, ::4].sum()))
-    else:
-        tally.overlap.append(0.0)
+@contextmanager
+def _cpu_time() -> Iterator[None]:
+    """Let the observer's stages be timed by the CPU time of this thread: the machine may be busy."""
+    names = vars(observer_module)
+    clock = names["perf_counter"]
+    names["perf_counter"] = thread_time
+    try:
+        yield
+    finally:
+        names["perf_counter"] = clock
 
 
-def _error(pair: CaliperPair, truth: tuple[tuple[float, float], tuple[float, float]]) -> float:
-    ends = sorted(truth)
-    found = sorted((pair.first, pair.second))
-    return max(hypot(a[0] - b[0], a[1] - b[1]) for a, b in zip(found, ends, strict=True))
+def _sector(folder: Path, known: Known, scene: Scene, frame: Frame, still: bool) -> tuple[float, float]:
+    """Return the overlap with a known mask, and the share in the file's own region as if it had not told."""
+    if known.sector:
+        return overlap(scene, read_mask(folder / known.sector)), float("nan")
+    told = [region for region in frame.regions if region.px_per_cm is not None]
+    if not told:
+        return float("nan"), float("nan")
+    blind = SceneObserver(still=still).observe(Frame(0, 0.0, frame.pixels))
+    return float("nan"), share_inside(blind.sector, told[0].bbox)
 
 
-def report(look: str, size: tuple[int, int], tally: Tally) -> None:
-    """Print one line, and the first misses."""
-    times = " ".join(
-        f"{stage} {np.median(took):.1f}/{np.percentile(took, 95):.1f}/{max(took):.0f}"
-        for stage, took in tally.stages.items()
+def report(results: Sequence[Result]) -> None:
+    """Print totals, then a table of each group."""
+    print(_line("all", results))
+    for group in GROUPS:
+        if any(result.known.tag(group) for result in results):
+            print(f"\nby {group}")
+            for name, some in sorted(_grouped(results, lambda r, g=group: [r.known.tag(g)]).items()):  # type: ignore[misc]
+                print(_line(name, some))
+    if any(result.known.tag("decoys") for result in results):
+        print("\nby decoy on the screen")
+        for name, some in sorted(_grouped(results, lambda r: r.known.tag("decoys").split()).items()):
+            print(_line(name, some))
+        print("\nby span of a marker")
+        for name, some in sorted(_grouped(results, _span).items()):
+            print(_line(name, some))
+    _report_times(results)
+
+
+def _span(result: Result) -> list[str]:
+    span = float(result.known.tag("span") or "nan")
+    return [next((f"< {edge:2d} px" for edge in (8, 10, 12, 16, 20, 30) if span < edge), ">= 30 px")]
+
+
+def _grouped(results: Iterable[Result], names: Callable[[Result], list[str]]) -> dict[str, list[Result]]:
+    out: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        for name in names(result):
+            out[name or "-"].append(result)
+    return out
+
+
+def _line(name: str, results: Sequence[Result]) -> str:
+    with_pair = [r.verdict for r in results if r.verdict.kidney is not None]
+    without = [r.verdict for r in results if r.verdict.kidney is None]
+    kidney, first = sum(bool(v.kidney) for v in with_pair), sum(bool(v.first) for v in with_pair)
+    hits, wanted = sum(v.hits for v in with_pair), sum(v.wanted for v in with_pair)
+    found = hits + sum(v.false for v in (*with_pair, *without))
+    errors = [v.error_px for v in with_pair if v.kidney]
+    parts = [f"{name:16s}"]
+    if with_pair:
+        parts.append(f"kidney {kidney}/{len(with_pair)} = {kidney / len(with_pair):.3f} (first {first})")
+        parts.append(f"pairs {hits}/{wanted} = {hits / wanted:.3f}")
+    parts.append(f"precision {hits}/{found}" + (f" = {hits / found:.3f}" if found else ""))
+    if without:
+        wrong = sum(v.false > 0 for v in without)
+        parts.append(f"false {wrong}/{len(without)} = {wrong / len(without):.3f}")
+    if errors:
+        percents = [v.length_percent for v in with_pair if v.kidney]
+        parts.append(f"error {np.median(errors):.2f}/{np.percentile(errors, 95):.2f} px, {np.median(percents):.2f} %")
+    overlaps = [r.overlap for r in results if not np.isnan(r.overlap)]
+    if overlaps:
+        low, good = np.percentile(overlaps, 10), np.mean(np.array(overlaps) >= 0.9)
+        parts.append(f"sector {np.median(overlaps):.2f}, p10 {low:.2f}, >=0.9 {good:.2f}")
+    return "  ".join(parts)
+
+
+def _report_times(results: Sequence[Result]) -> None:
+    stages: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        stages["all"] += result.ms
+        for stage, took in result.stages.items():
+            stages[stage] += took
+    print("\nCPU ms a frame, p50/p95/max")
+    for stage, took in stages.items():
+        print(f"{stage:16s}{np.median(took):8.1f} {np.percentile(took, 95):8.1f} {max(took):8.1f}")
+    for result in results:
+        if not np.isnan(result.inside):
+            print(
+                f"{result.known.file}: {result.inside:.3f} of the sector found without the file's word is in its region"
+            )
+
+
+def write_csv(path: Path, results: Sequence[Result]) -> None:
+    """Write one row a picture."""
+    names = (
+        "file",
+        *GROUPS,
+        "damages",
+        "decoys",
+        "span",
+        "hits",
+        "wanted",
+        "false",
+        "error_px",
+        "length_percent",
+        "overlap",
+        "ms",
     )
-    print(
-        f"{look} {size[0]}x{size[1]}: poles {tally.poles[0]}/{tally.poles[1]}, "
-        f"false pairs {tally.false_pairs}/{tally.live}, "
-        f"freeze {max(tally.latency_ms, default=-1):.0f} ms, thaw {max(tally.thaw_ms, default=-1):.0f} ms, "
-        f"scale max {max(tally.scale_error, default=-1):.2f} % none {tally.no_scale}, "
-        f"overlap min {min(tally.overlap):.3f}\n    ms median/p95/max: {times}"
-    )
-    for miss in tally.misses[:3]:
-        print("    missed", miss)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(names)
+        for r in sorted(results, key=lambda result: result.badness):
+            v = r.verdict
+            tags = [r.known.tag(name) for name in names[: names.index("hits")]]
+            numbers = [f"{x:.3f}" for x in (v.error_px, v.length_percent, r.overlap, float(np.median(r.ms)))]
+            table.writerow([*tags, v.hits, v.wanted, v.false, *numbers])
 
 
 if __name__ == "__main__":
-    main(*(int(value) for value in sys.argv[1:]))
+    main()

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from edge_app.capture.phantom.arrays import U8, Point
 from edge_app.capture.phantom.probe import PolarGrid, Probe
 
-LookName = Literal["ge", "philips", "canon"]
-LOOKS: tuple[LookName, ...] = ("ge", "philips", "canon")
+LookName = Literal["ge", "philips", "canon", "sonosite", "mindray", "voluson"]
+LOOKS: tuple[LookName, ...] = ("ge", "philips", "canon", "sonosite", "mindray", "voluson")
+DATA_LOOKS: tuple[LookName, ...] = LOOKS[:3]  # of data sets: more would change every data set that a seed stands for
 SIZES: tuple[tuple[int, int], ...] = ((960, 720), (1280, 960), (1920, 1080))
 
 # Left, right, top, bottom of the space for the fan: fractions of width (4:3 part) and height.
@@ -21,6 +22,9 @@ _AREAS: dict[LookName, tuple[float, float, float, float]] = {
     "ge": (0.022, 0.862, 0.140, 0.930),
     "philips": (0.130, 0.915, 0.115, 0.945),
     "canon": (0.100, 0.885, 0.105, 0.935),
+    "sonosite": (0.110, 0.880, 0.130, 0.900),
+    "mindray": (0.050, 0.860, 0.130, 0.935),
+    "voluson": (0.040, 0.840, 0.115, 0.940),
 }
 
 

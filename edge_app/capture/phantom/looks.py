@@ -1,4 +1,4 @@
-"""Three makers' screens: header with identity, parameters, depth ruler, grey bar, focus, body mark.
+"""Makers' screens: header with identity, parameters, depth ruler, grey bar, focus, body mark.
 
 Colours and places follow stills of such screens (facts: scanner screens). A painter returns the
 boxes that hold identity.
@@ -107,8 +107,70 @@ def _canon(canvas: Canvas, who: Identity, labels: Labels) -> list[Box]:
     return boxes
 
 
+def _sonosite(canvas: Canvas, who: Identity, labels: Labels) -> list[Box]:
+    canvas.bar(0, 40, (84, 60))
+    canvas.bar(688, 720, (40, 64))
+    words, small = Style(11, WHITE), Style(8.5, (185, 185, 185))
+    boxes = [canvas.text(who.name, (16, 13), words), canvas.text(who.number, (250, 13), words)]
+    boxes += [canvas.text(who.taken, (-210, 13), small), canvas.text(who.site, (16, 54), small)]
+    canvas.text("rC60xi / Abdomen", (-210, 54), small)
+    canvas.column(["Gen", "THI", "MB", f"G:{labels.gain}", "MI:0.7", "TIS:0.1"], (-62, 120), (40, 20), small)
+    for index, key in enumerate(("Gen", "0", "Dual", "S", "Clips", "Page 1/2")):
+        canvas.text(key, (150 + 110 * index, 698), Style(9, (215, 215, 215)))
+    canvas.ruler(canvas.right + 14, (205, 205, 205), (2, 6))
+    canvas.text(labels.depth.split(".")[0], (-60, 640), Style(12, WHITE))
+    canvas.ring((canvas.top[0] - 52, canvas.top[1] - 22), 5, (60, 190, 140))
+    return boxes
+
+
+def _mindray(canvas: Canvas, who: Identity, labels: Labels) -> list[Box]:
+    words, small = Style(10, (205, 210, 215)), Style(8.5, (150, 165, 180))
+    boxes = [canvas.text(who.site, (16, 8), words), canvas.text(who.taken, (-200, 8), words)]
+    boxes += [canvas.text(who.name, (16, 30), words), canvas.text(who.number, (230, 30), words)]
+    boxes.append(canvas.text(f"{who.born} {who.sex}", (360, 30), words))
+    canvas.text("SC5-1U  Adult ABD", (-330, 30), small)
+    canvas.text("MI 1.1 TIS 0.5", (-130, 30), small)
+    canvas.rule(54, (50, 70, 100))
+    rows = [
+        "B",
+        f"F|{labels.frequency}",
+        f"D|{labels.depth}",
+        f"G|{labels.gain}",
+        "FR|24",
+        f"DR|{labels.dynamic_range}",
+    ]
+    canvas.column([*rows, "iClear|3", "iTouch"], (-86, 110), (46, 20), small)
+    canvas.ruler(canvas.right + 12, (150, 160, 170), (4, 9))
+    tip = canvas.at((canvas.right + 8, 0))[0], canvas.depth_px(labels.focus_cm)
+    canvas.polygon(tip, [(0.0, 0.0), (-8.0, -5.0), (-8.0, 5.0)], (90, 200, 120))
+    canvas.grey_bar((4, 110), (9, 90))
+    canvas.text("M", (canvas.top[0] - 64, canvas.top[1] - 28), Style(12, (90, 200, 120), 2))
+    return boxes
+
+
+def _voluson(canvas: Canvas, who: Identity, labels: Labels) -> list[Box]:
+    cv2.rectangle(canvas.pixels, (0, 0), (canvas.layout.size[0], canvas.at((0, 60))[1]), (38, 40, 48), -1)
+    words, small, dim = Style(11, WHITE), Style(9, LIGHT), Style(8.5, (180, 175, 140))
+    boxes = [canvas.text(who.name, (70, 10), words), canvas.text(who.number, (70, 36), small)]
+    boxes += [canvas.text(who.born, (200, 36), small), canvas.text(who.site, (360, 10), small)]
+    boxes.append(canvas.text(who.taken, (-170, 10), small))
+    canvas.ring((34, 30), 17, (120, 130, 170))
+    canvas.text("C1-5-D / Abdomen", (360, 36), small)
+    canvas.text("MI 1.1  TIs 0.2", (-170, 36), small)
+    rows = ["Har-mid", f"Gn|{labels.gain}", "C|6", "P|4", "E|2", f"{labels.depth}cm", f"DR|{labels.dynamic_range}"]
+    canvas.column(rows, (-90, 110), (40, 19), dim)
+    canvas.ruler(canvas.right + 12, (168, 168, 176), (3, 8))
+    canvas.hourglass(canvas.right + 30, labels.focus_cm, (230, 220, 120))
+    canvas.grey_bar((4, 100), (8, 110))
+    canvas.text("V", (canvas.top[0] - 60, canvas.top[1] - 26), Style(12, (230, 220, 120), 2))
+    return boxes
+
+
 PAINTERS: dict[LookName, Callable[[Canvas, Identity, Labels], list[Box]]] = {
     "ge": _ge,
     "philips": _philips,
     "canon": _canon,
+    "sonosite": _sonosite,
+    "mindray": _mindray,
+    "voluson": _voluson,
 }

@@ -1,10 +1,11 @@
-"""Calipers as three makers draw them: glyphs, dotted line, index, read-out.
+"""Calipers as makers draw them: glyphs, dotted line, index, read-out.
 
 Centres are whole pixels: what is drawn is exactly what the truth says.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import hypot
 from typing import Literal
@@ -13,12 +14,14 @@ import cv2
 import numpy as np
 
 from edge_app.capture.phantom.arrays import U8, Point
-from edge_app.capture.phantom.layout import Layout
+from edge_app.capture.phantom.layout import Layout, LookName
 from edge_app.capture.phantom.looks import WHITE, YELLOW
 from edge_app.capture.phantom.text import Colour, Style, write
 
 Stage = Literal["first", "second", "set"]
 GREEN: Colour = (0, 255, 0)
+PALE: Colour = (220, 222, 169)
+WHITE_MARK: Colour = (255, 255, 255)
 GREEN_FRAME: Colour = (0, 192, 80)
 
 
@@ -43,7 +46,7 @@ def whole(point: Point) -> Point:
 
 def draw_marks(pixels: U8, layout: Layout, marks: Marks) -> None:
     """Draw calipers into a screen, in place."""
-    {"ge": _ge, "philips": _philips, "canon": _canon}[layout.look](pixels, layout, marks)
+    _PAINTERS[layout.look](pixels, layout, marks)
 
 
 def _thickness(unit: float) -> int:
@@ -99,6 +102,76 @@ def _canon(pixels: U8, layout: Layout, marks: Marks) -> None:
     write(pixels, "A", (marks.first[0] - 20 * s, marks.first[1] - 14 * s), Style(10 * s, fixed))
 
 
+def _sonosite(pixels: U8, layout: Layout, marks: Marks) -> None:
+    s = layout.unit
+    arms = _Arms(
+        across=(round(8 * s), 1 if s < 1.6 else 3), along=(round(6 * s), _thickness(s * 1.3)), gap=round(2 * s)
+    )
+    if marks.second is not None:
+        _dots(pixels, (marks.first, marks.second), (16 * s, max(1, round(s))), (120, 120, 120))
+        _open_plus(pixels, marks.second, arms, WHITE_MARK)
+        box = write(pixels, f"{_cm(layout, marks)} cm", (40 * s, 84 * s), Style(10 * s, WHITE))
+        _open_plus(pixels, whole((22 * s, (box[1] + box[3]) / 2.0)), arms, WHITE_MARK)  # the legend repeats the glyph
+    _open_plus(pixels, marks.first, arms, WHITE_MARK)
+
+
+def _mindray(pixels: U8, layout: Layout, marks: Marks) -> None:
+    s, dim = layout.unit, (222, 222, 222)
+    arm, thick = max(5, round(5 * s)), 1 if s < 1.6 else 3
+    if marks.second is not None:
+        _dots(pixels, (marks.first, marks.second), (5 * s, 1), dim)
+        x, y = round(14 * s), round(620 * s)
+        cv2.rectangle(pixels, (x, y), (x + round(150 * s), y + round(18 * s)), (40, 70, 160), -1)
+        write(pixels, "1 Dist", (x + 8 * s, y + 4 * s), Style(9 * s, WHITE))
+        write(pixels, f"{_cm(layout, marks)} cm", (x + 60 * s, y + 26 * s), Style(10 * s, WHITE))
+    for end in (marks.first, marks.second):
+        if end is not None:
+            _plus(pixels, end, (arm + 1, arm + 1), thick + 2, (12, 12, 12))
+            _plus(pixels, end, (arm, arm), thick, WHITE_MARK)
+    write(pixels, "1", (marks.first[0] - 16 * s, marks.first[1] - 20 * s), Style(10 * s, dim))
+
+
+def _voluson(pixels: U8, layout: Layout, marks: Marks) -> None:
+    s, thick = layout.unit, _thickness(layout.unit)
+    arms = _Arms((round(10 * s), thick), (round(10 * s), thick), round(2 * s))
+    if marks.second is not None:
+        _dots(pixels, (marks.first, marks.second), (7 * s, 1), (150, 152, 112))
+        _open_plus(pixels, marks.second, arms, PALE if marks.stage == "set" else GREEN, soft=True)
+        text = f"1 D {_cm(layout, marks)}cm"
+        write(pixels, text, (layout.size[0] - 130 * s, 640 * s), Style(11 * s, (235, 225, 110)))
+    _open_plus(pixels, marks.first, arms, PALE if marks.second is not None else GREEN, soft=True)
+    write(pixels, "1", (marks.first[0] - 20 * s, marks.first[1] - 22 * s), Style(11 * s, PALE))
+
+
+def _cm(layout: Layout, marks: Marks) -> str:
+    return f"{marks.length_px / layout.px_per_cm:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Arms:
+    """Reach and thickness of the level and of the upright arms, half of the hole between them; pixels."""
+
+    across: tuple[int, int]
+    along: tuple[int, int]
+    gap: int
+
+
+def _open_plus(pixels: U8, at: Point, arms: _Arms, colour: Colour, *, soft: bool = False) -> None:
+    """Draw a plus with a hole; its edge is black, or only a darker picture if ``soft``."""
+    x, y, (wide, flat), (high, upright) = round(at[0]), round(at[1]), arms.across, arms.along
+    strokes = [(arms.gap, wide, flat, 0), (-wide, -arms.gap, flat, 0), (arms.gap, high, upright, 1)]
+    strokes.append((-high, -arms.gap, upright, 1))
+    boxes = []
+    for start, stop, thick, turned in strokes:
+        low, up = -(thick // 2), (thick - 1) // 2
+        boxes.append((x + low, y + start, x + up, y + stop) if turned else (x + start, y + low, x + stop, y + up))
+    for x0, y0, x1, y1 in boxes:
+        around = pixels[max(0, y0 - 1) : y1 + 2, max(0, x0 - 1) : x1 + 2]
+        around[:] = around // 2 if soft else 0
+    for x0, y0, x1, y1 in boxes:
+        cv2.rectangle(pixels, (x0, y0), (x1, y1), colour, -1)
+
+
 def _plus(pixels: U8, at: Point, arms: tuple[int, int], thick: int, colour: Colour) -> None:
     x, y, half = round(at[0]), round(at[1]), thick // 2
     cv2.rectangle(pixels, (x - arms[0], y - half), (x + arms[0], y + half), colour, -1)
@@ -132,3 +205,13 @@ def _dots(pixels: U8, ends: tuple[Point, Point], spec: tuple[float, int], colour
     for at in np.arange(spec[0], length - spec[0] / 2.0, spec[0]):
         x, y = round(x0 + (x1 - x0) * at / length), round(y0 + (y1 - y0) * at / length)
         cv2.rectangle(pixels, (x, y), (x + spec[1] - 1, y + spec[1] - 1), colour, -1)
+
+
+_PAINTERS: dict[LookName, Callable[[U8, Layout, Marks], None]] = {
+    "ge": _ge,
+    "philips": _philips,
+    "canon": _canon,
+    "sonosite": _sonosite,
+    "mindray": _mindray,
+    "voluson": _voluson,
+}

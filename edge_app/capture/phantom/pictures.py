@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_app.capture.phantom.arrays import U8, Point, Rng
 from edge_app.capture.phantom.beam import Moment
-from edge_app.capture.phantom.layout import LOOKS, SIZES
+from edge_app.capture.phantom.layout import DATA_LOOKS, SIZES
 from edge_app.capture.phantom.marks import Marks, Stage
 from edge_app.capture.phantom.patient import EgfrSampling, draw_patient, sample_egfr
 from edge_app.capture.phantom.scanner import Machine, Scanner
@@ -75,7 +75,9 @@ def make_pictures(job: Job) -> list[Row]:
 
 
 def _machine(rng: Rng) -> Machine:
-    return Machine(LOOKS[rng.integers(len(LOOKS))], SIZES[rng.integers(len(SIZES))], LOOKS_IN_BANK, LOOK_WINDOW)
+    return Machine(
+        DATA_LOOKS[rng.integers(len(DATA_LOOKS))], SIZES[rng.integers(len(SIZES))], LOOKS_IN_BANK, LOOK_WINDOW
+    )
 
 
 def _shoot(scanner: Scanner, index: int, plane: float, rng: Rng) -> _Shot:

@@ -49,9 +49,9 @@ class PhantomPlan:
 def parse_plan(uri: str, *, realtime: bool = True) -> PhantomPlan:
     """Read a ``phantom:`` address.
 
-    Options, all optional, separated by commas: ``look=ge|philips|canon``, ``size=WIDTHxHEIGHT``,
-    ``seed=``, ``egfr=`` (mL/min/1.73 m2, 2..170), ``side=left|right``, ``fps=`` (1..120), ``frames=``,
-    ``cycle=LIVE/MEASURE/HOLD`` in seconds or ``cycle=live``.
+    Options, all optional, separated by commas: ``look=ge|philips|canon|sonosite|mindray|voluson``,
+    ``size=WIDTHxHEIGHT``, ``seed=``, ``egfr=`` (mL/min/1.73 m2, 2..170), ``side=left|right``,
+    ``fps=`` (1..120), ``frames=``, ``cycle=LIVE/MEASURE/HOLD`` in seconds or ``cycle=live``.
 
     Raises
     ------

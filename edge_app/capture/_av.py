@@ -168,7 +168,7 @@ class Media:
                 if torn == 0 or not self._live:
                     yield frame
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
         try:
             yield from self._container.demux(self._stream)
         except av.error.EOFError:

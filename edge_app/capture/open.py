@@ -123,9 +123,37 @@ def _folder(path: str, realtime: bool) -> FrameSource:
     return FolderSource(Path(path), realtime=realtime)
 
 
+def _screen(asked: str, realtime: bool) -> FrameSource:
+    from edge_app.capture.screen import ScreenSource
+
+    return ScreenSource(asked)
+
+
+def _igtl(asked: str, realtime: bool) -> FrameSource:
+    from edge_app.capture.openigtlink import IgtlSource
+
+    return IgtlSource(asked)
+
+
+def _gst(pipeline: str, realtime: bool) -> FrameSource:
+    from edge_app.capture.gst import GstSource
+
+    return GstSource(pipeline)
+
+
+def _v4l2(device: str, realtime: bool) -> FrameSource:
+    from edge_app.capture.v4l2 import V4l2Source
+
+    return V4l2Source(device)
+
+
 _OPENERS: dict[str, Callable[[str, bool], FrameSource]] = {
     "phantom": _phantom,
     "file": _file,
     "dicom": _dicom,
     "folder": _folder,
+    "v4l2": _v4l2,
+    "screen": _screen,
+    "igtl": _igtl,
+    "gst": _gst,
 }

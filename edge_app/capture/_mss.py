@@ -45,7 +45,7 @@ class Desktop:
         try:
             self._mss = MSS()
             self._monitors = [Area(m["left"], m["top"], m["width"], m["height"]) for m in self._mss.monitors]
-        except Exception as error:  # noqa: BLE001 - boundary: mss raises its own errors, OSError and assertions alike
+        except Exception as error:  # boundary: mss raises its own errors, OSError and assertions alike
             raise ScreenError(_said(error)) from error
 
     def __enter__(self) -> Desktop:
@@ -76,7 +76,7 @@ class Desktop:
         """
         try:
             shot = self._mss.grab((area.x, area.y, area.x + area.width, area.y + area.height))
-        except Exception as error:  # noqa: BLE001 - as above: a desktop that ends is even an AssertionError
+        except Exception as error:  # as above: a desktop that ends is even an AssertionError
             raise ScreenError(_said(error)) from error
         bgra = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
         return frozen(bgra[:, :, 2::-1])

@@ -73,7 +73,9 @@ class ScreenSource:
         try:
             pixels = self._desktop.grab(self._area)
         except ScreenError as error:
-            raise self._failed("cannot be captured any more", str(error), "look whether the session is there") from error
+            raise self._failed(
+                "cannot be captured any more", str(error), "look whether the session is there"
+            ) from error
         index, self._next = self._next, self._next + 1
         return Frame(index, self._clock.at(taken_s), pixels)
 

@@ -6,15 +6,18 @@ import re
 
 MASK = "***"
 _CREDENTIALS = re.compile(r"(?<=//)[^/?#\s]*@")
-_QUERY = re.compile(r"\?.*", re.DOTALL)
+_QUERY = re.compile(r"\?\S*")
+_PROPERTY = re.compile(
+    r"\b((?:[a-z]+-)?(?:user|id|pw|passwd|password|passphrase|token|secret|key)\s*=\s*)(\"[^\"]*\"|\S+)"
+)
 
 
 def shown(address: str) -> str:
-    """Return a network address that may be written on a screen, into a report or into a log.
+    """Return an address, or a pipeline with addresses, that may be written on a screen, into a report or a log.
 
-    What stands before an ``@`` and what stands behind a ``?`` is masked: either may hold a secret.
+    What stands before an ``@``, behind a ``?`` and in a property named like a password is masked.
     """
-    masked = _CREDENTIALS.sub(f"{MASK}@", address)
+    masked = _PROPERTY.sub(rf"\g<1>{MASK}", _CREDENTIALS.sub(f"{MASK}@", address))
     return _QUERY.sub(f"?{MASK}", masked) if "://" in masked else masked
 
 

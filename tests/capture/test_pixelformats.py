@@ -50,7 +50,9 @@ def packed(fourcc: str, rgb: U8, layout: PixelFormat) -> bytes:
         return padded(np.stack([parts[name] for name in order_of], axis=2).reshape(height, -1), layout.stride)
     first, second = (u, v) if fourcc in ("NV12", "YU12") else (v, u)
     if fourcc in ("NV12", "NV21"):
-        return padded(y, layout.stride) + padded(np.stack([first, second], axis=2).reshape(height // 2, -1), layout.stride)
+        return padded(y, layout.stride) + padded(
+            np.stack([first, second], axis=2).reshape(height // 2, -1), layout.stride
+        )
     half = layout.stride // 2
     return padded(y, layout.stride) + padded(first, half) + padded(second, half)
 

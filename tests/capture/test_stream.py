@@ -263,6 +263,10 @@ def test_a_play_list_on_disk_asks_nobody(tmp_path: Path) -> None:
         ("http://h/a?key=1&b=2", "http://h/a?***"),
         ("udp://@239.0.0.1:5000", "udp://***@239.0.0.1:5000"),
         ("phantom:look=ge", "phantom:look=ge"),
+        (
+            'gst:rtspsrc location=rtsp://u:p@h/a?t=1 user-id=u user-pw="a b" ! decodebin',
+            "gst:rtspsrc location=rtsp://***@h/a?*** user-id=*** user-pw=*** ! decodebin",
+        ),
     ],
 )
 def test_secrets_of_an_address_are_masked(address: str, masked: str) -> None:

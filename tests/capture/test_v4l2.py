@@ -101,7 +101,12 @@ def test_interlaced_pictures_are_deinterlaced(grabber: FakeGrabber) -> None:
 
 @pytest.mark.parametrize(
     ("stated", "asked", "white"),
-    [({}, "", 255), ({"quantization": 1}, "", 235), ({}, ",range=full", 235), ({"quantization": 1}, ",range=limited", 255)],
+    [
+        ({}, "", 255),
+        ({"quantization": 1}, "", 235),
+        ({}, ",range=full", 235),
+        ({"quantization": 1}, ",range=limited", 255),
+    ],
 )
 def test_the_range_is_the_drivers_unless_the_operator_knows_better(
     grabber: FakeGrabber, stated: dict[str, int], asked: str, white: int
@@ -211,7 +216,9 @@ def test_the_program_that_holds_a_device_is_named(tmp_path: Path) -> None:
     assert holder_of(device) is None
 
 
-@pytest.mark.parametrize("asked", ["0,size=big", "0,fps=0", "0,format=H264", "0,range=all", "0,colour=red", "0,matrix=1"])
+@pytest.mark.parametrize(
+    "asked", ["0,size=big", "0,fps=0", "0,format=H264", "0,range=all", "0,colour=red", "0,matrix=1"]
+)
 def test_an_option_that_is_none_is_one_sentence(asked: str) -> None:
     with pytest.raises(SourceError, match="is no option"):
         open_source(f"v4l2:{asked}")
@@ -239,9 +246,7 @@ def test_the_first_choice_cannot_be_bettered(
     fitting = {
         mode
         for mode in modes
-        if mode.fourcc in READABLE
-        and fourcc in (None, mode.fourcc)
-        and size in (None, (mode.width, mode.height))
+        if mode.fourcc in READABLE and fourcc in (None, mode.fourcc) and size in (None, (mode.width, mode.height))
     }
     assert set(chosen) == fitting
     if not chosen:

@@ -26,7 +26,7 @@ try:
     from av.video.stream import VideoStream
 except ImportError as error:
     raise SourceError(
-        "Video cannot be read", f"PyAV is not usable here ({error})", "pip install 'av>=14,<19'"
+        "Video cannot be read", f"PyAV is not usable here ({error})", "pip install 'av>=14,<20'"
     ) from error
 
 # FFmpeg writes its complaints past Python to stderr; ours is the one sentence that the user gets.

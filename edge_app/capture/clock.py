@@ -6,6 +6,8 @@ from math import inf, isfinite
 
 LONGEST_STEP_S = 5.0  # a longer step of a live stream's clock is a new beginning: a source gives up before that
 
+SHORTEST_STEP_S = 1e-6  # no clock of a source is finer
+
 
 class StreamClock:
     """Gives each frame its time: milliseconds since the first, always later than the one before.
@@ -52,4 +54,4 @@ def _step_s(before_s: float | None, now_s: float | None, longest_s: float) -> fl
     if before_s is None or now_s is None:
         return None
     step_s = now_s - before_s
-    return step_s if 0 < step_s <= longest_s and isfinite(step_s) else None
+    return step_s if SHORTEST_STEP_S <= step_s <= longest_s and isfinite(step_s) else None

@@ -236,7 +236,9 @@ def _pulled(graph: Graph) -> Iterator[VideoFrame]:
 
 def _video_of(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a piece of music
+        cover = bool(stream.disposition & av.stream.Disposition.attached_pic)  # of a piece of music
+        # A codec that FFmpeg does not know has no context, whatever PyAV's types say.
+        if not cover and getattr(stream, "codec_context", None) is not None:
             return stream
     raise MediaError("it holds no video", damaged=True)
 

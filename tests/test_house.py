@@ -24,6 +24,8 @@ HEAVY = (
     "tritonclient",
     "grpc",
     "cryptography",
+    "rapidocr",
+    "requests",
 )
 # Room packages and command lines: what a person imports or asks for help.
 ENTRANCES = ("engines.runtimes", "engines.reading", "edge_app.cli", "edge_app.live.supervisor", "convert.cli")

@@ -18,6 +18,7 @@ from engines.errors import RuntimeUnavailableError
 
 Box = tuple[int, int, int, int]
 WHAT, CURE = "No words can be read from the picture", "pip install rapidocr"
+_LOADING = threading.Lock()
 THREADS = 1  # a line takes some 15 ms; the other cores belong to the model and to the screen
 FEWEST_PX = 4  # of a box's sides: less holds no letter
 FINDER_SIDE_PX = 736  # shorter side at which words are looked for: RapidOCR's own choice
@@ -43,7 +44,7 @@ class _Library(Protocol):
 
 
 class _Reader:
-    """One RapidOCR, whose networks are loaded when they are first used; one caller at a time."""
+    """One RapidOCR; the network that finds lines is loaded when it is first used; one caller at a time."""
 
     def __init__(self) -> None:
         self._library = _load()
@@ -109,8 +110,23 @@ def _around(corners: NDArray[np.float32], width: int, height: int) -> Box:
     return max(0, int(x0)), max(0, int(y0)), min(width, int(np.ceil(x1)) + 1), min(height, int(np.ceil(y1)) + 1)
 
 
-@lru_cache(maxsize=1)
+def prepare() -> None:
+    """Load the networks, half a second and more, so that the first words need not wait for it; raises as above."""
+    _reader().line(np.zeros((48, 160, 3), np.uint8))
+
+
+def loading() -> bool:
+    """Tell whether another thread is loading the networks: who may not wait asks again later."""
+    return _LOADING.locked()
+
+
 def _reader() -> _Reader:
+    with _LOADING:
+        return _only_reader()
+
+
+@lru_cache(maxsize=1)
+def _only_reader() -> _Reader:
     return _Reader()
 
 

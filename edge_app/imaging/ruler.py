@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +24,7 @@ MOST_BESET = 0.75  # share of ticks that stand close to other strokes
 LONGER = 1.3  # a long tick's length or area over a common one's
 FAN_DEPTH_CM = (6.5, 32.0)
 FLAT_DEPTH_CM = (1.2, 10.0)
+AS_DEEP = (0.85, 1.3)  # height of the image over its stated depth
 CURVATURE_CM = (3.2, 8.0)  # radius of a curved abdominal probe
 
 STEPS_CM: dict[int, tuple[float, ...]] = {
@@ -47,11 +49,15 @@ class Ticks:
 
 
 def find_scale(
-    pixels: NDArray[np.uint8], sector: Sector | None, regions: tuple[ScreenRegion, ...] = ()
+    pixels: NDArray[np.uint8],
+    sector: Sector | None,
+    regions: tuple[ScreenRegion, ...] = (),
+    depths_cm: Collection[float] = (),
 ) -> Scale | None:
     """Return the scale of RGB uint8 (H, W, 3) ``pixels``; what the file declares wins over the ruler.
 
-    None without a sector, without a regular ruler, or where long ticks, depth and probe leave more than one reading.
+    ``depths_cm`` is what the screen says of the image's depth. None without a sector, without a regular ruler, or
+    where long ticks, depth and probe leave more than one reading.
     """
     declared = _declared(regions, (pixels.shape[1], pixels.shape[0]))
     if declared is not None:
@@ -61,6 +67,8 @@ def find_scale(
     columns = sorted(find_ticks(pixels, sector), key=lambda t: -t.regularity * len(t.numbers))
     for ticks in columns[:3]:
         steps = [step for step in STEPS_CM[long_period(ticks)] if _plausible(step, ticks, sector)]
+        if len(steps) > 1:
+            steps = [step for step in steps if _as_deep(step, ticks, sector, depths_cm)]
         if len(steps) == 1:
             return Scale(ticks.spacing_px / steps[0], "ruler", round(ticks.regularity, 3))
     return None
@@ -88,6 +96,12 @@ def _plausible(step_cm: float, ticks: Ticks, sector: Sector) -> bool:
         return True
     x, y = sector.outline[0]
     return CURVATURE_CM[0] <= float(np.hypot(x - apex[0], y - apex[1])) / px_per_cm <= CURVATURE_CM[1]
+
+
+def _as_deep(step_cm: float, ticks: Ticks, sector: Sector, depths_cm: Collection[float]) -> bool:
+    """Whether a step makes the image as deep as the screen says; a curved image is a little higher than deep."""
+    height_cm = (sector.bbox[3] - sector.bbox[1]) * step_cm / ticks.spacing_px
+    return any(AS_DEEP[0] <= height_cm / depth_cm <= AS_DEEP[1] for depth_cm in depths_cm)
 
 
 def long_period(ticks: Ticks) -> int:

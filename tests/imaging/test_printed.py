@@ -113,7 +113,7 @@ def test_result_text_of_a_real_screen(shared_data: Path) -> None:
 
 
 def test_without_the_library_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    _ocr._reader.cache_clear()
+    _ocr._only_reader.cache_clear()
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     with pytest.raises(RuntimeUnavailableError, match="pip install rapidocr"):
         read_text(np.zeros((40, 40, 3), np.uint8))
@@ -122,7 +122,7 @@ def test_without_the_library_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch
 def test_a_wheel_without_its_networks_is_said_and_nothing_is_fetched(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    _ocr._reader.cache_clear()
+    _ocr._only_reader.cache_clear()
     monkeypatch.setattr(import_module("rapidocr"), "__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(RuntimeUnavailableError, match="without its network"):
         read_text(np.zeros((40, 40, 3), np.uint8))

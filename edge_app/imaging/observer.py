@@ -15,7 +15,7 @@ from edge_app.imaging.calipers import find_calipers
 from edge_app.imaging.evidence import EvidenceMemory
 from edge_app.imaging.freeze import FreezeWatch, Motion
 from edge_app.imaging.modes import find_modes
-from edge_app.imaging.printed import length_of_longest, results, stated_depths
+from edge_app.imaging.printed import agree, length_of_longest, results, stated_depths
 from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
@@ -218,10 +218,18 @@ class SceneObserver:
 
     def _look_for_modes(self, frame: Frame) -> None:
         """Look what else than one grey image is shown, and what the words say of the scale that is known now."""
-        self._printed = length_of_longest(results(self._words.lines), self._pairs, self._scale)
+        self._printed = self._printed_length()
         if self._still or frame.t_ms - self._modes_ms >= self._rules.modes_every_ms:
             self._modes_ms = frame.t_ms
             self._modes = find_modes(frame.pixels, self._sector, self._words.lines)
+
+    def _printed_length(self) -> PrintedLength | None:
+        """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""
+        printed = length_of_longest(results(self._words.lines), self._pairs, self._scale)
+        if printed is None or self._scale is None or not self._words.waiting:
+            return printed
+        agrees = agree(printed.length_cm, self._pairs[0].length_px / self._scale.px_per_cm)
+        return printed if agrees else None
 
     def _printed_scale(self) -> Scale | None:
         """Return the scale that the printed length of the longest pair gives, where nothing else gives one."""

@@ -21,6 +21,7 @@ Grey = NDArray[np.uint8]
 FINE_ROWS = 720  # a picture of so many rows or more is looked at in half its size
 INK = 45  # grey levels of a letter over what surrounds it
 LETTER = (0.008, 0.045)  # least and most height of a line, share of the picture's height
+MOST_ON_RIM = 0.4  # of a line's box
 GAP = 0.035  # between the words of one line, share of the picture's height
 CHANGED = 70  # grey levels: more than compression does to a letter
 FEW_CHANGED = 4  # pixels
@@ -127,14 +128,18 @@ def find_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Box]:
     grey = halved(brightest_channel(pixels)) if step == 2 else brightest_channel(pixels)
     rows = grey.shape[0]
     ink = over(stroke_map(grey, round(0.03 * rows)), INK)
+    rim = np.zeros(ink.shape, np.uint8)
     if sector is not None:
-        ink[_inner(sector, step, ink.shape, rows)] = 0
+        inner, rim = _inner_and_rim(sector, step, ink.shape, rows)
+        ink[inner > 0] = 0
     ink = _without_large(ink, rows)
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, round(GAP * rows)), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     found = []
     for x, y, w, h, area in stats[1:count].tolist():
         if LETTER[0] * rows <= h <= LETTER[1] * rows and w >= 1.2 * h and area >= 0.25 * w * h:
+            if rim[y : y + h, x : x + w].mean() > MOST_ON_RIM:
+                continue
             pad = max(2, round(0.3 * h))
             box = (x - pad, y - pad, x + w + pad, y + h + pad)
             x0, y0, x1, y1 = (step * side for side in box)
@@ -149,11 +154,12 @@ def halved(grey: Grey) -> Grey:
     return np.asarray(cv2.max(rows[:, 0::2], rows[:, 1::2]), dtype=np.uint8)
 
 
-def _inner(sector: Sector, step: int, shape: tuple[int, ...], rows: int) -> NDArray[np.bool_]:
-    """Return the sector without its rim, where words may reach in."""
-    mask = sector.mask[::step, ::step][: shape[0], : shape[1]].astype(np.uint8)
-    side = 2 * round(0.008 * rows) + 1
-    return np.asarray(cv2.erode(mask, np.ones((side, side), np.uint8), borderValue=(0,)) > 0, dtype=np.bool_)
+def _inner_and_rim(sector: Sector, step: int, shape: tuple[int, ...], rows: int) -> tuple[Grey, Grey]:
+    """Return the sector without its rim, where words may reach in, and with it, where it looks like letters itself."""
+    mask = np.ascontiguousarray(sector.mask[::step, ::step][: shape[0], : shape[1]].astype(np.uint8))
+    kernel = np.ones((2 * round(0.008 * rows) + 1,) * 2, np.uint8)
+    inner, outer = cv2.erode(mask, kernel, borderValue=(0,)), cv2.dilate(mask, kernel)
+    return np.asarray(inner, dtype=np.uint8), np.asarray(outer, dtype=np.uint8)
 
 
 def _without_large(ink: Grey, rows: int) -> Grey:

@@ -71,7 +71,7 @@ class LengthEntry(QFrame):
         if parent is not None:
             margin, height = round(1.2 * unit_px), round(max(theme.TARGET_PX, 3.2 * unit_px))
             foot = parent.height() - 2 * margin - round(2.2 * unit_px) - height
-            self.setGeometry(margin, foot, min(parent.width() - 2 * margin, round(34 * unit_px)), height)
+            self.setGeometry(margin, foot, min(parent.width() - 2 * margin, round(40 * unit_px)), height)
 
 
 def read_cm(text: str) -> float | None:

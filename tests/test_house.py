@@ -29,6 +29,8 @@ HEAVY = (
     "mss",
     "pyigtl",
     "gi",
+    "rapidocr",
+    "requests",
 )
 # Room packages and command lines: what a person imports or asks for help.
 ENTRANCES = (

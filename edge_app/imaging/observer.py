@@ -14,10 +14,13 @@ from edge_app.capture.base import Frame
 from edge_app.imaging.calipers import find_calipers
 from edge_app.imaging.evidence import EvidenceMemory
 from edge_app.imaging.freeze import FreezeWatch, Motion
+from edge_app.imaging.modes import find_modes
+from edge_app.imaging.printed import agree, length_of_longest, results, stated_depths
 from edge_app.imaging.ruler import find_scale
-from edge_app.imaging.scene import CaliperPair, Scale, Scene, Sector
+from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
 from edge_app.imaging.signal import has_signal
+from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
 
@@ -33,6 +36,7 @@ class ObserverRules:
     misses: int = 3  # searches without a sector before the known one is given up
     layout_share: float = 0.01  # of the screen around the image: more changes than a clock
     vanished_share: float = 0.05  # of the image that turns black at once
+    modes_every_ms: float = 400.0
 
 
 class SceneObserver:
@@ -50,7 +54,7 @@ class SceneObserver:
         self._still = still
         self._rules = rules or ObserverRules()
         self.timings_ms: dict[str, float] = {}
-        """Milliseconds of the last call by stage: signal, sector, freeze, calipers, ruler."""
+        """Milliseconds of the last call by stage: signal, sector, freeze, calipers, words, ruler, modes."""
         self._reset()
 
     def _reset(self) -> None:
@@ -67,6 +71,11 @@ class SceneObserver:
         self._search_ms = -np.inf
         self._search_due = True
         self._frozen = False
+        self._words = ScreenWords()
+        self._depths: frozenset[float] = frozenset()
+        self._printed: PrintedLength | None = None
+        self._modes: frozenset[Mode] = frozenset()
+        self._modes_ms = -np.inf
 
     def observe(self, frame: Frame) -> Scene:
         """Return what is seen in the next frame of the stream."""
@@ -85,8 +94,12 @@ class SceneObserver:
             self._follow(frame)
         with self._timed("calipers"):
             self._look_for_calipers(frame)
+        with self._timed("words"):
+            self._read_words(frame)
         with self._timed("ruler"):
             self._look_for_scale(frame)
+        with self._timed("modes"):
+            self._look_for_modes(frame)
         return self._scene(frame, signal=True)
 
     def _scene(self, frame: Frame, *, signal: bool) -> Scene:
@@ -100,7 +113,9 @@ class SceneObserver:
             synthetic=synthetic_mark.present(frame.pixels),
             sector=self._sector,
             calipers=self._pairs,
-            scale=self._scale,
+            scale=self._scale if self._scale is not None else self._printed_scale(),
+            modes=self._modes,
+            printed=self._printed,
         )
 
     @contextmanager
@@ -158,6 +173,7 @@ class SceneObserver:
         frozen = self._still or motion.frozen
         if frozen and not self._frozen:
             self._search_due = self._scale_due = True
+            self._words.stir(frame.t_ms)
         elif self._frozen and not frozen:
             self._pairs = ()
             self._search_ms = frame.t_ms
@@ -177,13 +193,49 @@ class SceneObserver:
         if not due:
             return
         self._search_ms, self._search_due = frame.t_ms, False
+        before = self._pairs
         self._pairs = () if self._sector is None else find_calipers(frame.pixels, self._sector)
+        if self._pairs != before:
+            self._words.stir(frame.t_ms)
 
     def _look_for_scale(self, frame: Frame) -> None:
         if not self._scale_due:
             return
         self._scale_due = False
-        self._scale = find_scale(frame.pixels, self._sector, frame.regions)
+        self._scale = find_scale(frame.pixels, self._sector, frame.regions, self._depths)
+
+    def _read_words(self, frame: Frame) -> None:
+        """Read a little of the screen; of a still only where something was measured, for that takes long."""
+        if self._sector is None:
+            return
+        if self._still and self._pairs:
+            self._words.read_still(frame.pixels, self._sector)
+        elif not self._still:
+            self._words.follow(frame.pixels, frame.t_ms, self._sector, frozen=self._frozen)
+        depths = stated_depths(self._words.lines)
+        self._scale_due |= self._scale is None and depths != self._depths
+        self._depths = depths
+
+    def _look_for_modes(self, frame: Frame) -> None:
+        """Look what else than one grey image is shown, and what the words say of the scale that is known now."""
+        self._printed = self._printed_length()
+        if self._still or frame.t_ms - self._modes_ms >= self._rules.modes_every_ms:
+            self._modes_ms = frame.t_ms
+            self._modes = find_modes(frame.pixels, self._sector, self._words.lines)
+
+    def _printed_length(self) -> PrintedLength | None:
+        """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""
+        printed = length_of_longest(results(self._words.lines), self._pairs, self._scale)
+        if printed is None or self._scale is None or not self._words.waiting:
+            return printed
+        agrees = agree(printed.length_cm, self._pairs[0].length_px / self._scale.px_per_cm)
+        return printed if agrees else None
+
+    def _printed_scale(self) -> Scale | None:
+        """Return the scale that the printed length of the longest pair gives, where nothing else gives one."""
+        if self._printed is None or not self._pairs:
+            return None
+        return Scale(self._pairs[0].length_px / self._printed.length_cm, "printed", round(self._printed.confidence, 3))
 
 
 def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

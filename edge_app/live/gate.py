@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import hypot
 
 from edge_app.imaging.quality import RULES
-from edge_app.imaging.scene import Point, Quality, Scene, Sector
+from edge_app.imaging.scene import Mode, Point, Quality, Scene, Sector
 from edge_app.live.messages import Poles
 from edge_app.live.refusals import STAND_IN, Refused, refuse, refuse_quality
 from edge_app.live.report import CropReport
@@ -27,6 +27,12 @@ class Placed:
     report: CropReport
 
     @property
+    def length_px(self) -> float:
+        """Distance of the two poles, pixels."""
+        x1, y1, x2, y2 = self.report.poles
+        return hypot(x2 - x1, y2 - y1)
+
+    @property
     def ends(self) -> tuple[float, float, float, float]:
         """x1, y1, x2, y2 of the two poles, pixels."""
         return self.report.poles
@@ -39,6 +45,25 @@ def require_sector(scene: Scene) -> Sector:
     if scene.sector is None:
         raise Refused(refuse("no_sector"))
     return scene.sector
+
+
+MODES: tuple[tuple[Mode, str, str], ...] = (
+    ("colour-doppler", "mode_doppler", "colour in the image"),
+    ("spectral-doppler", "mode_doppler", "a spectrum on the screen"),
+    ("m-mode", "mode_doppler", "an M-mode trace on the screen"),
+    ("contrast", "mode_contrast", ""),
+    ("dual", "mode_dual", ""),
+    ("other-organ", "mode_other_organ", ""),
+)
+"""(what is shown, its refusal, its detail), in the order in which they are said."""
+
+
+def require_b_mode(scene: Scene) -> None:
+    """Raise ``Refused`` (no_signal, no_sector, mode_*) where anything else than one grey image is shown."""
+    require_sector(scene)
+    for mode, code, detail in MODES:
+        if mode in scene.modes:
+            raise Refused(refuse(code, detail))
 
 
 def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
@@ -57,7 +82,6 @@ def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
         box = crop_box(first, second, spec.crop_mode, spec.crop_factor)
     except UsageError as error:
         raise Refused(refuse("crop_impossible", f"{error.because}; {error.cure}")) from error
-    length_px = hypot(second[0] - first[0], second[1] - first[1])
     report = CropReport(
         x0=box.x0,
         y0=box.y0,
@@ -66,7 +90,7 @@ def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
         mode=box.mode,
         poles=(*first, *second),
         basis="calipers" if poles is None else "poles",
-        length_cm=None if scene.scale is None else length_px / scene.scale.px_per_cm,
+        length_cm=None,
     )
     return Placed(box, report)
 

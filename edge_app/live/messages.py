@@ -167,6 +167,16 @@ class ClearPoles(_Message):
     generation: int = 0  # the supervisor fills it in
 
 
+class SetLength(_Message):
+    """The kidney length that the operator read off the scanner, centimetres; None takes it back.
+
+    It holds for the markers that are on the picture now; other markers end it.
+    """
+
+    kind: Literal["set_length"] = "set_length"
+    length_cm: Annotated[float, Field(gt=0, le=40, allow_inf_nan=False)] | None
+
+
 class UseRing(_Message):
     """Write frames to this ring from now on; the window owns and unlinks it."""
 
@@ -182,8 +192,8 @@ class Stop(_Message):
 
 Message = Started | Report | Ended | Lost | Recovered | Failed
 UpMessage = Started | Report | Ended | Failed | Heartbeat | NeedRing
-Command = SetPoles | ClearPoles
-DownMessage = SetPoles | ClearPoles | Stop | UseRing
+Command = SetPoles | ClearPoles | SetLength
+DownMessage = SetPoles | ClearPoles | SetLength | Stop | UseRing
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(Annotated[UpMessage, Field(discriminator="kind")])
 _DOWN: TypeAdapter[DownMessage] = TypeAdapter(Annotated[DownMessage, Field(discriminator="kind")])

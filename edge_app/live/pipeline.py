@@ -16,7 +16,7 @@ from edge_app.capture.base import Frame
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.quality import assess
 from edge_app.imaging.scene import Quality, Scene, Sector
-from edge_app.live import gate, reports
+from edge_app.live import gate, lengths, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
 from edge_app.live.messages import Poles
@@ -138,6 +138,7 @@ class Pipeline:
         self._fusion = Fusion()
         self._generation = self._settings.generation
         self._poles: Poles | None = None
+        self._typed = lengths.TypedLength()
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -154,6 +155,13 @@ class Pipeline:
         self._last = None
         if self._rotation is not None:
             self._rotation.forget()
+
+    def set_length(self, length_cm: float | None) -> None:
+        """Take the length that the operator read off the scanner, for the markers seen next; None takes it back.
+
+        The crop stays what it is, so what was read of it stands, unless the lengths now disagree.
+        """
+        self._typed.set(length_cm)
 
     def process(self, frame: Frame, infer: bool = True) -> Outcome:
         """Judge and read one frame; ``infer=False`` looks at it, but refuses a number as ``busy``.
@@ -177,15 +185,25 @@ class Pipeline:
     def _judge(self, work: _Work) -> Placed:
         scene = work.scene
         with _timed(work, "gate"):
-            placed = work.placed = gate.place(scene, self._poles, self._input)
+            gate.require_b_mode(scene)
+            placed = work.placed = self._place(scene)
             if self._poles is None and not self._settings.stills:
                 self._settling.require_rest(placed, work.frame.t_ms)
+            lengths.require_agreement(placed.report.lengths_cm)
             gate.require_kidney_length(placed.report.length_cm)
             work.quality = assess(work.frame.pixels, gate.require_sector(scene), placed.box)
             gate.require_quality(work.quality)
             synthetic = self._require_reader().manifest.synthetic
             work.matches = gate.require_match(scene, synthetic, self._settings.allow_out_of_domain)
         return placed
+
+    def _place(self, scene: Scene) -> Placed:
+        """Place the crop, and note the kidney's length by all that is known of it."""
+        placed = gate.place(scene, self._poles, self._input)
+        known = lengths.measured(scene, placed, self._typed.of(placed))
+        basis = next(iter(known), None)
+        told = {"length_cm": known.get(basis) if basis else None, "length_basis": basis, "lengths_cm": known}
+        return replace(placed, report=placed.report.model_copy(update=told))
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -276,6 +294,8 @@ class Pipeline:
             sector=reports.sector(scene.sector),
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
+            scale_basis=None if scene.scale is None else scene.scale.basis,
+            modes=tuple(sorted(scene.modes)),
             crop=None if work.placed is None else work.placed.report,
             quality=reports.quality(work.quality),
             refusal=work.refusal,

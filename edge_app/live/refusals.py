@@ -12,12 +12,17 @@ from edge_app.live.report import Refusal
 REASONS: dict[str, str] = {
     "no_signal": "No picture comes from the scanner: check its video output, the cable and the grabber.",
     "no_sector": "No ultrasound image is seen on this screen: show the full B-mode image, without menus over it.",
+    "mode_doppler": "Doppler is on ({detail}): switch to plain B-mode and freeze again.",
+    "mode_contrast": "This is a contrast image, which the model does not know: switch to plain B-mode.",
+    "mode_dual": "Two images stand side by side: show one image of the kidney alone.",
+    "mode_other_organ": "The scanner is set for another organ: choose its kidney or abdomen preset.",
     "no_calipers": "No length markers are seen: freeze and measure the kidney length pole to pole, or place the two "
     "handles.",
     "calipers_outside": "The length markers are not on the ultrasound image: measure the kidney inside the image.",
     "poles_outside": "A handle is not on the ultrasound image: place both on the ends of the kidney.",
     "calipers_moving": "The length markers are still moving: set both ends and leave them.",
     "length_implausible": "The marked length is no kidney's ({detail}): mark the kidney from pole to pole.",
+    "scale_disagrees": "The lengths of this kidney do not agree ({detail}): measure anew, or correct the typed length.",
     "crop_impossible": "The picture cannot be cropped between the markers: {detail}.",
     "quality_*": "The picture is not good enough: {detail}.",  # quality_<rule>, hard faults only
     "no_model": "No model is loaded, so there are no numbers: choose a bundle that opens.",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 State = Literal["LIVE", "FROZEN", "STALE", "LOST"]
+LengthBasis = Literal["dicom", "ruler", "printed", "operator"]
 
 
 class _Model(BaseModel):
@@ -37,6 +38,8 @@ class CropReport(_Model):
     poles: tuple[float, float, float, float]
     basis: Literal["calipers", "poles"]
     length_cm: float | None
+    length_basis: LengthBasis | None = None  # what ``length_cm`` rests on
+    lengths_cm: dict[LengthBasis, float] = Field(default_factory=dict)  # by all that is known, the best first
 
 
 class QualityReport(_Model):
@@ -157,6 +160,8 @@ class FrameReport(_Model):
     sector: SectorReport | None
     calipers: tuple[tuple[float, float, float, float], ...]
     px_per_cm: float | None
+    scale_basis: LengthBasis | None = None
+    modes: tuple[str, ...] = ()  # what else than one grey image is shown
     crop: CropReport | None
     quality: QualityReport | None
     refusal: Refusal | None

@@ -19,6 +19,7 @@ from edge_app.live.messages import (
     NeedRing,
     Recovered,
     Report,
+    SetLength,
     SetPoles,
     SourceSummary,
     Started,
@@ -121,6 +122,10 @@ class Supervisor:
 
     def send(self, command: Command) -> int:
         """Send a command; return the generation that it starts (reports of older ones are dropped)."""
+        if isinstance(command, SetLength):  # changes no crop, so it starts no generation
+            if self._worker is not None:
+                self._worker.send(command)
+            return self._generation
         if isinstance(command, (SetPoles, ClearPoles)):
             self._generation += 1
             command = command.model_copy(update={"generation": self._generation})

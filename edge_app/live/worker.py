@@ -26,6 +26,7 @@ from edge_app.live.messages import (
     Failed,
     Heartbeat,
     Report,
+    SetLength,
     SetPoles,
     SourceSummary,
     Started,
@@ -71,9 +72,11 @@ class _Worker:
         self._down = down
         self._up_lock = threading.Lock()
         self._stop = threading.Event()
+        self._started = threading.Event()
         self._frames: Newest[Frame] = Newest()
         self._source: Newest[SourceSummary] = Newest()
         self._handles: Newest[SetPoles | ClearPoles] = Newest()
+        self._lengths: Newest[SetLength] = Newest()
         self._preview = Preview(self._say)
         self._captured = 0
         self._log = Log(None if plan.logs is None else Path(plan.logs), NAMES[1])
@@ -81,12 +84,13 @@ class _Worker:
     def run(self) -> None:
         threads = [
             threading.Thread(target=_guarded, args=(job, self._log), name=name, daemon=True)
-            for name, job in (("capture", self._capture), ("inference", self._infer))
+            for name, job in (("capture", self._capture), ("inference", self._infer), ("words", self._load_words))
         ]
         for thread in threads:
             thread.start()
         self._listen()
         self._stop.set()
+        self._started.set()
         end_s = time.monotonic() + END_S
         for thread in threads:
             thread.join(max(0.0, end_s - time.monotonic()))
@@ -109,6 +113,8 @@ class _Worker:
             return False
         if isinstance(message, UseRing):
             self._preview.use(message.name)
+        elif isinstance(message, SetLength):
+            self._lengths.put(message)
         else:
             self._handles.put(message)
         return True
@@ -171,11 +177,23 @@ class _Worker:
             if source is None:
                 return
             summary = None if opened is None else opened.summary
+            self._started.set()
             self._say(Started(pid=os.getpid(), source=source, model=summary))
             reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
             plan = self._plan
             settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
             self._read_frames(Pipeline(reader, settings))
+
+    def _load_words(self) -> None:
+        """Load what reads words beside the first pictures: inline it would hold them up for half a second."""
+        from edge_app.imaging._ocr import prepare
+
+        self._started.wait()
+        try:
+            if not self._stop.is_set():
+                prepare()
+        except EchoGFRError:
+            return  # the pipeline meets the same sentence, and does without words
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
         from edge_app.live.journal import first_line
@@ -225,6 +243,9 @@ class _Worker:
         command = self._handles.take(0.0)
         if command is not None:
             pipeline.set_poles(command.poles if isinstance(command, SetPoles) else None, command.generation)
+        typed = self._lengths.take(0.0)
+        if typed is not None:
+            pipeline.set_length(typed.length_cm)
 
 
 def _report(outcome: Outcome) -> Report:

@@ -17,6 +17,7 @@ KEYS: Final = (
     ("Arrows", "move it by one pixel, with Shift by ten"),
     ("Enter", "use the handles as they are"),
     ("C, Esc", "clear the handles, use the scanner's calipers"),
+    ("L", "type the kidney length that the scanner shows"),
     ("M", "show where the network looked"),
     ("F11", "full screen"),
     ("F1", "this help"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge_app.live.link import FrameView
-from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetPoles, Started
+from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetLength, SetPoles, Started
 from edge_app.ui import theme
 from edge_app.ui._qt import (
     QCloseEvent,
@@ -23,6 +23,7 @@ from edge_app.ui._qt import (
 from edge_app.ui.bridge import Bridge
 from edge_app.ui.crop_inset import CropInset
 from edge_app.ui.help_overlay import HelpOverlay
+from edge_app.ui.length_entry import LengthEntry
 from edge_app.ui.live_view import LiveView
 from edge_app.ui.panel import Panel, describe
 from edge_app.ui.readout_panel import ReadoutPanel
@@ -52,6 +53,7 @@ class MainWindow(QMainWindow):
         self._buttons: list[QPushButton] = []
         self._lay_out()
         self.help = HelpOverlay(self)
+        self.length = LengthEntry(self)
         self._connect()
         self.setMinimumSize(960, 560)
         self.resize(1280, 800)
@@ -94,6 +96,7 @@ class MainWindow(QMainWindow):
         for text, act in (
             ("Place handles  P", self.live.place_handles),
             ("Clear handles  C", self.live.clear_handles),
+            ("Length  L", self.type_length),
             ("Map  M", self.toggle_map),
             ("Help  F1", self.toggle_help),
         ):
@@ -102,7 +105,7 @@ class MainWindow(QMainWindow):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a tap leaves the arrow keys with the handles
             self._buttons.append(button)
             row.addWidget(button, 3 if "andles" in text else 2)
-        self._buttons[2].setCheckable(True)
+        self._buttons[3].setCheckable(True)
         return row
 
     def _connect(self) -> None:
@@ -111,6 +114,8 @@ class MainWindow(QMainWindow):
         self.bridge.time_passed.connect(self._on_time)
         self.live.poles_placed.connect(self._on_poles)
         self.live.poles_cleared.connect(self._on_poles_cleared)
+        self.length.typed.connect(self._on_length)
+        self.length.left.connect(self.live.setFocus)
         for keys, act in self._keys().items():
             QShortcut(QKeySequence(keys), self).activated.connect(act)
 
@@ -119,6 +124,7 @@ class MainWindow(QMainWindow):
             "P": self.live.place_handles,
             "C": self.live.clear_handles,
             "Esc": self.escape,
+            "L": self.type_length,
             "M": self.toggle_map,
             "F11": self.toggle_fullscreen,
             "F1": self.toggle_help,
@@ -147,7 +153,12 @@ class MainWindow(QMainWindow):
     def toggle_map(self) -> None:
         """Show or hide where the network looked."""
         self.inset.set_show_map(not self.inset.show_map)
-        self._buttons[2].setChecked(self.inset.show_map)
+        self._buttons[3].setChecked(self.inset.show_map)
+
+    def type_length(self) -> None:
+        """Ask for the kidney length that the scanner shows."""
+        report = self.situation.report
+        self.length.ask(report.crop if report is not None else None)
 
     def toggle_help(self) -> None:
         """Show or hide the help."""
@@ -168,8 +179,10 @@ class MainWindow(QMainWindow):
             self.showFullScreen()
 
     def escape(self) -> None:
-        """Close the help; if there is none, clear the handles."""
-        if self.help.isVisible():
+        """Close what is open over the picture; if nothing is, clear the handles."""
+        if self.length.isVisible():
+            self.length.leave()
+        elif self.help.isVisible():
             self._hide_help()
         else:
             self.live.clear_handles()
@@ -223,6 +236,9 @@ class MainWindow(QMainWindow):
     def _on_poles(self, x1: float, y1: float, x2: float, y2: float) -> None:
         self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2)))
 
+    def _on_length(self, length_cm: float | None) -> None:
+        self._worker.send(SetLength(length_cm=length_cm))
+
     def _on_poles_cleared(self) -> None:
         self._command(ClearPoles())
 
@@ -251,6 +267,7 @@ class MainWindow(QMainWindow):
         self.readout.scale(unit)
         self.status.scale(unit)
         self.help.fit(unit)
+        self.length.fit(unit)
         super().resizeEvent(a0)
 
     def closeEvent(self, a0: QCloseEvent | None) -> None:

@@ -145,7 +145,7 @@ def _words(now: Situation, readout: Readout) -> Words:
 
 
 def _length(crop: CropReport | None) -> str:
-    return wording.length(crop.length_cm, crop.basis) if crop is not None else ""
+    return wording.length(crop.length_cm, crop.basis, tuple(crop.lengths_cm)) if crop is not None else ""
 
 
 def _with_last(panel: Panel, now: Situation, readout: Readout) -> Panel:

@@ -101,12 +101,21 @@ def short(name: str) -> str:
     return name if len(name) <= LONG_NAME else f"{name[: LONG_NAME - 1].rstrip()}…"
 
 
-def length(length_cm: float | None, basis: str) -> str:
-    """Return the kidney's length and between what it was measured; ``basis`` is 'calipers' or 'poles'."""
+LENGTH_BASES = {"dicom": "file", "ruler": "ruler", "printed": "result", "operator": "typed"}
+USUAL_CM = (8.0, 13.5)  # of an adult's kidney, 9 to 13 cm and a little for the hand; what no kidney has is refused
+
+
+def length(length_cm: float | None, basis: str, known: Sequence[str] = ()) -> str:
+    """Return the kidney's length, between what it was measured, by what, and whether that is usual in an adult.
+
+    ``basis`` is 'calipers' or 'poles'; ``known`` names all that gave a length, which agree where a number is shown.
+    """
     between = "handles" if basis == "poles" else basis
     if length_cm is None:
         return f"Length unknown: no depth scale ({between})"
-    return f"Kidney length {length_cm:.1f} cm ({between})"
+    by = " = ".join(LENGTH_BASES[name] for name in known)
+    usual = "" if USUAL_CM[0] <= length_cm <= USUAL_CM[1] else f", usual {USUAL_CM[0]:g}–{USUAL_CM[1]:g}"
+    return f"Kidney length {length_cm:.1f} cm ({between}{', ' if by else ''}{by}){usual}"
 
 
 def age(age_ms: float) -> str:

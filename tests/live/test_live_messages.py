@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edge_app.live.messages import Poles, Report, SetPoles, decode_down, decode_up, encode
+from edge_app.live.messages import Poles, Report, SetLength, SetPoles, decode_down, decode_up, encode
 from edge_app.live.report import FrameReport, QualityReport
 
 
@@ -41,6 +41,17 @@ def report(value: float) -> Report:
 def test_poles_arrive_as_they_were_placed(x: float, y: float) -> None:
     sent = SetPoles(poles=Poles(x1=x, y1=y, x2=-y, y2=-x), generation=3)
     assert decode_down(encode(sent)) == sent
+
+
+@pytest.mark.parametrize("length_cm", [10.4, None])
+def test_a_typed_length_arrives_as_it_was_typed(length_cm: float | None) -> None:
+    assert decode_down(encode(SetLength(length_cm=length_cm))) == SetLength(length_cm=length_cm)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, 0.0, -1.0, 41.0])
+def test_a_length_that_is_none_cannot_be_sent(wrong: float) -> None:
+    with pytest.raises(ValidationError):
+        SetLength(length_cm=wrong)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

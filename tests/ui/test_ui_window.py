@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetPoles
+from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetLength, SetPoles
 from edge_app.live.refusals import REASONS
 from edge_app.live.report import FrameReport
 from edge_app.ui import theme, wording
@@ -164,6 +164,11 @@ def test_a_number_out_of_domain_cannot_be_taken_for_one_within(bench: Any) -> No
         ({}, "Kidney length 10.7 cm (calipers)"),
         ({"basis": "poles", "length_cm": 9.16}, "Kidney length 9.2 cm (handles)"),
         ({"length_cm": None}, "Length unknown: no depth scale (calipers)"),
+        ({"lengths_cm": {"ruler": 10.7}}, "Kidney length 10.7 cm (calipers, ruler)"),
+        ({"lengths_cm": {"ruler": 10.7, "printed": 10.71}}, "Kidney length 10.7 cm (calipers, ruler = result)"),
+        ({"length_cm": 10.7, "lengths_cm": {"operator": 10.7}}, "Kidney length 10.7 cm (calipers, typed)"),
+        ({"length_cm": 7.2}, "Kidney length 7.2 cm (calipers), usual 8–13.5"),
+        ({"length_cm": 14.1}, "Kidney length 14.1 cm (calipers), usual 8–13.5"),
     ],
 )
 def test_the_kidney_length_stands_beside_the_number_with_its_basis(
@@ -273,6 +278,60 @@ def test_no_text_ever_claims_what_the_app_cannot_know(bench: Any) -> None:
         for claim in FORBIDDEN:
             assert claim not in text
         assert not re.search(r"\bstage\b", text, re.IGNORECASE)
+
+
+# -- the typed length -----------------------------------------------------------------------------------
+
+
+def test_the_length_on_the_scanner_is_typed_with_two_keys_and_goes_to_the_worker(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    qtbot.keyClick(bench.window, Qt.Key.Key_L)
+    entry = bench.window.length
+    assert entry.isVisible() and entry.field.isVisible()
+    for typed, said in (("10,4", 10.4), ("10.4", 10.4), ("", None)):
+        entry.ask(report().crop)
+        entry.field.setText("")
+        qtbot.keyClicks(entry.field, typed)
+        qtbot.keyClick(entry.field, Qt.Key.Key_Return)
+        assert bench.worker.sent[-1] == SetLength(length_cm=said)
+        assert not entry.isVisible()
+    assert bench.window.readout.number_is_shown  # nothing was taken back: the crop is the same
+
+
+@pytest.mark.parametrize("wrong", ["104", "0", "-3", "abc", "1e9", "nan"])
+def test_what_is_no_length_is_not_sent_and_the_field_stays(bench: Any, qtbot: QtBot, wrong: str) -> None:
+    bench.turn(report())
+    bench.window.type_length()
+    bench.window.length.field.setText(wrong)
+    qtbot.keyClick(bench.window.length.field, Qt.Key.Key_Return)
+    assert bench.worker.sent == []
+    assert "such as 10.4" in bench.window.length.question.text() and bench.window.length.isVisible()
+    qtbot.keyClick(bench.window, Qt.Key.Key_Escape)
+    assert not bench.window.length.isVisible()
+    assert bench.worker.sent == []  # the handles were left alone
+
+
+def test_a_typed_length_is_offered_again_and_without_markers_there_is_none_to_type(bench: Any) -> None:
+    crop = report().crop
+    assert crop is not None
+    bench.turn(report(crop=crop.model_copy(update={"lengths_cm": {"operator": 10.4}})))
+    bench.window.type_length()
+    assert bench.window.length.field.text() == "10.4"
+    bench.window.length.leave()
+    bench.turn(refused(crop=None))
+    bench.window.type_length()
+    assert not bench.window.length.field.isVisible()
+    assert "Mark the kidney first" in bench.window.length.question.text()
+
+
+@pytest.mark.parametrize("size", [(960, 560), (1280, 800), (1920, 1080)])
+def test_the_entry_lies_inside_the_window_and_shows_its_question_whole(bench: Any, size: tuple[int, int]) -> None:
+    bench.window.resize(*size)
+    bench.turn(report())
+    bench.window.type_length()
+    entry = bench.window.length
+    assert bench.window.rect().contains(entry.geometry())
+    assert entry.question.sizeHint().width() <= entry.question.width() + 1
 
 
 # -- handles --------------------------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+"""Modes: what else than one grey image of a kidney the screen shows. The model was made for none of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging._ocr import TextLine
+from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.scene import Mode, Sector
+
+Mask = NDArray[np.bool_]
+Values = NDArray[np.float32]
+STEP = 2  # every second pixel: colour boxes are broad
+LIT = 40  # of the brightest channel: what is darker shows no colour
+ALIEN = 0.24  # distance of two chromaticities, each 0..1 of the brightest channel, that no tint of one map spans
+ALIEN_GREY = 56.0  # the same in grey levels: a codec's chroma on dark tissue is less
+BLOB = 0.010  # share of the picture's height: thinner colour is a marker, its line, or words
+FLOW = 0.003  # share of the image: less colour is an icon
+MOST_TINTED = 0.45  # distance from grey up to which the map of a B-mode image goes
+
+RENAL = re.compile(r"\b(renal|ren|rein|reins|kidney|niere|abd\w*|general|uro\w*|nephro\w*)\b", re.IGNORECASE)
+OTHER_ORGAN = re.compile(
+    r"\b(cardiac|crd|echocardio\w*|obstetric\w*|fetal|foetal|gyn|gyne\w*|thyroid|breast|musculo\w*|msk|nerve|"
+    r"ophthalmi\w*|ocular|carotid|venous|prostate|testis|scrot\w*|neonat\w*)\b|^(gen |adv |early |2/3 )?ob$",
+    re.IGNORECASE,
+)
+CONTRAST = re.compile(r"\b(ceus|cps|cnti|contrast (agent|imaging|mode|timer))\b", re.IGNORECASE)
+SPECTRAL = re.compile(r"\b(cm/s|m/s|psv|edv)\b|\bPW\b.*\b(hz|mm|prf)\b", re.IGNORECASE)
+M_MODE = re.compile(r"^m.?mode\b|\bmm/s\b", re.IGNORECASE)
+SURE = 0.85
+
+
+def find_modes(pixels: NDArray[np.uint8], sector: Sector | None, lines: Iterable[TextLine] = ()) -> frozenset[Mode]:
+    """Return what RGB uint8 (H, W, 3) ``pixels`` and the words around the image show beside one grey image."""
+    found: set[Mode] = set(told_by(lines))
+    if sector is not None and flow_share(pixels, sector) > FLOW:
+        found.add("colour-doppler")
+    return frozenset(found)
+
+
+def told_by(lines: Iterable[TextLine]) -> frozenset[Mode]:
+    """Return the modes that a screen's words tell of; a preset of another organ counts where none of the kidney is."""
+    texts = [line.text.strip() for line in lines if line.confidence >= SURE]
+    found: set[Mode] = set()
+    if any(CONTRAST.search(text) for text in texts):
+        found.add("contrast")
+    if any(SPECTRAL.search(text) for text in texts):
+        found.add("spectral-doppler")
+    if any(M_MODE.search(text) for text in texts):
+        found.add("m-mode")
+    if any(OTHER_ORGAN.search(text) for text in texts) and not any(RENAL.search(text) for text in texts):
+        found.add("other-organ")
+    return frozenset(found)
+
+
+def flow_share(pixels: NDArray[np.uint8], sector: Sector) -> float:
+    """Return which share of ``sector`` is coloured otherwise than its own map: flow, 0..1.
+
+    A grey map may be tinted: what most of the image has in common is no flow. Thin colour, of markers, lines and
+    words, is left out.
+    """
+    x0, y0, x1, y1 = sector.bbox
+    part = np.ascontiguousarray(pixels[y0:y1:STEP, x0:x1:STEP])
+    inside = sector.mask[y0:y1:STEP, x0:x1:STEP]
+    bright = brightest_channel(part)
+    lit = inside & (bright > LIT)
+    if int(lit.sum()) < 100:
+        return 0.0
+    alien = np.where(lit, _alien(part, bright, lit), 0).astype(np.uint8)
+    side = 2 * max(1, round(BLOB * pixels.shape[0] / STEP / 2)) + 1
+    broad = cv2.morphologyEx(alien, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return float(np.count_nonzero(broad)) / max(1, int(inside.sum()))
+
+
+def _alien(part: NDArray[np.uint8], bright: NDArray[np.uint8], lit: Mask) -> NDArray[np.uint8]:
+    """Return 255 where a pixel's chromaticity is not that of the image's own map."""
+    values = np.maximum(bright, 1).astype(np.float32)
+    red, green, blue = (channel.astype(np.float32) for channel in cv2.split(part))
+    warm, cool = (red - green) / values, (blue - green) / values
+    tint = np.array([np.median(warm[lit]), np.median(cool[lit])])
+    if float(np.abs(tint).max()) > MOST_TINTED:
+        tint = np.zeros(2)  # more than half is flow
+    away = np.maximum(np.abs(warm - tint[0]), np.abs(cool - tint[1]))
+    return np.where((away > ALIEN) & (away * values > ALIEN_GREY), 255, 0).astype(np.uint8)

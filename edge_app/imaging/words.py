@@ -1,0 +1,192 @@
+"""Words: what stands written around the image, read bit by bit so that the picture never waits for it.
+
+Everything stays in memory: the words of a screen name the patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging._ocr import Box, TextLine, loading, read_text
+from edge_app.imaging.evidence import brightest_channel, over
+from edge_app.imaging.scene import Sector
+from edge_app.imaging.strokes import stroke_map
+from engines.errors import RuntimeUnavailableError
+
+Grey = NDArray[np.uint8]
+FINE_ROWS = 720  # a picture of so many rows or more is looked at in half its size
+INK = 45  # grey levels of a letter over what surrounds it
+LETTER = (0.008, 0.045)  # least and most height of a line, share of the picture's height
+MOST_ON_RIM = 0.4  # of a line's box
+GAP = 0.035  # between the words of one line, share of the picture's height
+CHANGED = 70  # grey levels: more than compression does to a letter
+FEW_CHANGED = 4  # pixels
+MOST_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WordRules:
+    """How often lines are looked for and read; milliseconds of the stream's own time."""
+
+    look_ms: float = 1000.0
+    look_stirred_ms: float = 120.0  # while something is new: a freeze, markers that were set
+    stirred_ms: float = 1500.0
+    read_live_ms: float = 250.0  # between two lines in a moving picture
+    lines_frozen: int = 3  # read in one frozen picture
+    lines_still: int = 80  # read in a picture that has no next one
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A place with words; ``text`` None: not read yet. ``born`` is the look at which it came or changed."""
+
+    box: Box
+    grey: Grey
+    born: int
+    text: TextLine | None = None
+    read: bool = False
+
+
+class ScreenWords:
+    """Follows the lines of text on one screen: the newest are read first, the same are read once.
+
+    Without the OCR library there are no words, and ``unavailable`` says why.
+    """
+
+    def __init__(self, rules: WordRules | None = None) -> None:
+        self._rules = rules or WordRules()
+        self._lines: list[_Line] = []
+        self._looks = 0
+        self._look_ms = self._read_ms = self._stirred_ms = -np.inf
+        self.unavailable = ""
+
+    @property
+    def lines(self) -> tuple[TextLine, ...]:
+        """What has been read and still stands on the screen, from top to bottom."""
+        known = [line.text for line in self._lines if line.text is not None]
+        return tuple(sorted(known, key=lambda line: (line.box[1], line.box[0])))
+
+    @property
+    def waiting(self) -> int:
+        """Lines that stand on the screen and were not read yet."""
+        return sum(not line.read for line in self._lines)
+
+    def stir(self, t_ms: float) -> None:
+        """Look often for a while: something has been frozen or measured, and its result is about to stand there."""
+        self._stirred_ms = t_ms
+
+    def follow(self, pixels: NDArray[np.uint8], t_ms: float, sector: Sector | None, *, frozen: bool) -> None:
+        """Look at the next RGB uint8 (H, W, 3) picture of the stream, and read a little of it."""
+        if self.unavailable or loading():
+            return
+        stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
+        if t_ms - self._look_ms >= (self._rules.look_stirred_ms if stirred else self._rules.look_ms):
+            self._look_ms = t_ms
+            self._look(pixels, sector)
+        if frozen:
+            self._read(pixels, self._rules.lines_frozen)
+        elif t_ms - self._read_ms >= self._rules.read_live_ms:
+            first, self._read_ms = np.isinf(self._read_ms), t_ms
+            self._read(pixels, 0 if first else 1)  # whoever loads the networks beside us has begun by then
+
+    def read_still(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
+        """Read all of a picture that has no next one."""
+        if not self.unavailable:
+            self._look(pixels, sector)
+            self._read(pixels, self._rules.lines_still)
+
+    def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
+        """Find the lines anew; those that have not changed keep their words."""
+        self._looks += 1
+        known, self._lines = self._lines, []
+        for box in find_lines(pixels, sector):
+            before = next((line for line in known if _alike(line.box, box)), None)
+            if before is not None and same_ink(before.grey, _seen(pixels, before.box)):
+                self._lines.append(before)
+            else:
+                self._lines.append(_Line(box, _seen(pixels, box), self._looks))
+
+    def _read(self, pixels: NDArray[np.uint8], count: int) -> None:
+        unread = sorted((line for line in self._lines if not line.read), key=lambda line: -line.born)[:count]
+        try:
+            for line in unread:
+                found = read_text(pixels, [line.box])
+                line.text, line.read = (found[0] if found else None), True
+        except RuntimeUnavailableError as error:
+            self.unavailable = error.sentence
+            self._lines = []
+
+
+def find_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Box]:
+    """Return boxes of lines of bright text in RGB uint8 (H, W, 3) ``pixels`` outside ``sector``."""
+    height, width = pixels.shape[:2]
+    step = 2 if height >= FINE_ROWS else 1
+    grey = halved(brightest_channel(pixels)) if step == 2 else brightest_channel(pixels)
+    rows = grey.shape[0]
+    ink = over(stroke_map(grey, round(0.03 * rows)), INK)
+    rim = np.zeros(ink.shape, np.uint8)
+    if sector is not None:
+        inner, rim = _inner_and_rim(sector, step, ink.shape, rows)
+        ink[inner > 0] = 0
+    ink = _without_large(ink, rows)
+    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, round(GAP * rows)), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    found = []
+    for x, y, w, h, area in stats[1:count].tolist():
+        if LETTER[0] * rows <= h <= LETTER[1] * rows and w >= 1.2 * h and area >= 0.25 * w * h:
+            if rim[y : y + h, x : x + w].mean() > MOST_ON_RIM:
+                continue
+            pad = max(2, round(0.3 * h))
+            box = (x - pad, y - pad, x + w + pad, y + h + pad)
+            x0, y0, x1, y1 = (step * side for side in box)
+            found.append((max(0, x0), max(0, y0), min(width, x1), min(height, y1)))
+    return found[:MOST_LINES]
+
+
+def halved(grey: Grey) -> Grey:
+    """Return the brightest of each two by two pixels, so that the thinnest letter stays."""
+    height, width = grey.shape[0] // 2 * 2, grey.shape[1] // 2 * 2
+    rows = cv2.max(grey[0:height:2, :width], grey[1:height:2, :width])
+    return np.asarray(cv2.max(rows[:, 0::2], rows[:, 1::2]), dtype=np.uint8)
+
+
+def _inner_and_rim(sector: Sector, step: int, shape: tuple[int, ...], rows: int) -> tuple[Grey, Grey]:
+    """Return the sector without its rim, where words may reach in, and with it, where it looks like letters itself."""
+    mask = np.ascontiguousarray(sector.mask[::step, ::step][: shape[0], : shape[1]].astype(np.uint8))
+    kernel = np.ones((2 * round(0.008 * rows) + 1,) * 2, np.uint8)
+    inner, outer = cv2.erode(mask, kernel, borderValue=(0,)), cv2.dilate(mask, kernel)
+    return np.asarray(inner, dtype=np.uint8), np.asarray(outer, dtype=np.uint8)
+
+
+def _without_large(ink: Grey, rows: int) -> Grey:
+    """Return the ink without what is no letter: frames, bars, the edge of the image."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    large = (stats[:, cv2.CC_STAT_HEIGHT] > LETTER[1] * rows) | (stats[:, cv2.CC_STAT_WIDTH] > 8 * LETTER[1] * rows)
+    large[0] = True
+    return np.where(large[labels], 0, ink).astype(np.uint8) if count > 1 else ink
+
+
+def _alike(one: Box, other: Box) -> bool:
+    """Tell whether two boxes are of one line of text."""
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    if across <= 0 or down <= 0:
+        return False
+    areas = ((one[2] - one[0]) * (one[3] - one[1]), (other[2] - other[0]) * (other[3] - other[1]))
+    return across * down > 0.7 * max(areas)
+
+
+def _seen(pixels: NDArray[np.uint8], box: Box) -> Grey:
+    x0, y0, x1, y1 = box
+    return brightest_channel(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
+
+
+def same_ink(one: Grey, other: Grey) -> bool:
+    """Tell whether two grey pictures of one place show the same letters, but for a codec's noise."""
+    if one.shape != other.shape:
+        return False
+    return int(np.count_nonzero(over(np.asarray(cv2.absdiff(one, other), dtype=np.uint8), CHANGED))) < FEW_CHANGED

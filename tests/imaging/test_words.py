@@ -1,0 +1,114 @@
+"""Words on the screen are read once, the newest first, and never hold up the picture."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from edge_app.imaging import _ocr, words
+from edge_app.imaging.scene import Sector
+from edge_app.imaging.sector import find_sector
+from edge_app.imaging.words import ScreenWords, find_lines
+
+from .conftest import Picture, Studio
+
+
+@pytest.fixture
+def screen(studio: Studio) -> tuple[Picture, Sector]:
+    pixels, _ = studio.fan(1)
+    studio.text(pixels, "C1-6 Abdomen Renal", (20, 40), 0.6)
+    studio.text(pixels, "DR 63", (880, 200), 0.5)
+    sector = find_sector(pixels)
+    assert sector is not None
+    return pixels, sector
+
+
+def texts(seen: ScreenWords) -> list[str]:
+    return [line.text.replace(" ", "") for line in seen.lines]
+
+
+@pytest.mark.parametrize("factor", [0.75, 1.0, 1.5, 2.0])
+def test_lines_around_the_image_are_found_at_any_size(
+    studio: Studio, screen: tuple[Picture, Sector], factor: float
+) -> None:
+    pixels = studio.scaled(screen[0], factor)
+    found = find_lines(pixels, find_sector(pixels))
+    assert len(found) == 2
+    for box, (x, y) in zip(sorted(found), ((110, 33), (905, 195)), strict=True):
+        assert box[0] < x * factor < box[2] and box[1] < y * factor < box[3]
+        assert box[3] - box[1] < 36 * factor
+
+
+def test_the_image_itself_holds_no_lines(studio: Studio) -> None:
+    for seed in range(4):
+        pixels, _ = studio.fan(seed)
+        studio.pair(pixels, (340.0, 430.0), (620.0, 430.0), studio.styles["logiq"])
+        assert find_lines(pixels, find_sector(pixels)) == []
+
+
+def test_a_moving_picture_is_read_one_line_at_a_time(screen: tuple[Picture, Sector]) -> None:
+    pixels, sector = screen
+    seen = ScreenWords()
+    counts = []
+    for index in range(16):
+        seen.follow(pixels, index * 50.0, sector, frozen=False)
+        counts.append(len(seen.lines))
+    assert counts[0] == 0 and counts[-1] == 2
+    assert max(np.diff(counts)) == 1
+
+
+def test_a_result_that_appears_is_read_before_all_that_stood_there(
+    studio: Studio, screen: tuple[Picture, Sector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, sector = screen
+    for row in range(12):
+        studio.text(pixels, f"line {row}", (20, 100 + 30 * row), 0.5)
+    seen = ScreenWords()
+    seen.follow(pixels, 0.0, sector, frozen=False)
+    measured = pixels.copy()
+    studio.text(measured, "1 L 10.43 cm", (20, 690), 0.6)
+    seen.stir(400.0)
+    seen.follow(measured, 400.0, sector, frozen=True)
+    assert "1L10.43cm" in texts(seen)
+    assert len(seen.lines) <= 3 and seen.waiting >= 10
+
+
+def test_what_has_been_read_is_not_read_again_until_a_digit_changes(
+    studio: Studio, screen: tuple[Picture, Sector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels, sector = screen
+    studio.text(pixels, "1 L 10.43 cm", (20, 690), 0.6)
+    seen = ScreenWords()
+    seen.read_still(pixels, sector)
+    asked: list[object] = []
+    real = words.read_text
+    monkeypatch.setattr(words, "read_text", lambda *more: (asked.append(more[1]), real(*more))[1])
+    noisy = studio.jpeg(pixels, 80)
+    seen.follow(noisy, 5000.0, sector, frozen=True)
+    assert asked == [] and "1L10.43cm" in texts(seen)
+    noisy[660:700, 10:200] = 0
+    studio.text(noisy, "1 L 10.48 cm", (20, 690), 0.6)
+    seen.follow(noisy, 10000.0, sector, frozen=True)
+    assert len(asked) == 1 and "1L10.48cm" in texts(seen) and "1L10.43cm" not in texts(seen)
+
+
+def test_without_the_library_there_are_no_words_and_a_sentence_why(
+    screen: tuple[Picture, Sector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ocr._only_reader.cache_clear()
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    seen = ScreenWords()
+    seen.read_still(*screen)
+    seen.follow(screen[0], 0.0, screen[1], frozen=True)
+    assert seen.lines == () and "pip install rapidocr" in seen.unavailable
+
+
+def test_while_another_thread_loads_the_networks_nothing_waits(screen: tuple[Picture, Sector]) -> None:
+    seen = ScreenWords()
+    with _ocr._LOADING:
+        seen.follow(screen[0], 0.0, screen[1], frozen=True)
+        assert seen.lines == ()
+    seen.follow(screen[0], 40.0, screen[1], frozen=True)
+    assert len(seen.lines) == 2

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from edge_app.live.messages import Lost
 from edge_app.live.report import CropReport, FrameReport, Readout
 from edge_app.ui import wording
 from edge_app.ui.situation import Situation
 from edge_app.ui.words import Words, line_of, words_of
 
 # Of the picture alone. WAITING: pictures come, but nothing has been said of them for a while.
-BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "ENDED", "FAILED"]
+BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "RECOVERING", "ENDED", "FAILED"]
 
 # A report older than this vouches for nothing: the worker analyses several frames a second even on a slow CPU,
 # and a stale result must be greyed within 1 s (clinic-and-paper 4.3).
@@ -98,12 +99,21 @@ def _blocked(now: Situation) -> Panel | None:
     if now.failed is not None and now.failed.scope != "model":
         return Panel("FAILED", None, sentence(now.failed.sentence), "Stopped")
     if now.lost is not None:
-        return Panel("LOST", None, sentence(now.lost.reason), "LOST")
+        return _lost(now, now.lost)
     if now.failed is not None:
         return Panel(badge(now), None, sentence(now.failed.sentence), "No model")
     if not now.has_frame:
         return Panel("STARTING", None, "Waiting for the first picture …", "Starting")
     return None
+
+
+def _lost(now: Situation, lost: Lost) -> Panel:
+    """Say what was lost, and when it is tried again."""
+    retry_s = now.retry_in_s
+    if now.recovering is None or retry_s is None:
+        return Panel("LOST", None, sentence(lost.reason), "LOST")
+    reason = f"{sentence(now.recovering.reason)} {wording.retry(now.recovering.attempt, retry_s)}"
+    return Panel("RECOVERING", None, reason, "LOST")
 
 
 def _stands(report: FrameReport) -> bool:

@@ -117,3 +117,10 @@ def age(age_ms: float) -> str:
 def count(number: int, noun: str) -> str:
     """Return ``1 reading`` or ``7 readings``."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def retry(attempt: int, in_s: float) -> str:
+    """Return when something that was lost is tried again; a whole second is enough for an eye."""
+    if in_s <= 0.0:
+        return f"Trying again (attempt {attempt}) …"
+    return f"Trying again in {max(1.0, in_s):.0f} s (attempt {attempt})."

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetPoles
+from edge_app.live.messages import ClearPoles, Counts, Ended, Failed, Lost, Recovered, SetPoles
 from edge_app.live.refusals import REASONS
 from edge_app.live.report import FrameReport
 from edge_app.ui import theme, wording
@@ -565,13 +565,13 @@ def test_closing_the_window_ends_the_worker_once_and_stops_asking(bench: Any, qt
 def test_the_status_line_says_what_runs_and_how_fast(bench: Any) -> None:
     for index in range(10, 14):
         bench.worker.put_frame(2 * index, 66.0 * index)
-        bench.turn(report(frame=2 * index))
+        bench.turn(report(frame=2 * index), Counts(captured=3 * index, skipped=index))
     bench.window.bridge.time_passed.emit()
     assert "synthetic-standin 0.1.0 SYNTHETIC, signed by Ward 7 on 2026-11-27" in bench.window.status.identity.toolTip()
     assert "onnxruntime fp32" in bench.window.status.identity.toolTip()
     figures = bench.window.status.figures.text()
     assert "sector 2" in figures and "total 18" in figures
-    assert figures.endswith("10 dropped")  # 12 to 20 misses 7, then one between each of 20, 22, 24, 26
+    assert figures.endswith("13 not analysed, 10 dropped")  # 12 to 20 misses 7, then one between each of 20, 22, 24, 26
 
 
 def _drag(bench: Any, qtbot: QtBot, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -10,7 +10,7 @@ from edge_app.imaging.scene import QualityFault
 from edge_app.live.report import Refusal
 
 REASONS: dict[str, str] = {
-    "no_signal": "No picture comes from the scanner: check its video output, the cable and the grabber.",
+    "no_signal": "No picture comes from the scanner ({detail}): check its video output, the cable and the grabber.",
     "no_sector": "No ultrasound image is seen on this screen: show the full B-mode image, without menus over it.",
     "no_calipers": "No length markers are seen: freeze and measure the kidney length pole to pole, or place the two "
     "handles.",

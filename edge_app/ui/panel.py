@@ -18,6 +18,9 @@ BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "RECOVERIN
 # and a stale result must be greyed within 1 s (clinic-and-paper 4.3).
 REPORT_TRUST_MS = 1000.0
 
+# A clock on the scanner's screen has moved by then, even one without seconds.
+REPEATED_MS = 65_000.0
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -67,7 +70,7 @@ def describe(now: Situation) -> Panel:
     if report is None:
         notice = "Reading the picture …" if now.source is not None else "Opening the model …"
         return Panel(badge(now), None, notice, "No number yet")
-    panel = Panel(badge(now), synthetic=now.synthetic, cautions=_cautions(report))
+    panel = Panel(badge(now), synthetic=now.synthetic, cautions=_cautions(now, report))
     readout = report.readout
     if readout is None or not _stands(report):
         reason = report.refusal.reason if report.refusal else "Waiting for a reading of this picture."
@@ -166,8 +169,11 @@ def _with_last(panel: Panel, now: Situation, readout: Readout) -> Panel:
     return replace(panel, last=last, name=words.name, age=wording.age(_age_ms(now, readout)), stale=readout.stale)
 
 
-def _cautions(report: FrameReport) -> tuple[str, ...]:
+def _cautions(now: Situation, report: FrameReport) -> tuple[str, ...]:
     found: list[str] = []
+    live = now.source is not None and now.source.live and not now.ended
+    if live and report.repeated_ms > REPEATED_MS:
+        found.append(wording.repeated(report.repeated_ms))
     if report.readout is not None and report.readout.note:
         found.append(sentence(report.readout.note))
     if report.readout is not None and not report.readout.heads_agree:

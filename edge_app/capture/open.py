@@ -7,9 +7,11 @@ from pathlib import Path
 
 from edge_app.capture.base import FrameSource, SourceError
 
-SCHEMES = ("phantom", "file", "dicom", "folder")
+SCHEMES = ("phantom", "file", "dicom", "folder", "watch", "dicom-listen")
+WITHOUT_PATH = ("phantom", "watch", "dicom-listen")
+ENDLESS = ("watch", "dicom-listen")
 FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # as another program's sources are named; a drive has one letter
-EXAMPLES = "write phantom:, file:PATH, dicom:PATH, folder:PATH or a path"
+EXAMPLES = "write phantom:, file:PATH, dicom:PATH, folder:PATH, watch:PATH, dicom-listen:PORT or a path"
 
 
 def open_source(uri: str, *, realtime: bool = False) -> FrameSource:
@@ -18,7 +20,8 @@ def open_source(uri: str, *, realtime: bool = False) -> FrameSource:
     Parameters
     ----------
     uri : str
-        ``phantom:OPTIONS``, ``file:PATH`` (video or still), ``dicom:PATH``, ``folder:PATH``, or a bare
+        ``phantom:OPTIONS``, ``file:PATH`` (video or still), ``dicom:PATH``, ``folder:PATH``,
+        ``watch:PATH`` (what appears in a folder), ``dicom-listen:[HOST:]PORT`` (what is sent here), or a bare
         path, whose kind is then found out.
     realtime : bool
         True: recorded sources give their frames at the speed at which they were recorded.
@@ -33,6 +36,14 @@ def open_source(uri: str, *, realtime: bool = False) -> FrameSource:
         from edge_app.capture.phantom import PhantomSource, parse_plan
 
         return PhantomSource(parse_plan(uri, realtime=realtime))
+    if scheme == "watch":
+        from edge_app.capture.watched import open_watch
+
+        return open_watch(uri.partition(":")[2])
+    if scheme == "dicom-listen":
+        from edge_app.capture.dicom_receiver import open_receiver
+
+        return open_receiver(uri.partition(":")[2])
     if scheme == "folder":
         from edge_app.capture.folder import FolderSource
 
@@ -48,8 +59,9 @@ def open_source(uri: str, *, realtime: bool = False) -> FrameSource:
 
 def endless(uri: str) -> bool:
     """Return whether the source that ``uri`` names never ends by itself."""
-    if split(uri)[0] != "phantom":
-        return False
+    scheme = split(uri)[0]
+    if scheme != "phantom":
+        return scheme in ENDLESS
     from edge_app.capture.phantom import parse_plan
 
     return parse_plan(uri).frames is None
@@ -69,7 +81,7 @@ def split(uri: str) -> tuple[str, Path]:
 
 
 def _path(scheme: str, rest: str, uri: str) -> Path:
-    if scheme == "phantom":
+    if scheme in WITHOUT_PATH:
         return Path()
     if not rest:
         raise SourceError(f"{uri} cannot be opened", "it names no path", EXAMPLES)

@@ -60,7 +60,7 @@ class Capturing:
         self._start_s = time.monotonic()
         self._last: Frame | None = None
         self._frames_since_s: float | None = None
-        self._interrupt: Callable[[], None] | None = None
+        self._waits = False
 
     @property
     def lasting(self) -> bool:
@@ -70,18 +70,15 @@ class Capturing:
     def stuck(self) -> tuple[Call, float] | None:
         """Return the call of the source that has not come back yet, and for how many seconds; None if none is due.
 
-        To wait for the next picture of its own (a watched folder) is the business of a source of stills.
+        A source that is well and has no picture comes back all the same (``Waiting``).
         """
         call = self._call
-        if call is None or (call[0] == "read" and self._stills):
-            return None
-        return call[0], time.monotonic() - call[1]
+        return None if call is None else (call[0], time.monotonic() - call[1])
 
-    def interrupt(self) -> None:
-        """Ask a source that waits for its next picture to come back, if it can be asked; from any thread."""
-        interrupt = self._interrupt
-        if interrupt is not None:
-            interrupt()
+    @property
+    def holds(self) -> bool:
+        """True while a source of stills is well and has no newer one: what it gave last is what there is to see."""
+        return self._waits and self._stills
 
     def run(self) -> None:
         """Capture until the end or until ``stop`` is set."""
@@ -118,7 +115,7 @@ class Capturing:
             self._say(Failed(scope="source", sentence=error.sentence))
             return None
         finally:
-            self._call = self._interrupt = None
+            self._call, self._waits = None, False
         return STREAM_ENDED if self._lasting else None
 
     def _named(self) -> FrameSource:
@@ -139,20 +136,23 @@ class Capturing:
         summary: SourceSummary = summary_of(source)
         self._stills = summary.stills
         self._opening += 1
-        self._interrupt = getattr(source, "interrupt", None)
         if self._last is not None:
             self._index = self._last.index + 1
             self._t_ms = max(self._last.t_ms, (time.monotonic() - self._start_s) * 1000)
         self._say(Opened(source=summary))
 
     def _pump(self, source: FrameSource) -> None:
+        from edge_app.capture.base import Waiting
+
         while not self._stop.is_set():
             self._begin("read")
-            frame = source.read()
+            got = source.read()
             self._call = None
-            if frame is None:
+            if got is None:
                 return
-            self._pass_on(frame)
+            self._waits = isinstance(got, Waiting)
+            if not isinstance(got, Waiting):
+                self._pass_on(got)
 
     def _pass_on(self, frame: Frame) -> None:
         now_s = time.monotonic()

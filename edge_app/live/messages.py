@@ -174,8 +174,7 @@ class Counts(_Message):
 class Heartbeat(_Message):
     """The worker's sign of life, ten times a second; ``frames`` counts the frames captured.
 
-    ``call`` is the call of the source that has not come back yet, ``call_s`` for how long; a source of stills
-    may wait for its next picture, so that its reading is never named.
+    ``call`` is the call of the source that has not come back yet, ``call_s`` for how long.
     """
 
     kind: Literal["heartbeat"] = "heartbeat"

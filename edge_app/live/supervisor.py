@@ -288,7 +288,8 @@ class Supervisor:
         call = self._beat.call
         if call is None:
             return False
-        limit_s = STUCK_S[call] if call == "open" else max(STUCK_S[call], STUCK_PATIENCES * self._frames_limit_s)
+        patience_s = 0.0 if call == "open" or self._frames_limit_s == inf else self._frames_limit_s
+        limit_s = max(STUCK_S[call], STUCK_PATIENCES * patience_s)
         return self._beat.call_s > limit_s
 
     def _pictured(self, now_s: float) -> bool:

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from edge_app.live.pipeline import Outcome, Pipeline
 
 HEARTBEAT_S = 0.1
+HELD_S = 0.3  # a still that waits for the next one is looked at this often
 NICENESS = 5  # the window goes first: it paints, and it must stay smooth on two cores
 END_S = 1.5  # for the threads to finish their frame; then the process ends without them
 SLOW_MODEL_S = 0.1  # a slower model rests after each run as long as it ran, so that the overlay keeps up
@@ -83,7 +85,6 @@ class _Worker:
             thread.start()
         self._listen()
         self._stop.set()
-        self._capturing.interrupt()
         end_s = time.monotonic() + END_S
         for thread in threads:
             thread.join(max(0.0, end_s - time.monotonic()))
@@ -183,6 +184,8 @@ class _Worker:
             captured = self._frames.take(HEARTBEAT_S)
             reading.obey(self._handles.take(0.0))
             if captured is None:
+                captured = reading.held() if self._capturing.holds else None
+            if captured is None:
                 continue
             pipeline = reading.pipeline(captured)
             outcome = pipeline.process(captured.frame, infer=time.monotonic() >= rested_s)
@@ -204,6 +207,8 @@ class _Reading:
         self._pipeline: Pipeline | None = None
         self._opening = 0
         self._handles: SetPoles | ClearPoles | None = None
+        self._last: tuple[Captured, float] | None = None
+        self._held_s = 0.0
 
     def obey(self, command: SetPoles | ClearPoles | None) -> None:
         """Take a command that came from the window, if one came."""
@@ -211,8 +216,19 @@ class _Reading:
             self._handles = command
             self._hand_over()
 
+    def held(self) -> Captured | None:
+        """Return the last still once more, if it is time: handles still work on it, and its number stays of now."""
+        now_s = time.monotonic()
+        if self._last is None or now_s - self._held_s < HELD_S:
+            return None
+        self._held_s = now_s
+        last, taken_s = self._last
+        return replace(last, frame=replace(last.frame, t_ms=last.frame.t_ms + (now_s - taken_s) * 1000))
+
     def pipeline(self, captured: Captured) -> Pipeline:
         """Return the pipeline for this frame: after a loss nothing is carried over, neither scene nor value."""
+        if self._last is None or self._last[0].frame.index != captured.frame.index:
+            self._last = (captured, time.monotonic())
         if self._pipeline is None or captured.opening != self._opening:
             self._opening = captured.opening
             self._pipeline = self._made(captured.stills)

@@ -9,10 +9,11 @@ and started again by the window as it is.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -23,10 +24,9 @@ from edge_app.capture.dicom import DicomSource, status
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-    from pynetdicom.ae import ApplicationEntity
     from pynetdicom.association import Association
     from pynetdicom.events import Event
-    from pynetdicom.transport import ThreadedAssociationServer
+    from pynetdicom.transport import AssociationSocket, ThreadedAssociationServer
 
 LOOPBACK = "127.0.0.1"
 TITLE = "ECHOGFR"  # its application entity title
@@ -53,10 +53,12 @@ TRANSFER = (
 MOST_BYTES = 512 << 20  # of one object: ten seconds of uncompressed colour at full size
 MOST_PDU = 1 << 20  # bytes that a sender may announce at once; 128 KiB are offered
 MOST_SENDERS = 4
+MOST_CONNECTIONS = 16  # of which some may never say what they want
 MOST_WAITING = 4  # objects that are not shown yet; then a sender is told to come again
 ANSWER_S = 5.0  # for a sender to say what it wants, once connected
 IDLE_S = 30.0  # for a sender to go on
 END_S = 2.0  # for the threads to end
+GRACE_S = 0.1
 OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0xA700, 0xC210  # DICOM PS3.4 table B.2-1
 
 
@@ -75,7 +77,8 @@ class DicomReceiver:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._library = _pynetdicom()
-        self._close: Callable[[], None] | None = None
+        self._server: ThreadedAssociationServer | None = None
+        self._connections = _Connections()
         self._waiting: deque[DicomSource] = deque()
         self._playing: DicomSource | None = None
         self._came = threading.Condition()
@@ -106,22 +109,23 @@ class DicomReceiver:
             entity.add_supported_context(uid, list(TRANSFER))
         entity.add_supported_context(VERIFICATION)
         events = self._library.evt
-        handlers = [(events.EVT_CONN_OPEN, _Meter.begin), (events.EVT_C_STORE, self._take)]
+        handlers = [(events.EVT_CONN_OPEN, self._connections.add), (events.EVT_C_STORE, self._take)]
         address = (self._listener.host, self._listener.port)
         try:
             server = entity.start_server(address, block=False, evt_handlers=handlers)
         except (OSError, OverflowError) as error:
             raise _deaf(self._listener, error) from error
         self._listener = replace(self._listener, port=server.server_address[1])
-        self._close = lambda: _end(entity, server)
+        self._server = server
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._close is not None:
-            self._close()
-        self._close = self._playing = None
+        if self._server is not None:
+            self._server.shutdown()
+            self._connections.end()
+        self._server = self._playing = None
         self._waiting.clear()
 
     def read(self) -> Frame | Waiting:
@@ -146,7 +150,7 @@ class DicomReceiver:
 
     def _take(self, event: Event) -> int | Dataset:
         """Answer a C-STORE: the first frame is decoded before it is called a success. On a thread of pynetdicom."""
-        _Meter.begin_anew(event)
+        self._connections.next_object(event.assoc)
         if len(self._waiting) >= MOST_WAITING:
             return status(OUT_OF_RESOURCES, "Earlier pictures are still being shown: send again")
         source = DicomSource(Path("The object"), realtime=True, data=event.encoded_dataset())
@@ -200,38 +204,6 @@ def _pynetdicom() -> ModuleType:
     return pynetdicom
 
 
-class _Meter:
-    """Closes a connection that sends more than one object may have: pynetdicom itself believes any length."""
-
-    def __init__(self, association: Association) -> None:
-        socket = association.dul.socket
-        if socket is None:
-            return
-        self._socket, self._receive = socket, socket.recv
-        self.taken = 0
-        socket.recv = self  # type: ignore[method-assign, assignment]
-
-    def __call__(self, count: int) -> bytearray:
-        """Receive so many bytes."""
-        self.taken += count
-        if count > MOST_PDU or self.taken > MOST_BYTES:
-            self._socket.close()
-            raise OSError("more than one object may have")
-        return self._receive(count)
-
-    @staticmethod
-    def begin(event: Event) -> None:
-        """Meter a connection that was just made."""
-        _Meter(event.assoc)
-
-    @staticmethod
-    def begin_anew(event: Event) -> None:
-        """Count from nothing for the next object."""
-        meter = getattr(event.assoc.dul.socket, "recv", None)
-        if isinstance(meter, _Meter):
-            meter.taken = 0
-
-
 def _next(source: DicomSource) -> Frame | None:
     """Return the next frame of an object; one whose later frames are damaged ends there."""
     try:
@@ -240,14 +212,77 @@ def _next(source: DicomSource) -> Frame | None:
         return None
 
 
-def _end(entity: ApplicationEntity, server: ThreadedAssociationServer) -> None:
-    """End all conversations, close the door and wait for the threads."""
-    end_s = time.monotonic() + END_S
-    talking = list(entity.active_associations)
-    for association in talking:
-        association.abort(block=False)
-    server.shutdown()
-    for association in talking:
-        association.join(max(0.0, end_s - time.monotonic()))
-        association.dul.kill_dul()
-        association.dul.join(max(0.1, end_s - time.monotonic()))
+class _Meter:
+    """Closes a connection that sends more than one object may have: pynetdicom itself believes any length."""
+
+    def __init__(self, wire: AssociationSocket) -> None:
+        self._wire, self._receive = wire, wire.recv
+        self._taken = 0
+        wire.recv = self  # type: ignore[method-assign, assignment]
+
+    def __call__(self, count: int) -> bytearray:
+        """Receive so many bytes."""
+        self._taken += count
+        if count > MOST_PDU or self._taken > MOST_BYTES:
+            self._wire.close()
+            raise OSError("more than one object may have")
+        return self._receive(count)
+
+    def begin_anew(self) -> None:
+        """Count from nothing for the next object."""
+        self._taken = 0
+
+
+class _Connections:
+    """Every connection that was made, with what of it pynetdicom leaves to chance: its size, its number, its end."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Association, socket.socket, _Meter]] = []
+        self._lock = threading.Lock()
+
+    def add(self, event: Event) -> None:
+        """Take a new connection; the bytes of all may be told apart from now on."""
+        wire = event.assoc.dul.socket
+        if wire is None or wire.socket is None:
+            return
+        with self._lock:
+            ended = [one for one in self._open if not one[0].is_alive() and one[0].ident is not None]
+            self._open = [one for one in self._open if one not in ended]
+            full = len(self._open) >= MOST_CONNECTIONS
+            self._open.append((event.assoc, wire.socket, _Meter(wire)))
+        for _, plain, _ in ended:
+            _close(plain)
+        if full:
+            wire.close()
+
+    def next_object(self, association: Association) -> None:
+        """Count the bytes of a sender's next object from nothing."""
+        for one, _, meter in self._open:
+            if one is association:
+                meter.begin_anew()
+
+    def end(self) -> None:
+        """End all conversations and wait for the threads that led them."""
+        end_s = time.monotonic() + END_S
+        for association, _, _ in self._open:
+            if association.is_established:
+                association.abort(block=False)
+            association.dul.to_user_queue.put(None)  # as if no request had come in time
+        for association, plain, _ in self._open:
+            _join(association, GRACE_S)  # for the abort to be sent
+            _close(plain)
+            _join(association, end_s - time.monotonic())
+            association.dul.kill_dul()
+            _join(association.dul, end_s - time.monotonic())
+
+
+def _join(thread: threading.Thread, timeout_s: float) -> None:
+    if thread.ident is not None:  # one whose connection was made this moment has not begun
+        thread.join(max(GRACE_S, timeout_s))
+
+
+def _close(plain: socket.socket) -> None:
+    """Close a socket that may be read from just now; pynetdicom leaves those open whose other end went first."""
+    with suppress(OSError):
+        plain.shutdown(socket.SHUT_RDWR)
+    plain.close()

@@ -64,6 +64,7 @@ class Life(RuleBasedStateMachine):
         self.flowing = False  # the source gives pictures
         self.beating = True  # the worker speaks
         self.call: str | None = None
+        self.called_s, self.caller = 0.0, self.stage.workers[-1]
         self.frames = 0
         self.fresh_s = self.stage.now_s  # when all was last well, or when that began to be known
 
@@ -83,7 +84,8 @@ class Life(RuleBasedStateMachine):
             worker = self.stage.workers[-1]
             if self.beating and not worker.dead and not worker.killed:
                 self.frames += self.flowing
-                call_s = max(0.0, self.stage.now_s - self.fresh_s) if self.call else 0.0
+                self.called_s = self.called_s if self.call and worker is self.caller else self.stage.now_s
+                self.caller, call_s = worker, self.stage.now_s - self.called_s
                 beat = Heartbeat(frames=self.frames, call="read" if self.call else None, call_s=call_s, lasting=True)
                 self.stage.say(beat)
             self.stage.wait(0.05)
@@ -148,6 +150,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def all_is_well_again(self) -> None:
         """Whatever was before: a worker that is ready, and pictures, end every loss."""
+        self.call, self.beating = None, True
         self.turn(16.0 if self.stage.workers[-1].dead or self.stage.workers[-1].killed else 0.0)
         if self.phase == "failed":
             return

@@ -16,6 +16,7 @@ HEAVY = (
     "pycuda",
     "PyQt6",
     "pydicom",
+    "pynetdicom",
     "torch",
     "onnx",
     "xgboost",

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import accumulate, chain, repeat
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -28,6 +29,15 @@ SQUARE_PIXELS = 0.02  # x and y spacing may differ by this share: beyond it one 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 
+def status(code: int, comment: str) -> Dataset:
+    """Return the answer to a sender: a DIMSE status (PS3.7 annex C) and up to 64 characters of its reason."""
+    import pydicom
+
+    answer = pydicom.Dataset()
+    answer.Status, answer.ErrorComment = code, comment[:64].encode("ascii", "replace").decode()
+    return answer
+
+
 def looks_like_dicom(path: Path) -> bool:
     """Return whether the file carries the DICOM prefix or extension."""
     if path.suffix.lower() in {".dcm", ".dicom"}:
@@ -42,12 +52,14 @@ def looks_like_dicom(path: Path) -> bool:
 class DicomSource:
     """The frames of one DICOM file with the ultrasound regions that it declares.
 
-    Pixels of 8 bits are taken as they are; more bits are brought to 8 by the file's own window, or
-    else by the range of the first frame. Patient data is never read out.
+    ``data``: the file itself, where it lies in memory alone; ``path`` then only names it in errors. Pixels of 8
+    bits are taken as they are; more bits are brought to 8 by the file's own window, or else by the range of the
+    first frame. Patient data is never read out.
     """
 
-    def __init__(self, path: Path, *, realtime: bool = False) -> None:
+    def __init__(self, path: Path, *, realtime: bool = False, data: bytes | None = None) -> None:
         self._path = path
+        self._data = data
         self._pace = Pace(realtime)
         self._title = "DICOM file"
         self._pixels: Iterator[NDArray[np.uint8]] = iter(())
@@ -64,10 +76,10 @@ class DicomSource:
         return SourceInfo(f"dicom:{self._path}", self._title, False, self._fps, size)
 
     def __enter__(self) -> DicomSource:
-        header = _header(self._path)
+        header = _header(self._path, self._data)
         self._times_ms = accumulate(header.increments_ms)
         self._fps = header.fps
-        self._pixels = _decoded(self._path, _ToRgb(header))
+        self._pixels = _decoded(self._path, self._data, _ToRgb(header))
         self._first = next(self._pixels, None)
         if self._first is None:
             raise _unreadable(self._path, "it holds no picture")
@@ -122,13 +134,14 @@ class _Header:
     regions: tuple[ScreenRegion, ...]  # 2D tissue first
 
 
-def _header(path: Path) -> _Header:
+def _header(path: Path, data: bytes | None) -> _Header:
     pydicom = _pydicom()
-    require_file(path)
+    if data is None:
+        require_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # files of scanners bend the standard in a hundred harmless ways
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
+            dataset = pydicom.dcmread(path if data is None else BytesIO(data), stop_before_pixels=True)
             if "Rows" in dataset and "PhotometricInterpretation" in dataset:
                 return _facts(dataset)
     except pydicom.errors.InvalidDicomError:
@@ -154,8 +167,8 @@ def _facts(dataset: Dataset) -> _Header:
     )
 
 
-def _decoded(path: Path, to_rgb: _ToRgb) -> Iterator[NDArray[np.uint8]]:
-    pixels = iter(_pydicom().pixels.iter_pixels(path))
+def _decoded(path: Path, data: bytes | None, to_rgb: _ToRgb) -> Iterator[NDArray[np.uint8]]:
+    pixels = iter(_pydicom().pixels.iter_pixels(path if data is None else BytesIO(data)))
     while True:
         try:
             with warnings.catch_warnings():

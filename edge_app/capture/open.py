@@ -15,7 +15,7 @@ PATHS = ("file", "dicom", "folder")  # what follows is a path
 FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # as another program's sources are named; a drive has one letter
 EXAMPLES = (
     "write phantom:, v4l2:DEVICE, rtsp://HOST/..., screen:, igtl:HOST, gst:PIPELINE, file:PATH, dicom:PATH, "
-    "folder:PATH or a path; docs/sources.md tells of each"
+    "folder:PATH, watch:PATH, dicom-listen:PORT or a path; docs/sources.md tells of each"
 )
 
 
@@ -147,6 +147,18 @@ def _v4l2(device: str, realtime: bool) -> FrameSource:
     return V4l2Source(device)
 
 
+def _watch(folder: str, realtime: bool) -> FrameSource:
+    from edge_app.capture.watched import open_watch
+
+    return open_watch(folder)
+
+
+def _dicom_listen(asked: str, realtime: bool) -> FrameSource:
+    from edge_app.capture.dicom_receiver import open_receiver
+
+    return open_receiver(asked)
+
+
 _OPENERS: dict[str, Callable[[str, bool], FrameSource]] = {
     "phantom": _phantom,
     "file": _file,
@@ -156,4 +168,6 @@ _OPENERS: dict[str, Callable[[str, bool], FrameSource]] = {
     "screen": _screen,
     "igtl": _igtl,
     "gst": _gst,
+    "watch": _watch,
+    "dicom-listen": _dicom_listen,
 }

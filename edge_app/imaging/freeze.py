@@ -29,11 +29,17 @@ class FreezeRules:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What changed since the last frame. ``drawn``: something was drawn, though the image may stand still."""
+    """What changed since the last frame. ``drawn``: something was drawn, though the image may stand still.
+
+    ``repeated_ms``: for so long not one pixel has changed on the whole screen. Seconds of that are a freeze; but
+    a minute in which not even the scanner's clock moves may as well be a grabber that repeats its last picture,
+    and nothing in the picture can tell the two apart.
+    """
 
     frozen: bool
     difference: float
     drawn: bool
+    repeated_ms: float = 0.0
 
 
 class FreezeWatch:
@@ -45,6 +51,8 @@ class FreezeWatch:
         self._bbox: tuple[int, int, int, int] | None = None
         self._inside = np.ones(TILES[::-1], dtype=np.bool_)
         self._still_since_ms: float | None = None
+        self._whole: NDArray[np.uint8] | None = None
+        self._same_since_ms = 0.0
         self._live: deque[float] = deque(maxlen=60)
 
     def observe(self, pixels: NDArray[np.uint8], t_ms: float, sector: Sector | None) -> Motion:
@@ -53,9 +61,11 @@ class FreezeWatch:
         x0, y0, x1, y1 = bbox
         part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
         previous, self._previous = self._previous, part
+        whole, self._whole = self._whole, pixels
         if previous is None or previous.shape != part.shape or bbox != self._bbox:
             self._begin(bbox, sector)
             self._still_since_ms = t_ms if previous is None else None
+            self._same_since_ms = t_ms
             return Motion(False, 0.0, True)
         change = np.asarray(cv2.absdiff(part, previous), dtype=np.uint8)
         green = np.asarray(cv2.extractChannel(part, 1), dtype=np.uint8)
@@ -63,7 +73,9 @@ class FreezeWatch:
         self._note(difference, t_ms)
         # all three channels: a marker that turns from green to yellow changes in red alone
         drawn = float(cv2.norm(change, cv2.NORM_INF)) > DRAWN
-        return Motion(self._frozen(t_ms), difference, drawn)
+        if drawn or difference > 0.0 or whole is None or not np.array_equal(pixels[::2], whole[::2]):
+            self._same_since_ms = t_ms
+        return Motion(self._frozen(t_ms), difference, drawn, t_ms - self._same_since_ms)
 
     def _begin(self, bbox: tuple[int, int, int, int], sector: Sector | None) -> None:
         self._bbox = bbox

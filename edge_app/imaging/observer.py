@@ -19,7 +19,7 @@ from edge_app.imaging.printed import agree, length_of_longest, results, stated_d
 from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
-from edge_app.imaging.signal import has_signal
+from edge_app.imaging.signal import SignalFault, signal_fault
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
@@ -76,18 +76,19 @@ class SceneObserver:
         self._printed: PrintedLength | None = None
         self._modes: frozenset[Mode] = frozenset()
         self._modes_ms = -np.inf
+        self._repeated_ms = 0.0
 
     def observe(self, frame: Frame) -> Scene:
         """Return what is seen in the next frame of the stream."""
         self.timings_ms = {}
         height, width = frame.pixels.shape[:2]
         with self._timed("signal"):
-            signal = has_signal(frame.pixels)
-        if self._still or not signal or self._size != (width, height):
+            fault = signal_fault(frame.pixels)
+        if self._still or fault is not None or self._size != (width, height):
             self._reset()
             self._size = (width, height)
-        if not signal:
-            return self._scene(frame, signal=False)
+        if fault is not None:
+            return self._scene(frame, fault)
         with self._timed("sector"):
             self._look_for_sector(frame)
         with self._timed("freeze"):
@@ -100,22 +101,24 @@ class SceneObserver:
             self._look_for_scale(frame)
         with self._timed("modes"):
             self._look_for_modes(frame)
-        return self._scene(frame, signal=True)
+        return self._scene(frame, None)
 
-    def _scene(self, frame: Frame, *, signal: bool) -> Scene:
+    def _scene(self, frame: Frame, fault: SignalFault | None) -> Scene:
         height, width = frame.pixels.shape[:2]
         return Scene(
             frame_index=frame.index,
             t_ms=frame.t_ms,
             size=(width, height),
-            signal=signal,
-            frozen=signal and self._frozen,
+            signal=fault is None,
+            frozen=fault is None and self._frozen,
             synthetic=synthetic_mark.present(frame.pixels),
             sector=self._sector,
             calipers=self._pairs,
             scale=self._scale if self._scale is not None else self._printed_scale(),
             modes=self._modes,
             printed=self._printed,
+            signal_fault=fault,
+            repeated_ms=self._repeated_ms,
         )
 
     @contextmanager
@@ -170,6 +173,7 @@ class SceneObserver:
 
     def _follow(self, frame: Frame) -> None:
         motion = self._watch.observe(frame.pixels, frame.t_ms, self._sector)
+        self._repeated_ms = motion.repeated_ms
         frozen = self._still or motion.frozen
         if frozen and not self._frozen:
             self._search_due = self._scale_due = True

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.imaging.signal import SignalFault
+
 SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
 Point = tuple[float, float]
 Mode = Literal["dual", "colour-doppler", "spectral-doppler", "m-mode", "contrast", "other-organ"]
@@ -111,3 +113,5 @@ class Scene:
     layout: str | None = None  # fingerprint of the screen around the image: one scanner, one software, one preset
     printed: PrintedLength | None = None
     quality: Quality | None = None
+    signal_fault: SignalFault | None = None  # what the grabber shows instead, where there is no signal
+    repeated_ms: float = 0.0  # for so long the very same picture came, to the last letter around the image

@@ -1,44 +1,142 @@
-"""Signal: whether a picture comes from a scanner at all, or is what a grabber shows with nothing connected."""
+"""Signal: whether a picture comes from a scanner at all, or is what a grabber shows with nothing connected.
+
+A screen of a scanner that is taken for a grabber's own picture would silence the app; the other way round it is
+refused as a screen without ultrasound image. So each rule is narrow, and what it does not know is a signal.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BLACK = 24  # brightest channel: a screen of a scanner has letters far over this
-PLAIN_SHARE = 0.85  # of the picture in one strong colour, whatever is written on it
-BARS_SHARE = 0.3  # of the picture in strong colours
-STRONG = 80  # chroma of a strong colour
-PLAIN_LEVELS = 12  # a plain picture's channels vary by less
+SignalFault = Literal["black", "plain", "bars", "sign", "snow"]
+
+WORDS: Final[dict[SignalFault, str]] = {
+    "black": "the picture is black",
+    "plain": "one colour fills the picture: the grabber has no input",
+    "bars": "colour bars: the grabber has no input",
+    "sign": "a sign on an empty ground: the grabber shows a picture of its own",
+    "snow": "noise alone: the grabber has no input, or may not show it",
+}
+"""What is seen, for the operator; stands in brackets in the refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRules:
+    """Grey levels 0..255; shares of the picture 0..1."""
+
+    black: int = 24  # brightest channel: a screen of a scanner has letters far over this
+    plain_share: float = 0.85  # in one strong colour, whatever is written on it
+    plain_levels: int = 14  # a plain picture's channels vary by less
+    grey_share: float = 0.999  # in one grey
+    strong: int = 60  # chroma of a strong colour
+    bars_share: float = 0.3  # in strong colours
+    bar_colours: int = 4  # that are different
+    bar_runs: tuple[int, int] = (5, 24)  # stripes
+    bar_alike: float = 0.8  # of a stripe in its colour: a box with words may lie over it
+    edge: int = 10  # step between neighbours that is drawn, not a gradient
+    sign_contrast: float = 60.0  # of a sign to its ground: a very dark ultrasound image has less
+    sign_area: tuple[float, float] = (0.005, 0.4)  # of the box around all that is drawn
+    sign_edges: float = 0.02  # of that box in steep steps: an ultrasound image has fewer
+    sign_texture: float = 3.0  # small steps for each steep one: speckle has more
+    ground_noise: float = 0.01  # outside of it
+    snow_step: float = 18.0  # mean between neighbours, everywhere
+    snow_white: float = 0.6  # of the variance between neighbours that are independent
+
+
+RULES = SignalRules()
+HALO = 9  # pixels: a damaged JPEG block beside a sign
+ROWS = 8  # every eighth row is looked at for edges
+
+
+def signal_fault(pixels: NDArray[np.uint8], rules: SignalRules = RULES) -> SignalFault | None:
+    """Return what a grabber shows without a scanner, or None for what may be a scanner's; RGB uint8 (H, W, 3)."""
+    small = np.ascontiguousarray(pixels[6::12, 6::12]).astype(np.int16)
+    chroma = small.max(axis=2) - small.min(axis=2)
+    if _is_plain(small, rules):
+        return "plain"
+    if float((chroma > rules.strong).mean()) >= rules.bars_share and _is_bars(small, chroma, rules):
+        return "bars"
+    # thin letters fall through a coarse grid: look at every pixel before calling a picture black
+    if int(small.max()) < rules.black and int(cv2.norm(pixels, cv2.NORM_INF)) < rules.black + 40:
+        return "black"
+    steps, grey = _steps(pixels)
+    if _is_snow(steps, grey, rules):
+        return "snow"
+    return "sign" if _is_sign(steps, grey, rules) else None
 
 
 def has_signal(pixels: NDArray[np.uint8]) -> bool:
-    """Return False for a black, a plain and a colour-bar picture, RGB uint8 (H, W, 3)."""
-    small = np.ascontiguousarray(pixels[6::12, 6::12]).astype(np.int16)
-    chroma = small.max(axis=2) - small.min(axis=2)
-    if _is_plain(small, chroma) or _is_bars(small, chroma):
-        return False
-    # thin letters fall through a coarse grid: look at every pixel before calling a picture black
-    return int(small.max()) >= BLACK or int(cv2.norm(pixels, cv2.NORM_INF)) >= BLACK + 40
+    """Return False for a picture that a grabber makes by itself."""
+    return signal_fault(pixels) is None
 
 
-def _is_plain(small: NDArray[np.int16], chroma: NDArray[np.int16]) -> bool:
+def _is_plain(small: NDArray[np.int16], rules: SignalRules) -> bool:
     """One strong colour nearly everywhere (blue screen), or one grey everywhere."""
     middle = np.median(small.reshape(-1, 3), axis=0)
-    alike = (np.abs(small - middle) <= PLAIN_LEVELS).all(axis=2)
-    strong = float(middle.max() - middle.min()) > STRONG / 2
-    share = float(alike.mean())
-    return share > PLAIN_SHARE if strong else share > 0.999 and float(middle.max()) >= BLACK
+    share = float((np.abs(small - middle) <= rules.plain_levels).all(axis=2).mean())
+    if float(middle.max() - middle.min()) > rules.strong:
+        return share > rules.plain_share
+    return share > rules.grey_share and float(middle.max()) >= rules.black
 
 
-def _is_bars(small: NDArray[np.int16], chroma: NDArray[np.int16]) -> bool:
-    """Upright bars of strong colours: rows alike over the upper half, at least four colours across."""
-    if float((chroma > STRONG).mean()) < BARS_SHARE:
+def _is_bars(small: NDArray[np.int16], chroma: NDArray[np.int16], rules: SignalRules) -> bool:
+    """Stripes of strong colours, upright (with other fields below them) or lying."""
+    middle = (small.max(axis=2) + small.min(axis=2))[..., None] // 2
+    codes = ((small > middle) * np.array([1, 2, 4])).sum(axis=2)  # 1 red .. 6 cyan
+    codes = np.where(chroma > rules.strong, codes, 0)
+    upright = codes[: max(4, small.shape[0] * 11 // 20)]
+    return _are_stripes(upright, rules) or _are_stripes(codes.T, rules)
+
+
+def _are_stripes(codes: NDArray[np.int64], rules: SignalRules) -> bool:
+    """Whether each column is of one colour, and the columns of several; ``codes`` (down, across)."""
+    counts = np.stack([(codes == code).sum(axis=0) for code in range(8)])
+    column = counts.argmax(axis=0)
+    alike = float(counts.max(axis=0).sum()) / codes.size
+    runs = 1 + int(np.count_nonzero(np.diff(column)))
+    wide = [code for code in range(1, 7) if float((column == code).mean()) > 0.04]
+    fewest, most = rules.bar_runs
+    return alike >= rules.bar_alike and len(wide) >= rules.bar_colours and fewest <= runs <= most
+
+
+def _steps(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the steps between neighbours across, uint8 (H / 8, W - 1), and the grey rows that they are of."""
+    grey = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels[2::ROWS]), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    return np.asarray(cv2.absdiff(grey[:, 1:], grey[:, :-1]), dtype=np.uint8), grey
+
+
+def _is_snow(steps: NDArray[np.uint8], grey: NDArray[np.uint8], rules: SignalRules) -> bool:
+    """Noise in which neighbours know nothing of each other, in every corner of the picture."""
+    tiles = cv2.resize(steps, (4, 4), interpolation=cv2.INTER_AREA)
+    if float(tiles.min()) < rules.snow_step:
         return False
-    upper = small[: max(2, small.shape[0] // 2)]
-    row = np.median(upper, axis=0)
-    alike = (np.abs(upper - row) <= PLAIN_LEVELS).all(axis=2).mean()
-    steps = np.abs(np.diff(row, axis=0)).max(axis=1) > STRONG / 2
-    edges = int(np.count_nonzero(steps[1:] & ~steps[:-1])) + int(steps[0])
-    return bool(alike > 0.9 and edges >= 3)
+    part = grey[:, : grey.shape[1] // 2].astype(np.float32)
+    return float(np.square(np.diff(part, axis=1)).mean()) > rules.snow_white * 2.0 * float(part.var())
+
+
+def _is_sign(steps: NDArray[np.uint8], grey: NDArray[np.uint8], rules: SignalRules) -> bool:
+    """One sign on an empty ground: all that is drawn lies together, in steep edges and without speckle."""
+    ground = float(np.median(grey[::4, ::4]))
+    if max(float(grey.max()) - ground, ground - float(grey.min())) < rules.sign_contrast:
+        return False
+    drawn = steps > rules.edge
+    across, down = np.flatnonzero(drawn.any(axis=0)), np.flatnonzero(drawn.any(axis=1))
+    if across.size == 0:
+        return False
+    box = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
+    steep = int(np.count_nonzero(drawn[box]))
+    halo = np.s_[max(0, down[0] - 2) : down[-1] + 3, max(0, across[0] - HALO) : across[-1] + 1 + HALO]
+    weak = (steps > 2) & ~drawn
+    inside, everywhere = int(np.count_nonzero(weak[halo])), int(np.count_nonzero(weak))
+    least, most = rules.sign_area
+    return (
+        least <= drawn[box].size / steps.size <= most
+        and steep >= rules.sign_edges * drawn[box].size
+        and inside <= rules.sign_texture * steep
+        and everywhere - inside <= rules.ground_noise * steps.size
+    )

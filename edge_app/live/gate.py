@@ -7,6 +7,7 @@ from math import hypot
 
 from edge_app.imaging.quality import RULES
 from edge_app.imaging.scene import Mode, Point, Quality, Scene, Sector
+from edge_app.imaging.signal import WORDS
 from edge_app.live.messages import Poles
 from edge_app.live.refusals import STAND_IN, Refused, refuse, refuse_quality
 from edge_app.live.report import CropReport
@@ -41,7 +42,7 @@ class Placed:
 def require_sector(scene: Scene) -> Sector:
     """Return the sector; raises ``Refused`` (no_signal, no_sector)."""
     if not scene.signal:
-        raise Refused(refuse("no_signal"))
+        raise Refused(refuse("no_signal", WORDS[scene.signal_fault or "black"]))
     if scene.sector is None:
         raise Refused(refuse("no_sector"))
     return scene.sector

@@ -1,8 +1,8 @@
 """Messages between the window and the scanner worker: small, frozen, JSON on the wire.
 
-Up (worker to window): ``Heartbeat`` and ``NeedRing`` are the link's own and stop at the supervisor;
-``Started``, ``Report``, ``Ended`` and ``Failed`` go on to the window, joined by ``Lost`` and
-``Recovered``, which the supervisor itself says. Down: ``Command``.
+Up (worker to window): ``Heartbeat``, ``NeedRing`` and ``SourceDown`` are the link's own and stop at the
+supervisor; ``Started``, ``Opened``, ``Report``, ``Ended`` and ``Failed`` go on to the window, joined by
+``Lost``, ``Recovering``, ``Recovered`` and ``Counts``, which the supervisor itself says. Down: ``Command``.
 """
 
 from __future__ import annotations
@@ -112,11 +112,39 @@ class Ended(_Message):
     frames: int
 
 
+class Opened(_Message):
+    """The source is open, for the first time or again; its size may be another than before."""
+
+    kind: Literal["opened"] = "opened"
+    source: SourceSummary
+
+
+class SourceDown(_Message):
+    """The source failed or ended, and is opened again by the worker after ``wait_s``."""
+
+    kind: Literal["source_down"] = "source_down"
+    reason: str
+    attempt: int  # the one that comes, from 1
+    wait_s: float
+
+
+LossCause = Literal["worker_died", "worker_silent", "no_frames", "source_down", "source_stuck"]
+
+
 class Lost(_Message):
     """No trustworthy picture at present; whatever number stands on screen must go."""
 
     kind: Literal["lost"] = "lost"
-    cause: Literal["worker_died", "worker_silent", "no_frames"]
+    cause: LossCause
+    reason: str
+
+
+class Recovering(_Message):
+    """What was lost is tried again: attempt 1, 2, 3 ... in ``wait_s`` seconds from now."""
+
+    kind: Literal["recovering"] = "recovering"
+    attempt: int
+    wait_s: float
     reason: str
 
 
@@ -138,11 +166,26 @@ class Failed(_Message):
     sentence: str
 
 
+class Counts(_Message):
+    """What became of the frames since the worker started; shown beside the rates."""
+
+    kind: Literal["counts"] = "counts"
+    captured: int  # read from the source
+    skipped: int  # of these: never analysed, because a newer one was there first
+
+
 class Heartbeat(_Message):
-    """The worker's sign of life, ten times a second; ``frames`` counts the frames captured."""
+    """The worker's sign of life, ten times a second; ``frames`` counts the frames captured.
+
+    ``call`` is the call of the source that has not come back yet, ``call_s`` for how long.
+    """
 
     kind: Literal["heartbeat"] = "heartbeat"
     frames: int
+    skipped: int = 0
+    call: Literal["open", "read"] | None = None
+    call_s: float = 0.0
+    lasting: bool = False  # the source never ends by itself
 
 
 class NeedRing(_Message):
@@ -190,8 +233,8 @@ class Stop(_Message):
     kind: Literal["stop"] = "stop"
 
 
-Message = Started | Report | Ended | Lost | Recovered | Failed
-UpMessage = Started | Report | Ended | Failed | Heartbeat | NeedRing
+Message = Started | Opened | Report | Ended | Lost | Recovering | Recovered | Counts | Failed
+UpMessage = Started | Opened | SourceDown | Report | Ended | Failed | Heartbeat | NeedRing
 Command = SetPoles | ClearPoles | SetLength
 DownMessage = SetPoles | ClearPoles | SetLength | Stop | UseRing
 

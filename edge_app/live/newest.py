@@ -14,10 +14,13 @@ class Newest(Generic[T]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._value: T | None = None
+        self.replaced = 0
+        """How many values a newer one took the place of, unseen."""
 
     def put(self, value: T) -> None:
         """Leave a value, in place of one that nobody took."""
         with self._changed:
+            self.replaced += self._value is not None
             self._value = value
             self._changed.notify()
 

@@ -291,6 +291,7 @@ class Pipeline:
             generation=self._generation,
             state=state,
             frozen=scene.frozen,
+            repeated_ms=scene.repeated_ms,
             sector=reports.sector(scene.sector),
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,

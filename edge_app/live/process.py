@@ -73,16 +73,29 @@ class WorkerProcess:
         """Wait for an orderly end, then use force; leaves no process, thread or pipe."""
         self._process.join(timeout_s)
         self.kill()
+        self.bury()
 
     def kill(self) -> None:
-        """End it by force: a worker that hangs or has died is owed nothing."""
+        """End it by force, without waiting for it: a worker that hangs or has died is owed nothing."""
         self._process.kill()
-        self._process.join(FORCE_S)
         self._down.close()
-        self._listener.join(FORCE_S)  # the pipe is at its end by now
+
+    def gone(self) -> bool:
+        """Return whether nothing is left of a killed worker; ask again until it is so.
+
+        A process that waits for a driver inside the kernel outlives even SIGKILL until the driver lets it go.
+        """
+        if self._process.is_alive() or self._listener.is_alive():
+            return False
         self._up.close()
-        with suppress(ValueError):  # a process that even SIGKILL has not ended yet: the kernel will
-            self._process.close()
+        self._process.close()
+        return True
+
+    def bury(self) -> None:
+        """Wait a moment for a killed worker to be gone; what the kernel still holds is left to it."""
+        self._process.join(FORCE_S)
+        self._listener.join(FORCE_S)  # the pipe is at its end by now
+        self.gone()
 
     def _listen(self) -> None:
         try:

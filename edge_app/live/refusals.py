@@ -10,7 +10,7 @@ from edge_app.imaging.scene import QualityFault
 from edge_app.live.report import Refusal
 
 REASONS: dict[str, str] = {
-    "no_signal": "No picture comes from the scanner: check its video output, the cable and the grabber.",
+    "no_signal": "No picture comes from the scanner ({detail}): check its video output, the cable and the grabber.",
     "no_sector": "No ultrasound image is seen on this screen: show the full B-mode image, without menus over it.",
     "mode_doppler": "Doppler is on ({detail}): switch to plain B-mode and freeze again.",
     "mode_contrast": "This is a contrast image, which the model does not know: switch to plain B-mode.",

@@ -157,6 +157,7 @@ class FrameReport(_Model):
     generation: int
     state: State
     frozen: bool  # the scanner's picture stands still, whatever is said of the value
+    repeated_ms: float = 0.0  # for so long the very same picture came, to the last letter on the screen
     sector: SectorReport | None
     calipers: tuple[tuple[float, float, float, float], ...]
     px_per_cm: float | None

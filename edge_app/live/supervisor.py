@@ -5,22 +5,26 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
 
 from edge_app.live.link import FrameView, LinkError, Ring
 from edge_app.live.messages import (
     ClearPoles,
     Command,
+    Counts,
     Ended,
     Failed,
     Heartbeat,
+    LossCause,
     Lost,
     Message,
     NeedRing,
+    Opened,
     Recovered,
+    Recovering,
     Report,
     SetLength,
     SetPoles,
+    SourceDown,
     SourceSummary,
     Started,
     Stop,
@@ -29,17 +33,25 @@ from edge_app.live.messages import (
     WorkerPlan,
 )
 from edge_app.live.process import WorkerProcess
-
-Phase = Literal["idle", "starting", "running", "lost", "failed", "closed"]
+from edge_app.live.states import WITHOUT_PICTURE, Event, Phase, after, wait_s
 
 SILENCE_S = 0.4  # then LOST is said: heartbeats come every 0.1 s, and the window must know within 0.5 s
 HANG_S = 2.0  # a silent worker is given this long to come back before it is ended
 START_HANG_S = 20.0  # a worker that was never heard: the computer may be busy starting up
 NO_FRAMES_S = 0.45  # a live picture that does not change its frame for so long is no picture
+START_NO_FRAMES_S = 2.0  # the same while the model is opened, which keeps the worker busy
 SLOW_SOURCE_FRAMES = 2.5  # a source slower than that is given so many of its own periods
 WINDOW_PAUSE_S = 0.25  # a longer pause between polls is the window's own: the worker is not blamed for it
+STUCK_S = {"open": 20.0, "read": 8.0}  # a call of the source that took so long is waited for no more
+STUCK_PATIENCES = 4.0  # and no less than so many times what its pictures are waited for
 RESTARTS_S = (0.0, 0.5, 1.0, 2.0, 4.0)  # wait before each restart in a row; after the last it is given up
 STEADY_S = 10.0  # a worker that was ready for so long died anew, not again
+COUNTS_S = 0.5  # between two counts told to the window
+
+DIED = "The scanner worker has stopped; it is being restarted."
+SILENT = "The scanner worker does not answer."
+NO_FRAMES = "No new picture comes from the scanner: check the cable."
+STUCK = "The source of the pictures does not answer any more: check the device and its cable. It is opened anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +67,9 @@ class Status:
 class Supervisor:
     """Owned by the window, called on its thread alone; no call blocks (but ``close``, up to its limit).
 
-    ::
-
-        idle --start--> starting --Started--> running <--> lost (silent, or no frames)
-                           ^                     |           |
-                           +---- dead: Lost, back-off -------+
-                                                 |
-                           too many deaths or Failed(source): failed       close: closed
+    What follows on what stands in ``edge_app.live.states``. Two kinds of trouble are mended here by a new worker:
+    one that died or hangs, and one whose source never comes back from a call. A source that fails in words is
+    opened again by the worker itself, which keeps its model.
     """
 
     def __init__(self, plan: WorkerPlan) -> None:
@@ -70,15 +78,23 @@ class Supervisor:
         self._poles: SetPoles | None = None
         self._phase: Phase = "idle"
         self._worker: WorkerProcess | None = None
+        self._dying: list[WorkerProcess] = []  # killed, but not gone yet
         self._ring: Ring | None = None
         self._retired: list[Ring] = []  # unlinked, but a view of theirs may still live
         self._undelivered: Command | None = None
         self._restarts = 0
-        self._deaths = 0  # in a row
+        self._deaths = self._attempts = 0  # in a row; attempts count those of a stuck source too
+        self._restart_at_s = self._polled_s = self._excused_s = self._lost_s = self._counted_s = 0.0
+        self._said_lost: Lost | None = None
+        self._said_recovering: Recovering | None = None
+        self._begin_anew(0.0)
+
+    def _begin_anew(self, now_s: float) -> None:
+        """Forget what was known of the worker before."""
+        self._beat = Heartbeat(frames=0)
+        self._frames_s, self._frames_limit_s = now_s, NO_FRAMES_S
         self._started_s = inf  # a worker that was never ready does not live, however long it takes to die
-        self._restart_at_s = self._polled_s = self._excused_s = self._lost_s = 0.0
-        self._frames, self._frames_s, self._frames_limit_s = 0, 0.0, NO_FRAMES_S
-        self._ended = False
+        self._opened = self._ready = self._down = self._ended = False
 
     @property
     def status(self) -> Status:
@@ -94,23 +110,24 @@ class Supervisor:
     def poll(self) -> list[Message]:
         """Return what came since the last call, oldest first; call it every 16 to 50 ms.
 
-        Notices a dead or silent worker (``Lost`` within 0.5 s) and restarts it. Reports of an older
-        generation are dropped.
+        Notices a dead or silent worker, a source that fails, hangs or gives no pictures (``Lost`` within 0.5 s)
+        and has it tried again (``Recovering``). Reports of an older generation are dropped.
         """
         now_s = time.monotonic()
         if now_s - self._polled_s > WINDOW_PAUSE_S:
             self._excused_s = now_s
         self._polled_s = now_s
         self._retired = [ring for ring in self._retired if not ring.close()]
+        self._dying = [worker for worker in self._dying if not worker.gone()]
         if self._worker is None:
             if self._phase == "starting":
-                return self._bury(now_s)  # there was no process to be had
-            if self._phase == "lost" and now_s >= self._restart_at_s:
+                return self._bury("worker_died", DIED, now_s)  # there was no process to be had
+            if self._phase == "recovering" and now_s >= self._restart_at_s:
                 self._restart()
             return []
         told = [answer for message in self._worker.messages() for answer in self._take(message, now_s)]
         self._deliver()
-        return [*told, *self._watch(now_s)]
+        return [*told, *self._watch(now_s), *self._count_up(now_s)]
 
     def newest_frame(self) -> FrameView | None:
         """Return the newest picture, or None while there is none."""
@@ -139,15 +156,19 @@ class Supervisor:
         if self._worker is not None:
             self._worker.send(Stop())
             self._worker.end(timeout_s)
-        self._worker = None
+        for worker in self._dying:
+            worker.bury()
+        self._worker, self._dying = None, []
         self._retire_ring()
         self._retired = [ring for ring in self._retired if not ring.close()]
-        self._phase = "closed"
+        self._on("close")
+
+    def _on(self, event: Event) -> None:
+        self._phase = after(self._phase, event)
 
     def _launch(self) -> None:
-        self._frames_s, self._started_s = time.monotonic(), inf
-        self._frames, self._ended = 0, False
-        self._phase = "starting"
+        self._begin_anew(time.monotonic())
+        self._on("begin")
         self._undelivered = None
         try:
             self._worker = WorkerProcess(self._plan.model_copy(update={"generation": self._generation}))
@@ -170,25 +191,57 @@ class Supervisor:
         if self._phase == "failed":
             return [message] if isinstance(message, Failed) else []  # a model that is ready late revives nothing
         if isinstance(message, Heartbeat):
-            return self._count(message.frames, now_s)
+            return self._count(message, now_s)
         if isinstance(message, NeedRing):
             return self._make_ring(message.frame_bytes)
         if isinstance(message, Report):
             return [] if message.report.generation < self._generation else [message]
+        if isinstance(message, SourceDown):
+            return self._source_failed(message, now_s)
+        if isinstance(message, Opened):
+            return self._source_opened(message, now_s)
         if isinstance(message, Started):
-            self._phase = "running"
-            self._frames_limit_s = _patience_s(message.source)
-            self._frames_s = self._started_s = now_s
-        elif isinstance(message, Ended):
+            return self._worker_ready(message, now_s)
+        if isinstance(message, Ended):
             self._ended = True
         elif message.scope != "model":
-            self._phase = "failed"
+            self._on("give_up")
         return [message]
 
-    def _count(self, frames: int, now_s: float) -> list[Message]:
-        if frames != self._frames or self._ended:
-            self._frames, self._frames_s = frames, now_s
+    def _count(self, beat: Heartbeat, now_s: float) -> list[Message]:
+        if beat.frames != self._beat.frames or self._ended:
+            self._frames_s = now_s
+        self._beat = beat
         return []
+
+    def _count_up(self, now_s: float) -> list[Message]:
+        if self._worker is None or not self._ready or now_s - self._counted_s < COUNTS_S:
+            return []
+        self._counted_s = now_s
+        return [Counts(captured=self._beat.frames, skipped=self._beat.skipped)]
+
+    def _source_opened(self, message: Opened, now_s: float) -> list[Message]:
+        self._frames_limit_s = _patience_s(message.source)
+        if not self._opened:
+            self._frames_s = now_s
+        self._opened, self._down = True, False
+        return [message] if self._ready else []  # until then Started says it
+
+    def _source_failed(self, message: SourceDown, now_s: float) -> list[Message]:
+        lost = self._lose("source_down", message.reason, now_s)
+        self._on("source_down")
+        self._down, self._frames_s = True, -inf  # only a new picture ends the loss
+        return [*lost, self._recover(message.attempt, message.wait_s, message.reason)]
+
+    def _worker_ready(self, message: Started, now_s: float) -> list[Message]:
+        self._ready, self._started_s = True, now_s
+        self._opened, self._frames_limit_s = True, _patience_s(message.source)
+        if self._phase in WITHOUT_PICTURE and not self._flows(now_s):  # Started alone would take the loss back
+            said = (self._said_lost, self._said_recovering if self._phase == "recovering" else None)
+            return [message, *(again for again in said if again is not None)]
+        self._on("ready")
+        self._frames_s = max(now_s, self._frames_s)
+        return [message]
 
     def _make_ring(self, frame_bytes: int) -> list[Message]:
         self._retire_ring()
@@ -196,7 +249,7 @@ class Supervisor:
             self._ring = Ring(frame_bytes)
         except LinkError as error:
             self._end_worker()  # it would read pictures that nobody sees
-            self._phase = "failed"
+            self._on("give_up")
             return [Failed(scope="worker", sentence=error.sentence)]
         if self._worker is not None:
             self._worker.send(UseRing(name=self._ring.name))
@@ -205,6 +258,7 @@ class Supervisor:
     def _end_worker(self) -> None:
         if self._worker is not None:
             self._worker.kill()
+            self._dying.append(self._worker)
         self._worker = None
 
     def _retire_ring(self) -> None:
@@ -217,40 +271,82 @@ class Supervisor:
         if self._worker is None or self._phase == "failed":
             return []
         if self._worker.dead:
-            return self._bury(now_s)
-        silent_s = now_s - max(self._worker.heard_s, self._excused_s)
-        if silent_s > (START_HANG_S if self._phase == "starting" else HANG_S):
-            return self._bury(now_s)
+            return self._bury("worker_died", DIED, now_s)
+        silent_s = self._silent_s(now_s)
+        if silent_s > (HANG_S if self._ready else START_HANG_S):
+            return self._bury("worker_died", DIED, now_s)
+        if self._is_stuck():
+            return self._bury("source_stuck", STUCK, now_s)
         if self._phase == "running" and silent_s > SILENCE_S:
-            return self._lose("worker_silent", "The scanner worker does not answer.", now_s)
-        if self._phase == "running" and now_s - max(self._frames_s, self._excused_s) > self._frames_limit_s:
-            return self._lose("no_frames", "No new picture comes from the scanner: check the cable.", now_s)
-        if self._phase == "lost" and silent_s <= SILENCE_S and now_s - self._frames_s <= self._frames_limit_s:
-            self._phase = "running"
+            return self._quiet("worker_silent", SILENT, now_s)
+        if self._phase in ("starting", "running") and self._opened and not self._pictured(now_s):
+            return self._quiet("no_frames", NO_FRAMES, now_s)
+        if self._phase in WITHOUT_PICTURE and silent_s <= SILENCE_S and self._flows(now_s):
+            self._on("flow" if self._ready else "begin")
             return [Recovered(after_ms=(now_s - self._lost_s) * 1000)]
         return []
 
-    def _lose(
-        self, cause: Literal["worker_died", "worker_silent", "no_frames"], reason: str, now_s: float
-    ) -> list[Message]:
-        self._phase, self._lost_s = "lost", now_s
-        return [Lost(cause=cause, reason=reason)]
+    def _silent_s(self, now_s: float) -> float:
+        return inf if self._worker is None else now_s - max(self._worker.heard_s, self._excused_s)
 
-    def _bury(self, now_s: float) -> list[Message]:
+    def _is_stuck(self) -> bool:
+        call = self._beat.call
+        if call is None:
+            return False
+        patience_s = 0.0 if call == "open" or self._frames_limit_s == inf else self._frames_limit_s
+        limit_s = max(STUCK_S[call], STUCK_PATIENCES * patience_s)
+        return self._beat.call_s > limit_s
+
+    def _pictured(self, now_s: float) -> bool:
+        """Whether the last picture is new enough; a window that was busy blames nobody."""
+        limit_s = self._frames_limit_s if self._ready else max(self._frames_limit_s, START_NO_FRAMES_S)
+        return now_s - max(self._frames_s, self._excused_s) <= limit_s
+
+    def _flows(self, now_s: float) -> bool:
+        """Whether pictures come again, as opposed to: it is not known yet that they do not."""
+        return self._opened and not self._down and now_s - self._frames_s <= self._frames_limit_s
+
+    def _quiet(self, cause: LossCause, reason: str, now_s: float) -> list[Message]:
+        lost = self._lose(cause, reason, now_s)
+        self._on("quiet")
+        return lost
+
+    def _lose(self, cause: LossCause, reason: str, now_s: float) -> list[Message]:
+        """Say that the picture is lost, unless that has been said."""
+        if self._phase in WITHOUT_PICTURE:
+            return []
+        self._lost_s = now_s
+        self._said_lost = Lost(cause=cause, reason=reason)
+        return [self._said_lost]
+
+    def _recover(self, attempt: int, pause_s: float, reason: str) -> Recovering:
+        self._said_recovering = Recovering(attempt=attempt, wait_s=pause_s, reason=reason)
+        return self._said_recovering
+
+    def _bury(self, cause: LossCause, reason: str, now_s: float) -> list[Message]:
         """End what is left of a dead or hanging worker, and plan its restart or give it up."""
-        lost_already = self._phase == "lost"
+        stuck, lasting = cause == "source_stuck", self._beat.lasting
+        lost = self._lose(cause, reason, now_s)
         self._end_worker()
-        self._deaths = 1 if now_s - self._started_s > STEADY_S else self._deaths + 1
-        lost = self._lose("worker_died", "The scanner worker has stopped; it is being restarted.", now_s)
+        if (self._frames_s if stuck else now_s) - self._started_s > STEADY_S:
+            self._deaths = self._attempts = 0
+        self._attempts += 1
+        self._deaths += not (stuck and lasting)  # a device that hangs may be mended at any time: never given up
         if self._deaths > len(RESTARTS_S):
-            self._phase = "failed"
-            sentence = (
-                f"The scanner worker cannot be kept running, because it stopped {self._deaths} times in a row: "
-                "restart the program, and run 'echogfr doctor' if that does not help."
-            )
-            return [*lost, Failed(scope="worker", sentence=sentence)]
-        self._restart_at_s = now_s + RESTARTS_S[self._deaths - 1]
-        return [] if lost_already else lost
+            self._on("give_up")
+            return [*lost, Failed(scope="worker", sentence=_given_up(self._deaths, stuck))]
+        self._on("died")
+        pause_s = wait_s(self._attempts) if stuck else RESTARTS_S[self._deaths - 1]
+        self._restart_at_s = now_s + pause_s
+        return [*lost, self._recover(self._attempts, pause_s, reason)]
+
+
+def _given_up(deaths: int, stuck: bool) -> str:
+    what = "its source did not answer" if stuck else "it stopped"
+    return (
+        f"The scanner worker cannot be kept running, because {what} {deaths} times in a row: "
+        "restart the program, and run 'echogfr doctor' if that does not help."
+    )
 
 
 def _patience_s(source: SourceSummary) -> float:

@@ -19,12 +19,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_app.live.capturing import Captured, Capturing
 from edge_app.live.messages import (
     ClearPoles,
     DownMessage,
-    Ended,
     Failed,
     Heartbeat,
+    Opened,
     Report,
     SetLength,
     SetPoles,
@@ -43,12 +44,11 @@ from edge_app.log import NAMES, Log
 from engines.errors import EchoGFRError
 
 if TYPE_CHECKING:
-    from edge_app.capture.base import Frame, FrameSource
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
 
 HEARTBEAT_S = 0.1
-HELD_S = 0.1  # a source that has ended shows its last picture this often: handles still work on it
+HELD_S = 0.3  # a still that waits for the next one is looked at this often
 NICENESS = 5  # the window goes first: it paints, and it must stay smooth on two cores
 END_S = 1.5  # for the threads to finish their frame; then the process ends without them
 SLOW_MODEL_S = 0.1  # a slower model rests after each run as long as it ran, so that the overlay keeps up
@@ -73,18 +73,19 @@ class _Worker:
         self._up_lock = threading.Lock()
         self._stop = threading.Event()
         self._started = threading.Event()
-        self._frames: Newest[Frame] = Newest()
+        self._frames: Newest[Captured] = Newest()
         self._source: Newest[SourceSummary] = Newest()
         self._handles: Newest[SetPoles | ClearPoles] = Newest()
         self._lengths: Newest[SetLength] = Newest()
         self._preview = Preview(self._say)
+        self._capturing = Capturing(plan.source, self._stop, self._tell, self._take_in)
         self._captured = 0
         self._log = Log(None if plan.logs is None else Path(plan.logs), NAMES[1])
 
     def run(self) -> None:
+        jobs = (("capture", self._capturing.run), ("inference", self._infer), ("words", self._load_words))
         threads = [
-            threading.Thread(target=_guarded, args=(job, self._log), name=name, daemon=True)
-            for name, job in (("capture", self._capture), ("inference", self._infer), ("words", self._load_words))
+            threading.Thread(target=_guarded, args=(job, self._log), name=name, daemon=True) for name, job in jobs
         ]
         for thread in threads:
             thread.start()
@@ -101,12 +102,22 @@ class _Worker:
 
     def _listen(self) -> None:
         while True:
-            self._say(Heartbeat(frames=self._captured))
+            self._say(self._heartbeat())
             try:
                 if self._down.poll(HEARTBEAT_S) and not self._obey(decode_down(self._down.recv_bytes())):
                     return
             except (EOFError, OSError):
                 _leave(EXIT_ORPHANED)
+
+    def _heartbeat(self) -> Heartbeat:
+        call, call_s = self._capturing.stuck() or (None, 0.0)
+        return Heartbeat(
+            frames=self._captured,
+            skipped=self._frames.replaced,
+            call=call,
+            call_s=call_s,
+            lasting=self._capturing.lasting,
+        )
 
     def _obey(self, message: DownMessage) -> bool:
         if isinstance(message, Stop):
@@ -126,49 +137,19 @@ class _Worker:
         except OSError:
             _leave(EXIT_ORPHANED)
 
-    def _capture(self) -> None:
-        from edge_app.capture.open import open_source
-        from edge_app.live.reports import summary_of
+    def _tell(self, message: UpMessage) -> None:
+        """Say what the capture thread has to say; the inference thread waits for the first opening."""
+        self._say(message)
+        if isinstance(message, Opened):
+            self._source.put(message.source)
 
-        try:
-            with open_source(self._plan.source, realtime=True) as source:
-                self._source.put(summary_of(source))
-                last = self._pump(source)
-        except EchoGFRError as error:
-            self._say(Failed(scope="source", sentence=error.sentence))
-            return
-        if last is not None and not self._stop.is_set():
-            self._say(Ended(frames=last.index + 1))
-            self._hold(last)
-
-    def _pump(self, source: FrameSource) -> Frame | None:
-        from edge_app.capture.base import Waiting
-
-        last = None
-        while not self._stop.is_set():
-            frame = source.read()
-            if frame is None:
-                break
-            if isinstance(frame, Waiting):
-                continue
-            self._publish(frame)
-            last = frame
-        return last
-
-    def _hold(self, frame: Frame) -> None:
-        start_s = time.monotonic()
-        while not self._stop.wait(HELD_S):
-            self._publish(replace(frame, t_ms=frame.t_ms + (time.monotonic() - start_s) * 1000))
-
-    def _publish(self, frame: Frame) -> None:
-        self._preview.show(frame)
-        self._frames.put(frame)
-        self._captured += 1
+    def _take_in(self, captured: Captured, fresh: bool) -> None:
+        self._preview.show(captured.frame)
+        self._frames.put(captured)
+        self._captured += fresh
 
     def _infer(self) -> None:
         import cv2
-
-        from edge_app.live.pipeline import Pipeline, PipelineSettings
 
         cv2.setNumThreads(1)  # frames are small: threads would only take the cores from the model and the window
         with ExitStack() as stack:
@@ -176,13 +157,11 @@ class _Worker:
             source = self._wait_for_source()
             if source is None:
                 return
+            reading = _Reading(self._plan, opened)
             summary = None if opened is None else opened.summary
             self._started.set()
             self._say(Started(pid=os.getpid(), source=source, model=summary))
-            reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
-            plan = self._plan
-            settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
-            self._read_frames(Pipeline(reader, settings))
+            self._read_frames(reading)
 
     def _load_words(self) -> None:
         """Load what reads words beside the first pictures: inline it would hold them up for half a second."""
@@ -226,26 +205,76 @@ class _Worker:
                 return source
         return None
 
-    def _read_frames(self, pipeline: Pipeline) -> None:
+    def _read_frames(self, reading: _Reading) -> None:
         rested_s = 0.0
         while not self._stop.is_set():
-            frame = self._frames.take(HEARTBEAT_S)
-            self._apply(pipeline)
-            if frame is None:
+            captured = self._frames.take(HEARTBEAT_S)
+            reading.obey(self._handles.take(0.0), self._lengths.take(0.0))
+            if captured is None:
+                captured = reading.held() if self._capturing.holds else None
+            if captured is None:
                 continue
-            outcome = pipeline.process(frame, infer=time.monotonic() >= rested_s)
+            pipeline = reading.pipeline(captured)
+            outcome = pipeline.process(captured.frame, infer=time.monotonic() >= rested_s)
             cost_s = outcome.report.timings_ms.get("infer", 0.0) / 1000
             if cost_s > SLOW_MODEL_S:
                 rested_s = time.monotonic() + cost_s
             self._say(_report(outcome))
 
-    def _apply(self, pipeline: Pipeline) -> None:
-        command = self._handles.take(0.0)
-        if command is not None:
-            pipeline.set_poles(command.poles if isinstance(command, SetPoles) else None, command.generation)
-        typed = self._lengths.take(0.0)
-        if typed is not None:
-            pipeline.set_length(typed.length_cm)
+
+class _Reading:
+    """The pipeline of each opening of the source; the operator's handles stay from one to the next."""
+
+    def __init__(self, plan: WorkerPlan, opened: OpenModel | None) -> None:
+        from edge_app.live import pipeline
+
+        self._module = pipeline
+        self._plan = plan
+        self._opened = opened
+        self._pipeline: Pipeline | None = None
+        self._opening = 0
+        self._handles: SetPoles | ClearPoles | None = None
+        self._last: tuple[Captured, float] | None = None
+        self._held_s = 0.0
+
+    def obey(self, handles: SetPoles | ClearPoles | None, typed: SetLength | None) -> None:
+        """Take what came from the window. A typed length is of the picture at hand: another opening forgets it."""
+        if handles is not None:
+            self._handles = handles
+            self._hand_over()
+        if typed is not None and self._pipeline is not None:
+            self._pipeline.set_length(typed.length_cm)
+
+    def held(self) -> Captured | None:
+        """Return the last still once more, if it is time: handles still work on it, and its number stays of now."""
+        now_s = time.monotonic()
+        if self._last is None or now_s - self._held_s < HELD_S:
+            return None
+        self._held_s = now_s
+        last, taken_s = self._last
+        return replace(last, frame=replace(last.frame, t_ms=last.frame.t_ms + (now_s - taken_s) * 1000))
+
+    def pipeline(self, captured: Captured) -> Pipeline:
+        """Return the pipeline for this frame: after a loss nothing is carried over, neither scene nor value."""
+        if self._last is None or self._last[0].frame.index != captured.frame.index:
+            self._last = (captured, time.monotonic())
+        if self._pipeline is None or captured.opening != self._opening:
+            self._opening = captured.opening
+            self._pipeline = self._made(captured.stills)
+            self._hand_over()
+        return self._pipeline
+
+    def _made(self, stills: bool) -> Pipeline:
+        plan, opened = self._plan, self._opened
+        reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
+        settings = self._module.PipelineSettings(plan.allow_out_of_domain, plan.generation, stills, rotates)
+        return self._module.Pipeline(reader, settings)
+
+    def _hand_over(self) -> None:
+        command = self._handles
+        if self._pipeline is not None and command is not None:
+            poles = command.poles if isinstance(command, SetPoles) else None
+            self._pipeline.set_poles(poles, command.generation)
 
 
 def _report(outcome: Outcome) -> Report:

@@ -14,10 +14,11 @@ _SIGNS: Final[dict[BadgeState, str]] = {
     "FROZEN": "■",
     "WAITING": "◌",
     "LOST": "✕",
+    "RECOVERING": "↻",
     "ENDED": "■",
     "FAILED": "✕",
 }
-_LOUD: Final = ("LOST", "FAILED")
+_LOUD: Final = ("LOST", "RECOVERING", "FAILED")
 
 
 def draw_badge(painter: QPainter, area: QRectF, state: BadgeState) -> float:

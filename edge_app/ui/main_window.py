@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge_app.live.link import FrameView
-from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetLength, SetPoles, Started
+from edge_app.live.messages import ClearPoles, Counts, Message, Opened, Poles, Report, SetLength, SetPoles, Started
 from edge_app.ui import theme
 from edge_app.ui._qt import (
     QCloseEvent,
@@ -197,11 +197,16 @@ class MainWindow(QMainWindow):
     # -- news -----------------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
+        if isinstance(message, Counts):
+            self.status.see_counts(self.bridge.now_ms, message)
+            return
         self.situation = follow(replace(self.situation, now_ms=self.bridge.now_ms), message)
         if isinstance(message, Report):
             self._on_report(message)
         elif isinstance(message, Started):
             self._on_started(message)
+        elif isinstance(message, Opened):
+            self.status.show_identity(self.situation.model, message.source)
         if self.situation.report is None:
             self.live.show_report(None)
         self._refresh()

@@ -44,6 +44,28 @@ class RateMeter:
         return len(self._seen) / (WINDOW_MS / 1000)
 
 
+class CountMeter:
+    """Events a second, from what somebody else counts."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, now_ms: float, count: int) -> None:
+        """Take in a count; one that goes back has begun anew."""
+        if self._seen and count < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((now_ms, count))
+
+    def per_second(self, now_ms: float) -> float:
+        """Return the rate over the last two seconds; 0 while fewer than two counts of them are known."""
+        while self._seen and self._seen[0][0] < now_ms - WINDOW_MS:
+            self._seen.popleft()
+        if len(self._seen) < 2:
+            return 0.0
+        (first_ms, first), (last_ms, last) = self._seen[0], self._seen[-1]
+        return (last - first) / max(last_ms - first_ms, 1.0) * 1000
+
+
 class DropMeter:
     """Counts frames of the stream that never reached the screen, by the gaps in their index."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from edge_app.live.messages import Ended, Message, Recovered, Report, Started
+from edge_app.live.messages import Ended, Message, Recovered, Recovering, Report, Started
 from edge_app.ui import wording
 from edge_app.ui._qt import QObject, QPixmap, QTimer
 from edge_app.ui.main_window import MainWindow
-from edge_app.ui.panel import Number, Panel
+from edge_app.ui.panel import Number, Panel, sentence
 from edge_app.ui.screenshot import grab_masked
 
 GRAB_EVERY_MS = 2000.0
@@ -38,13 +39,18 @@ class Narrator(QObject):
 
     def _on_change(self, fresh: bool = False) -> None:
         panel = self._window.panel
-        text = told(panel)
+        text = told(panel if self._window.situation.recovering is None else self._recovering(panel))
         if text != self._said:
             self._said = text
             self._line(f"{text}, {panel.age} old" if panel.stale else text)
             self.readings += panel.number is not None and not panel.number.stale
         if fresh and panel.number is not None and not panel.number.stale:
             self._grab()
+
+    def _recovering(self, panel: Panel) -> Panel:
+        """Leave out the count-down: a line is written when something new is known."""
+        recovering = self._window.situation.recovering
+        return panel if recovering is None else replace(panel, notice=recovery(recovering))
 
     def _line(self, text: str) -> None:
         self._say(f"{self._window.bridge.now_ms / 1000:6.2f} s  {text}")
@@ -86,6 +92,11 @@ def _main(number: Number) -> str:
     beside = f" ({main.beside})" if main.beside and main.beside != main.name else ""
     sign, unit = f" {main.sign}" if main.sign else "", f" {main.unit}" if main.unit else ""
     return f"{main.name} {number.headline}{sign}{beside}{unit}"
+
+
+def recovery(recovering: Recovering) -> str:
+    """Return why and when something is tried again."""
+    return f"{sentence(recovering.reason)} {wording.retry(recovering.attempt, recovering.wait_s)}"
 
 
 def _event(message: Message) -> str:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from edge_app.live.messages import Lost
 from edge_app.live.report import CropReport, FrameReport, Readout
 from edge_app.ui import wording
 from edge_app.ui.situation import Situation
 from edge_app.ui.words import Words, line_of, words_of
 
 # Of the picture alone. WAITING: pictures come, but nothing has been said of them for a while.
-BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "ENDED", "FAILED"]
+BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "RECOVERING", "ENDED", "FAILED"]
 
 # A report older than this vouches for nothing: the worker analyses several frames a second even on a slow CPU,
 # and a stale result must be greyed within 1 s (clinic-and-paper 4.3).
 REPORT_TRUST_MS = 1000.0
+
+# A clock on the scanner's screen has moved by then, even one without seconds.
+REPEATED_MS = 65_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def describe(now: Situation) -> Panel:
     if report is None:
         notice = "Reading the picture …" if now.source is not None else "Opening the model …"
         return Panel(badge(now), None, notice, "No number yet")
-    panel = Panel(badge(now), synthetic=now.synthetic, cautions=_cautions(report))
+    panel = Panel(badge(now), synthetic=now.synthetic, cautions=_cautions(now, report))
     readout = report.readout
     if readout is None or not _stands(report):
         reason = report.refusal.reason if report.refusal else "Waiting for a reading of this picture."
@@ -98,12 +102,21 @@ def _blocked(now: Situation) -> Panel | None:
     if now.failed is not None and now.failed.scope != "model":
         return Panel("FAILED", None, sentence(now.failed.sentence), "Stopped")
     if now.lost is not None:
-        return Panel("LOST", None, sentence(now.lost.reason), "LOST")
+        return _lost(now, now.lost)
     if now.failed is not None:
         return Panel(badge(now), None, sentence(now.failed.sentence), "No model")
     if not now.has_frame:
         return Panel("STARTING", None, "Waiting for the first picture …", "Starting")
     return None
+
+
+def _lost(now: Situation, lost: Lost) -> Panel:
+    """Say what was lost, and when it is tried again."""
+    retry_s = now.retry_in_s
+    if now.recovering is None or retry_s is None:
+        return Panel("LOST", None, sentence(lost.reason), "LOST")
+    reason = f"{sentence(now.recovering.reason)} {wording.retry(now.recovering.attempt, retry_s)}"
+    return Panel("RECOVERING", None, reason, "LOST")
 
 
 def _stands(report: FrameReport) -> bool:
@@ -156,8 +169,11 @@ def _with_last(panel: Panel, now: Situation, readout: Readout) -> Panel:
     return replace(panel, last=last, name=words.name, age=wording.age(_age_ms(now, readout)), stale=readout.stale)
 
 
-def _cautions(report: FrameReport) -> tuple[str, ...]:
+def _cautions(now: Situation, report: FrameReport) -> tuple[str, ...]:
     found: list[str] = []
+    live = now.source is not None and now.source.live and not now.ended
+    if live and report.repeated_ms > REPEATED_MS:
+        found.append(wording.repeated(report.repeated_ms))
     if report.readout is not None and report.readout.note:
         found.append(sentence(report.readout.note))
     if report.readout is not None and not report.readout.heads_agree:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edge_app.live.messages import Ended, Failed, Lost, Message, ModelSummary, Recovered, Report, SourceSummary, Started
+from edge_app.live.messages import (
+    Counts,
+    Ended,
+    Failed,
+    Lost,
+    Message,
+    ModelSummary,
+    Opened,
+    Recovered,
+    Recovering,
+    Report,
+    SourceSummary,
+    Started,
+)
 from edge_app.live.report import FrameReport
 from edge_app.ui import wording
 from engines.manifest import HeadSpec
@@ -22,6 +35,8 @@ class Situation:
     generation: int = 0  # reports of an older one are not taken in
     has_frame: bool = False  # a picture is on screen
     lost: Lost | None = None
+    recovering: Recovering | None = None  # what was lost is being tried again
+    recovering_at_ms: float = 0.0  # when that was said
     failed: Failed | None = None
     ended: bool = False
 
@@ -29,6 +44,13 @@ class Situation:
     def report_age_ms(self) -> float:
         """Time since the newest report arrived."""
         return max(0.0, self.now_ms - self.report_at_ms)
+
+    @property
+    def retry_in_s(self) -> float | None:
+        """Seconds until what was lost is tried again, 0 while that is under way; None if nothing is tried."""
+        if self.recovering is None:
+            return None
+        return max(0.0, self.recovering.wait_s - (self.now_ms - self.recovering_at_ms) / 1000)
 
     def head(self, name: str) -> HeadSpec | None:
         """Return what the model's bundle declares of a head, if it is known."""
@@ -52,9 +74,15 @@ def follow(now: Situation, message: Message) -> Situation:
     if isinstance(message, Started):
         return _after_start(now, message)
     if isinstance(message, Lost):
-        return replace(now, lost=message, report=None)  # a number that nobody vouches for must go
+        return replace(now, lost=message, recovering=None, report=None)  # a number that nobody vouches for must go
+    if isinstance(message, Recovering):
+        return replace(now, recovering=message, recovering_at_ms=now.now_ms)
     if isinstance(message, Recovered):
-        return replace(now, lost=None)
+        return replace(now, lost=None, recovering=None, report=None)  # what is left was said of a picture before
+    if isinstance(message, Opened):
+        return replace(now, source=message.source)
+    if isinstance(message, Counts):
+        return now
     if isinstance(message, Ended):
         return replace(now, ended=True)
     return replace(now, failed=message, report=None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edge_app.live.messages import ModelSummary, SourceSummary
+from edge_app.live.messages import Counts, ModelSummary, SourceSummary
 from edge_app.live.report import FrameReport
 from edge_app.ui import theme
 from edge_app.ui._qt import QHBoxLayout, QLabel, QSizePolicy, Qt, QWidget
-from edge_app.ui.meters import DropMeter, RateMeter, StageMeter
+from edge_app.ui.meters import CountMeter, DropMeter, RateMeter, StageMeter
 
 FALLBACK = "a fallback, with consent"
 STAGES = ("sector", "calipers", "infer", "total")  # the others are in the tool tip
@@ -21,6 +21,7 @@ class StatusStrip(QWidget):
         self.figures = QLabel()
         self._stages, self._shown, self._analysed = StageMeter(), RateMeter(), RateMeter()
         self._drops = DropMeter()
+        self._captured, self._counts = CountMeter(), Counts(captured=0, skipped=0)
         self._model: ModelSummary | None = None
         self._source: SourceSummary | None = None
         self._runtime = ""
@@ -67,13 +68,20 @@ class StatusStrip(QWidget):
         if reading is not None and f"{reading.runtime} {reading.precision}" != self._runtime:
             self._name_runtime(f"{reading.runtime} {reading.precision}")  # a server left, or came back
 
+    def see_counts(self, now_ms: float, counts: Counts) -> None:
+        """Take in what became of the frames so far."""
+        self._captured.add(now_ms, counts.captured)
+        self._counts = counts
+
     def refresh(self, now_ms: float) -> None:
         """Write the figures anew; twice a second is enough for an eye."""
         medians = self._stages.medians_ms()
         stages = " ".join(f"{name} {medians[name]:.0f}" for name in STAGES if name in medians)
         self.figures.setToolTip("\n".join(f"{name}: {value:.1f} ms" for name, value in medians.items()))
-        rates = f"{self._shown.per_second(now_ms):.0f} fps, {self._analysed.per_second(now_ms):.0f} analysed/s"
-        self.figures.setText((f"ms: {stages}  ·  " if stages else "") + f"{rates}, {self._drops.dropped} dropped")
+        captured, shown = self._captured.per_second(now_ms), self._shown.per_second(now_ms)
+        rates = f"{captured:.0f} in/s, {shown:.0f} shown/s, {self._analysed.per_second(now_ms):.0f} analysed/s"
+        drops = f"{self._counts.skipped} not analysed, {self._drops.dropped} dropped"
+        self.figures.setText((f"ms: {stages}  ·  " if stages else "") + f"{rates}, {drops}")
 
 
 class _Elided(QLabel):

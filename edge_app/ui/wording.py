@@ -126,3 +126,18 @@ def age(age_ms: float) -> str:
 def count(number: int, noun: str) -> str:
     """Return ``1 reading`` or ``7 readings``."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def retry(attempt: int, in_s: float) -> str:
+    """Return when something that was lost is tried again; a whole second is enough for an eye."""
+    if in_s <= 0.0:
+        return f"Trying again (attempt {attempt}) …"
+    return f"Trying again in {max(1.0, in_s):.0f} s (attempt {attempt})."
+
+
+def repeated(for_ms: float) -> str:
+    """Return what is said of a live picture in which nothing has moved, not even a clock."""
+    return (
+        f"The very same picture for {for_ms / 1000:.0f} s, and no clock in it moves: is the scanner frozen, or does "
+        "the grabber repeat its last picture?"
+    )

@@ -50,6 +50,12 @@ class PaperWorker:
     def kill(self) -> None:
         self.killed = True
 
+    def gone(self) -> bool:
+        return self.killed
+
+    def bury(self) -> None:
+        self.killed = True
+
     def end(self, timeout_s: float) -> None:
         self.killed = True
 

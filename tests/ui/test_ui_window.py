@@ -5,13 +5,26 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
 
-from edge_app.live.messages import ClearPoles, Ended, Failed, Lost, Recovered, SetLength, SetPoles
+from edge_app.live.messages import (
+    ClearPoles,
+    Counts,
+    Ended,
+    Failed,
+    Lost,
+    Opened,
+    Recovered,
+    Recovering,
+    SetLength,
+    SetPoles,
+    SourceSummary,
+)
 from edge_app.live.refusals import REASONS
 from edge_app.live.report import FrameReport
 from edge_app.ui import theme, wording
@@ -244,6 +257,35 @@ def test_after_a_loss_the_window_is_live_again_by_itself(bench: Any) -> None:
     assert bench.window.readout.number_is_shown
     bench.turn(Lost(cause="no_frames", reason="gone"), Recovered(after_ms=300.0), report())
     assert bench.window.panel.badge == "LIVE"
+
+
+def test_what_is_tried_again_is_said_with_its_count_and_its_time(bench: Any) -> None:
+    bench.turn(report())
+    reason = "The grabber gives no picture, because it was unplugged: plug it in."
+    bench.turn(Lost(cause="source_down", reason=reason))
+    text = bench.shown(Recovering(attempt=3, wait_s=2.0, reason=reason))
+    assert bench.window.panel.badge == "RECOVERING"
+    assert "plug it in. Trying again in 2 s (attempt 3)." in text
+    bench.window.situation = replace(bench.window.situation, recovering_at_ms=-5000.0)
+    bench.window.bridge.time_passed.emit()
+    assert "Trying again (attempt 3) …" in bench.shown()
+    assert not bench.window.readout.number_is_shown
+    bench.turn(Recovered(after_ms=2500.0), report())
+    assert bench.window.panel.badge == "LIVE"
+
+
+def test_another_source_after_a_loss_is_named(bench: Any) -> None:
+    bench.turn(Opened(source=SourceSummary(uri="v4l2:0", title="Grabber 2", live=True, fps=25.0, size=(64, 48))))
+    assert "Grabber 2" in bench.window.status.identity.toolTip()
+
+
+@pytest.mark.parametrize(("for_ms", "said"), [(20_000.0, False), (70_000.0, True)])
+def test_a_live_picture_without_a_moving_clock_is_doubted(bench: Any, for_ms: float, said: bool) -> None:
+    live = conftest.started().source.model_copy(update={"live": True})
+    bench.turn(Opened(source=live))
+    text = bench.shown(report(frozen=True, repeated_ms=for_ms))
+    assert ("The very same picture for 70 s" in text) == said
+    assert bench.window.readout.number_is_shown
 
 
 def test_a_model_that_does_not_open_leaves_the_picture_and_says_what_to_do(bench: Any) -> None:
@@ -633,13 +675,13 @@ def test_closing_the_window_ends_the_worker_once_and_stops_asking(bench: Any, qt
 def test_the_status_line_says_what_runs_and_how_fast(bench: Any) -> None:
     for index in range(10, 14):
         bench.worker.put_frame(2 * index, 66.0 * index)
-        bench.turn(report(frame=2 * index))
+        bench.turn(report(frame=2 * index), Counts(captured=3 * index, skipped=index))
     bench.window.bridge.time_passed.emit()
     assert "synthetic-standin 0.1.0 SYNTHETIC, signed by Ward 7 on 2026-11-27" in bench.window.status.identity.toolTip()
     assert "onnxruntime fp32" in bench.window.status.identity.toolTip()
     figures = bench.window.status.figures.text()
     assert "sector 2" in figures and "total 18" in figures
-    assert figures.endswith("10 dropped")  # 12 to 20 misses 7, then one between each of 20, 22, 24, 26
+    assert figures.endswith("13 not analysed, 10 dropped")  # 12 to 20 misses 7, then one between each of 20, 22, 24, 26
 
 
 def _drag(bench: Any, qtbot: QtBot, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -86,7 +86,7 @@ def sender(
     entity.add_requested_context(VERIFICATION)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 5
     wires: list[socket.socket] = []
-    opened = [(evt.EVT_CONN_OPEN, lambda event: wires.append(event.assoc.dul.socket.socket))]
+    opened: list[Any] = [(evt.EVT_CONN_OPEN, lambda event: wires.append(event.assoc.dul.socket.socket))]
     association = entity.associate("127.0.0.1", receiver.port, ae_title=title, evt_handlers=opened)
     try:
         yield association
@@ -108,7 +108,8 @@ def send(receiver: DicomReceiver, *objects: pydicom.Dataset) -> list[Any]:
 
 
 def shown(receiver: DicomReceiver, count: int, timeout_s: float = 5.0) -> list[Frame]:
-    end_s, frames = time.monotonic() + timeout_s, []
+    end_s = time.monotonic() + timeout_s
+    frames: list[Frame] = []
     while len(frames) < count:
         assert time.monotonic() < end_s, f"{len(frames)} of {count} frames"
         got = receiver.read()

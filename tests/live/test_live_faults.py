@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edge_app.live import process
 from edge_app.live import supervisor as supervisor_module
+from edge_app.live import worker
 from edge_app.live.messages import Counts, Lost, Message, Opened, Recovered, Recovering, Report, WorkerPlan
 from edge_app.live.supervisor import Supervisor
 
@@ -71,7 +71,7 @@ class Bedside:
 @pytest.fixture
 def bedside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bedside]:
     monkeypatch.syspath_prepend(Path(__file__).parents[1])  # where the spawned process finds the faulty source
-    monkeypatch.setattr(process.worker, "main", faulty.main)
+    monkeypatch.setattr(worker, "main", faulty.main)
     made = Bedside(tmp_path / "order")
     made.order("640x480")
     made.supervisor.start()
@@ -125,6 +125,24 @@ def test_a_source_that_never_comes_back_from_a_call_is_left_with_its_worker(
     bedside.live(mended_s)
     assert bedside.supervisor.status.phase == "running"
     assert pid is not None and not psutil.pid_exists(pid)
+
+
+def test_a_stream_that_stalls_is_lost_and_waited_for_without_a_restart(
+    bedside: Bedside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "STUCK_S", {"open": 0.5, "read": 0.5})  # it is well, and says so
+    monkeypatch.setattr(supervisor_module, "STUCK_PATIENCES", 1.0)
+    bedside.live()
+    stalled_s = bedside.order("stall")
+    assert bedside.until(lambda: bedside.after(stalled_s, Lost)) - stalled_s < 0.6
+    lost = bedside.after(stalled_s, Lost)[0]
+    assert isinstance(lost, Lost) and lost.cause == "no_frames"
+    ended_s = time.monotonic() + 1.5
+    bedside.until(lambda: time.monotonic() > ended_s)
+    assert bedside.supervisor.status.phase == "lost"
+    flows_s = bedside.order("640x480")
+    assert bedside.until(lambda: bedside.after(flows_s, Recovered)) - flows_s < 0.5
+    assert bedside.supervisor.status.restarts == 0
 
 
 def test_a_driver_that_takes_the_worker_along_is_lost_and_comes_back(bedside: Bedside) -> None:

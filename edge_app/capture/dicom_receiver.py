@@ -109,7 +109,11 @@ class DicomReceiver:
             entity.add_supported_context(uid, list(TRANSFER))
         entity.add_supported_context(VERIFICATION)
         events = self._library.evt
-        handlers = [(events.EVT_CONN_OPEN, self._connections.add), (events.EVT_C_STORE, self._take)]
+        handlers = [
+            (events.EVT_CONN_OPEN, self._connections.add),
+            (events.EVT_CONN_CLOSE, self._connections.closed),
+            (events.EVT_C_STORE, self._take),
+        ]
         address = (self._listener.host, self._listener.port)
         try:
             server = entity.start_server(address, block=False, evt_handlers=handlers)
@@ -254,6 +258,12 @@ class _Connections:
             _close(plain)
         if full:
             wire.close()
+            self.closed(event)
+
+    @staticmethod
+    def closed(event: Event) -> None:
+        """End a conversation whose other end has gone before it said anything: else it is waited for."""
+        event.assoc.dul.to_user_queue.put(None)
 
     def next_object(self, association: Association) -> None:
         """Count the bytes of a sender's next object from nothing."""

@@ -56,13 +56,15 @@ ROWS = 8  # every eighth row is looked at for edges
 def signal_fault(pixels: NDArray[np.uint8], rules: SignalRules = RULES) -> SignalFault | None:
     """Return what a grabber shows without a scanner, or None for what may be a scanner's; RGB uint8 (H, W, 3)."""
     small = np.ascontiguousarray(pixels[6::12, 6::12]).astype(np.int16)
-    chroma = small.max(axis=2) - small.min(axis=2)
+    red, green, blue = (small[..., channel] for channel in range(3))
+    high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     if _is_plain(small, rules):
         return "plain"
-    if float((chroma > rules.strong).mean()) >= rules.bars_share and _is_bars(small, chroma, rules):
+    coloured = high - low > rules.strong
+    if float(coloured.mean()) >= rules.bars_share and _is_bars(small, high, low, coloured, rules):
         return "bars"
     # thin letters fall through a coarse grid: look at every pixel before calling a picture black
-    if int(small.max()) < rules.black and int(cv2.norm(pixels, cv2.NORM_INF)) < rules.black + 40:
+    if int(high.max()) < rules.black and int(cv2.norm(pixels, cv2.NORM_INF)) < rules.black + 40:
         return "black"
     steps, grey = _steps(pixels)
     if _is_snow(steps, grey, rules):
@@ -77,18 +79,24 @@ def has_signal(pixels: NDArray[np.uint8]) -> bool:
 
 def _is_plain(small: NDArray[np.int16], rules: SignalRules) -> bool:
     """One strong colour nearly everywhere (blue screen), or one grey everywhere."""
-    middle = np.median(small.reshape(-1, 3), axis=0)
-    share = float((np.abs(small - middle) <= rules.plain_levels).all(axis=2).mean())
+    middle = np.median(small[::3, ::3].reshape(-1, 3), axis=0).astype(np.int16)
+    away = np.abs(small - middle) > rules.plain_levels
+    share = 1.0 - float((away[..., 0] | away[..., 1] | away[..., 2]).mean())
     if float(middle.max() - middle.min()) > rules.strong:
         return share > rules.plain_share
     return share > rules.grey_share and float(middle.max()) >= rules.black
 
 
-def _is_bars(small: NDArray[np.int16], chroma: NDArray[np.int16], rules: SignalRules) -> bool:
+def _is_bars(
+    small: NDArray[np.int16],
+    high: NDArray[np.int16],
+    low: NDArray[np.int16],
+    coloured: NDArray[np.bool_],
+    rules: SignalRules,
+) -> bool:
     """Stripes of strong colours, upright (with other fields below them) or lying."""
-    middle = (small.max(axis=2) + small.min(axis=2))[..., None] // 2
-    codes = ((small > middle) * np.array([1, 2, 4])).sum(axis=2)  # 1 red .. 6 cyan
-    codes = np.where(chroma > rules.strong, codes, 0)
+    codes = ((small > ((high + low) // 2)[..., None]) * np.array([1, 2, 4])).sum(axis=2)  # 1 red .. 6 cyan
+    codes = np.where(coloured, codes, 0)
     upright = codes[: max(4, small.shape[0] * 11 // 20)]
     return _are_stripes(upright, rules) or _are_stripes(codes.T, rules)
 
@@ -112,6 +120,8 @@ def _steps(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
 
 def _is_snow(steps: NDArray[np.uint8], grey: NDArray[np.uint8], rules: SignalRules) -> bool:
     """Noise in which neighbours know nothing of each other, in every corner of the picture."""
+    if float(cv2.mean(steps)[0]) < rules.snow_step:
+        return False
     tiles = cv2.resize(steps, (4, 4), interpolation=cv2.INTER_AREA)
     if float(tiles.min()) < rules.snow_step:
         return False
@@ -121,22 +131,20 @@ def _is_snow(steps: NDArray[np.uint8], grey: NDArray[np.uint8], rules: SignalRul
 
 def _is_sign(steps: NDArray[np.uint8], grey: NDArray[np.uint8], rules: SignalRules) -> bool:
     """One sign on an empty ground: all that is drawn lies together, in steep edges and without speckle."""
+    drawn = np.asarray(cv2.threshold(steps, rules.edge, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
+    x0, y0, width, height = cv2.boundingRect(drawn)
+    least, most = rules.sign_area
+    if not least <= width * height / steps.size <= most:
+        return False
     ground = float(np.median(grey[::4, ::4]))
     if max(float(grey.max()) - ground, ground - float(grey.min())) < rules.sign_contrast:
         return False
-    drawn = steps > rules.edge
-    across, down = np.flatnonzero(drawn.any(axis=0)), np.flatnonzero(drawn.any(axis=1))
-    if across.size == 0:
-        return False
-    box = np.s_[down[0] : down[-1] + 1, across[0] : across[-1] + 1]
-    steep = int(np.count_nonzero(drawn[box]))
-    halo = np.s_[max(0, down[0] - 2) : down[-1] + 3, max(0, across[0] - HALO) : across[-1] + 1 + HALO]
-    weak = (steps > 2) & ~drawn
-    inside, everywhere = int(np.count_nonzero(weak[halo])), int(np.count_nonzero(weak))
-    least, most = rules.sign_area
+    steep = int(cv2.countNonZero(drawn[y0 : y0 + height, x0 : x0 + width]))
+    weak = (steps > 2) & (drawn == 0)
+    near = weak[max(0, y0 - 2) : y0 + height + 2, max(0, x0 - HALO) : x0 + width + HALO]
+    inside, everywhere = int(np.count_nonzero(near)), int(np.count_nonzero(weak))
     return (
-        least <= drawn[box].size / steps.size <= most
-        and steep >= rules.sign_edges * drawn[box].size
+        steep >= rules.sign_edges * width * height
         and inside <= rules.sign_texture * steep
         and everywhere - inside <= rules.ground_noise * steps.size
     )

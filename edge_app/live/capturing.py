@@ -54,6 +54,7 @@ class Capturing:
         self._call: tuple[Call, float] | None = None
         self._lasting = False
         self._stills = False
+        self._recorded = False  # its end is the end, though it came over a network
         self._opening = 0
         self._attempt = 0  # in a row
         self._index, self._t_ms = 0, 0.0  # of the first frame of this opening
@@ -116,7 +117,7 @@ class Capturing:
             return None
         finally:
             self._call, self._waits = None, False
-        return STREAM_ENDED if self._lasting else None
+        return STREAM_ENDED if self._lasting and not self._recorded else None
 
     def _named(self) -> FrameSource:
         """Return the source; a name that is wrong, or a library that is missing, will not mend by itself."""
@@ -135,6 +136,7 @@ class Capturing:
 
         summary: SourceSummary = summary_of(source)
         self._stills = summary.stills
+        self._recorded = not summary.live and not summary.stills
         self._opening += 1
         if self._last is not None:
             self._index = self._last.index + 1

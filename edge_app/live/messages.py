@@ -177,11 +177,13 @@ class Counts(_Message):
 class Heartbeat(_Message):
     """The worker's sign of life, ten times a second; ``frames`` counts the frames captured.
 
-    ``call`` is the call of the source that has not come back yet, ``call_s`` for how long.
+    ``frame_s`` is the age of the newest of them. ``call`` is the call of the source that has not come back yet,
+    ``call_s`` for how long.
     """
 
     kind: Literal["heartbeat"] = "heartbeat"
     frames: int
+    frame_s: float = 0.0
     skipped: int = 0
     call: Literal["open", "read"] | None = None
     call_s: float = 0.0

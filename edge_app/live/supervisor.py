@@ -210,7 +210,7 @@ class Supervisor:
 
     def _count(self, beat: Heartbeat, now_s: float) -> list[Message]:
         if beat.frames != self._beat.frames or self._ended:
-            self._frames_s = now_s
+            self._frames_s = now_s if self._ended else now_s - beat.frame_s
         self._beat = beat
         return []
 

@@ -79,7 +79,7 @@ class _Worker:
         self._lengths: Newest[SetLength] = Newest()
         self._preview = Preview(self._say)
         self._capturing = Capturing(plan.source, self._stop, self._tell, self._take_in)
-        self._captured = 0
+        self._captured, self._captured_s = 0, time.monotonic()
         self._log = Log(None if plan.logs is None else Path(plan.logs), NAMES[1])
 
     def run(self) -> None:
@@ -113,6 +113,7 @@ class _Worker:
         call, call_s = self._capturing.stuck() or (None, 0.0)
         return Heartbeat(
             frames=self._captured,
+            frame_s=time.monotonic() - self._captured_s,
             skipped=self._frames.replaced,
             call=call,
             call_s=call_s,
@@ -146,7 +147,9 @@ class _Worker:
     def _take_in(self, captured: Captured, fresh: bool) -> None:
         self._preview.show(captured.frame)
         self._frames.put(captured)
-        self._captured += fresh
+        if fresh:
+            self._captured_s = time.monotonic()
+            self._captured += 1
 
     def _infer(self) -> None:
         import cv2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from edge_app.live.phrases import amount
 from engines.manifest import HeadSpec, ProbabilityHead, RegressionHead
@@ -132,7 +133,7 @@ def retry(attempt: int, in_s: float) -> str:
     """Return when something that was lost is tried again; a whole second is enough for an eye."""
     if in_s <= 0.0:
         return f"Trying again (attempt {attempt}) …"
-    return f"Trying again in {max(1.0, in_s):.0f} s (attempt {attempt})."
+    return f"Trying again in {ceil(in_s)} s (attempt {attempt})."
 
 
 def repeated(for_ms: float) -> str:

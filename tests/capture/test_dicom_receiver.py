@@ -86,7 +86,7 @@ def sender(
     entity.add_requested_context(VERIFICATION)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 5
     wires: list[socket.socket] = []
-    opened = [(evt.EVT_CONN_OPEN, lambda event: wires.append(event.assoc.dul.socket.socket))]
+    opened: list[Any] = [(evt.EVT_CONN_OPEN, lambda event: wires.append(event.assoc.dul.socket.socket))]
     association = entity.associate("127.0.0.1", receiver.port, ae_title=title, evt_handlers=opened)
     try:
         yield association
@@ -108,7 +108,8 @@ def send(receiver: DicomReceiver, *objects: pydicom.Dataset) -> list[Any]:
 
 
 def shown(receiver: DicomReceiver, count: int, timeout_s: float = 5.0) -> list[Frame]:
-    end_s, frames = time.monotonic() + timeout_s, []
+    end_s = time.monotonic() + timeout_s
+    frames: list[Frame] = []
     while len(frames) < count:
         assert time.monotonic() < end_s, f"{len(frames)} of {count} frames"
         got = receiver.read()
@@ -234,14 +235,20 @@ def test_garbage_ends_its_own_connection_alone(receiver: DicomReceiver, noise: b
         goes_on(receiver)
 
 
-def test_a_half_open_connection_is_left_and_does_not_hold_up_others(
-    receiver: DicomReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    talkers = [socket.create_connection(("127.0.0.1", receiver.port), timeout=5) for _ in range(2)]
+def test_connections_that_say_nothing_hold_nobody_up_once_they_are_gone(receiver: DicomReceiver) -> None:
+    silent = [socket.create_connection(("127.0.0.1", receiver.port), timeout=5) for _ in range(3)]
     goes_on(receiver)
-    for talker in talkers:
+    many = dicom_receiver.MOST_CONNECTIONS + 4
+    silent += [socket.create_connection(("127.0.0.1", receiver.port), timeout=5) for _ in range(many)]
+    time.sleep(0.2)
+    with sender(receiver) as association:
+        assert not association.is_established, "there are as many as may be"
+    for talker in silent:
         talker.close()
+    time.sleep(0.5)
+    started_s = time.monotonic()
     goes_on(receiver)
+    assert time.monotonic() - started_s < dicom_receiver.ANSWER_S / 2
 
 
 def test_a_sender_that_aborts_in_the_middle_harms_nobody(receiver: DicomReceiver) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edge_app.capture import watched
-from edge_app.capture.base import Frame, SourceError, Waiting
+from edge_app.capture.base import Frame, FrameSource, SourceError, Waiting
 from edge_app.capture.open import endless, open_source
 from edge_app.capture.watched import WatchedFolder
 
@@ -122,7 +122,12 @@ def test_a_damaged_file_is_tried_again_and_then_passed_over(
     monkeypatch.setattr(watched, "MOST_TRIES", 3)
     tried: list[Path] = []
     known = watched._source
-    monkeypatch.setattr(watched, "_source", lambda path: (tried.append(path), known(path))[1])
+
+    def noted(path: Path) -> FrameSource:
+        tried.append(path)
+        return known(path)
+
+    monkeypatch.setattr(watched, "_source", noted)
     (tmp_path / "bad.dcm").write_bytes(bytes(128) + b"DICM" + b"garbage")
     assert greys(source, 1.5) == []
     assert tried == [tmp_path / "bad.dcm"] * 3

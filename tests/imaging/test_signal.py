@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_app.capture.base import Frame
+from edge_app.capture.base import Frame, frames
 from edge_app.capture.open import open_source
 from edge_app.imaging.freeze import FreezeWatch
 from edge_app.imaging.observer import SceneObserver
@@ -147,8 +148,8 @@ def test_no_real_screen_is_taken_for_a_grabbers_own(shared_data: Path) -> None:
     assert len(names) >= 16
     for path in names:
         with open_source(str(path)) as source:
-            frames = [frame for frame in (source.read() for _ in range(21)) if frame is not None]
-        for frame in frames[::20]:
+            seen = list(islice(frames(source), 0, 21, 20))
+        for frame in seen:
             found = [signal_fault(pixels) for pixels in variants(frame.pixels)]
             # the Siemens and the Philips probe are held in air: without their screens nothing is left of them
             assert set(found[:4]) == {None}, path.name
@@ -158,9 +159,7 @@ def test_no_real_screen_is_taken_for_a_grabbers_own(shared_data: Path) -> None:
 @pytest.mark.parametrize("look", ["ge", "philips", "canon"])
 def test_no_picture_of_the_phantom_is_taken_for_a_grabbers_own(look: str) -> None:
     with open_source(f"phantom:look={look},size=640x480,seed=5,frames=12") as source:
-        for _ in range(3):
-            frame = source.read()
-            assert frame is not None
+        for frame in islice(frames(source), 3):
             assert {signal_fault(pixels) for pixels in variants(frame.pixels)} == {None}
 
 

@@ -14,14 +14,14 @@ from types import TracebackType
 import numpy as np
 
 from edge_app.capture import open as opening
-from edge_app.capture.base import Frame, FrameSource, SourceError, SourceInfo
+from edge_app.capture.base import Frame, FrameSource, SourceError, SourceInfo, Waiting
 from edge_app.live import worker
 
 FPS = 30.0
 
 
 class FaultySource:
-    """Live pictures of moving bars, until its file says ``block``, ``fail``, ``end``, ``crash`` or a size."""
+    """Live pictures of moving bars; its file says their size, or ``block``, ``stall``, ``fail``, ``end``, ``crash``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class FaultySource:
     ) -> None:
         pass
 
-    def read(self) -> Frame | None:
+    def read(self) -> Frame | Waiting | None:
         order = self._order()
         if order == "block":
             time.sleep(3600)
@@ -54,6 +54,9 @@ class FaultySource:
             os.abort()
         if order == "end":
             return None
+        if order == "stall":
+            time.sleep(0.2)
+            return Waiting("no picture has come")
         time.sleep(1 / FPS)
         width, height = (int(side) for side in order.split("x"))
         frame = Frame(self._index, self._index * 1000 / FPS, picture(width, height, self._index))

@@ -27,7 +27,7 @@ try:
     from av.video.stream import VideoStream
 except ImportError as error:
     raise SourceError(
-        "Video cannot be read", f"PyAV is not usable here ({error})", "pip install 'av>=14,<20'"
+        "Video cannot be read", f"PyAV is not usable here ({error})", "pip install 'av>=17,<20'"
     ) from error
 
 # FFmpeg writes its complaints past Python to stderr; ours is the one sentence that the user gets.
@@ -269,12 +269,13 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _explained(error: Exception) -> MediaError:
-    if isinstance(error, (av.error.InvalidDataError, av.error.ArgumentError, UnicodeError)):
+    number = getattr(error, "errno", None)
+    if isinstance(error, (av.error.InvalidDataError, UnicodeError)) or number == errno.EINVAL:
         return MediaError("it is no video or is damaged", damaged=True)
     for kind, because in _CAUSES:
         if isinstance(error, kind):
             return MediaError(because)
-    if getattr(error, "errno", None) == errno.EIO:
+    if number == errno.EIO:
         return MediaError("the host is not known, or the connection failed")
     # Without the address, which may hold a password: FFmpeg repeats it behind the text.
     said = getattr(error, "strerror", None) or type(error).__name__

@@ -67,7 +67,7 @@ def test_version_says_what_would_run_and_why() -> None:
 def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) -> None:
     done = echogfr("doctor", environment={"XDG_CONFIG_HOME": str(tmp_path)})
     assert done.returncode in (0, 1)
-    for part in ("runtime onnxruntime", "model", "signatures", "window", "DICOM", "shared memory"):
+    for part in ("runtime onnxruntime", "model", "signatures", "window", "video", "grabbers", "DICOM", "shared memory"):
         assert part in done.stdout
 
 

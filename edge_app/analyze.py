@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from edge_app.atomic import explained, replacing
-from edge_app.capture.base import Frame, FrameSource, frames
+from edge_app.capture.base import Frame, FrameSource, SourceError, frames
 from edge_app.capture.open import endless, open_source
 from edge_app.live import reports
 from edge_app.live.medians import median_values
@@ -70,6 +70,7 @@ class Summary(_Model):
     summary: Literal[True] = True
     frames: int
     interrupted: bool
+    broke_off: str | None = None  # why a live source ended before its time: one sentence
     states: dict[State, int]
     refusals: dict[str, int]  # frames by code
     readings: int  # frames with a reading
@@ -89,7 +90,8 @@ class Summary(_Model):
 def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) -> Summary:
     """Run a source through the pipeline; files appear complete or not at all.
 
-    Ctrl-C ends the recording early: the summary then says ``interrupted``.
+    Ctrl-C ends the recording early: the summary then says ``interrupted``. A live source that breaks off after its
+    first frame ends it too: ``broke_off`` then says why.
 
     Raises
     ------
@@ -113,6 +115,10 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
                     progress(tally.frames)
         except KeyboardInterrupt:
             tally.interrupted = True
+        except SourceError as error:
+            if not (source.info.live and tally.frames):
+                raise
+            tally.broke_off = error.sentence
         last = line(_summary(tally, model.summary, told))
         write(last)
     if plan.snapshot is not None:
@@ -135,6 +141,7 @@ class _Tally:
 
     frames: int = 0
     interrupted: bool = False
+    broke_off: str | None = None
     states: Counter[State] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     readings: list[tuple[Value, ...]] = field(default_factory=list)  # without maps, which would fill the memory
@@ -169,6 +176,7 @@ def _summary(tally: _Tally, model: ModelSummary, source: SourceSummary) -> Summa
     return Summary(
         frames=tally.frames,
         interrupted=tally.interrupted,
+        broke_off=tally.broke_off,
         states=dict(tally.states),
         refusals=dict(tally.refusals.most_common()),
         readings=len(tally.readings),

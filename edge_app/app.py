@@ -120,11 +120,12 @@ def _show(app: QApplication, window: MainWindow, options: RunOptions) -> int:
 
 
 def _demo(app: QApplication, window: MainWindow, options: RunOptions, seconds: float) -> int:
+    from edge_app.capture.naming import shown
     from edge_app.ui._qt import QTimer
     from edge_app.ui.narrator import Narrator
     from edge_app.ui.screenshot import grab_masked, save
 
-    _say(f"No display: the window runs offscreen for {seconds:g} s on {options.source}")
+    _say(f"No display: the window runs offscreen for {seconds:g} s on {shown(options.source)}")
     narrator = Narrator(window, _say)
     window.start()
     window.show()

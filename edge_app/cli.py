@@ -223,6 +223,9 @@ def analyze(
         summary = analyze(plan, progress)
     if str(jsonl) != "-":  # else it stands there already
         _tell(summary, as_json)
+    if summary.broke_off is not None:
+        print(summary.broke_off, file=sys.stderr)
+        raise typer.Exit(EXIT_USAGE)
     if summary.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
 

@@ -58,7 +58,7 @@ def version_report(plan: ModelPlan) -> list[str]:
 def examine(plan: ModelPlan | None = None) -> list[Finding]:
     """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
     plan = plan or ModelPlan()
-    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), _dicom(), _shared_memory(), _log()]
+    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), *_sources(), _dicom(), _shared_memory(), _log()]
 
 
 def _runtimes(server: Server | None) -> list[Finding]:
@@ -97,6 +97,22 @@ def _display() -> Finding:
     if server is None:
         return Finding("window", False, "no display is set: run will work offscreen for a moment and save a picture")
     return Finding("window", True, f"PyQt6 on display {server}")
+
+
+def _sources() -> list[Finding]:
+    """Say which libraries of sources are there; echogfr sources says what is connected."""
+    parts = (
+        ("video", "av", "PyAV for video files and network streams", "av"),
+        ("grabbers", "linuxpy", "linuxpy for V4L2", "linuxpy"),
+        ("screen", "mss", "mss for a part of the screen", "mss"),
+        ("OpenIGTLink", "pyigtl", "pyigtl for images over OpenIGTLink", "'echogfr[igtl]'"),
+    )
+    return [
+        Finding(what, True, told)
+        if importlib.util.find_spec(module)
+        else Finding(what, False, f"{module} is not installed: pip install {package}")
+        for what, module, told, package in parts
+    ]
 
 
 def _dicom() -> Finding:

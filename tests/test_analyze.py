@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,7 @@ from engines.kdigo import category_range
 from engines.manifest import InputSpec, ProbabilityHead, RegressionHead
 from engines.reading import Reading
 from engines.values import Chance, Regressed
+from tests.capture.senders import recording, tcp_sender
 
 PHANTOM = "phantom:seed=2,egfr=45,size=960x720,fps=10,cycle=0.5/0.5/3"
 KEYS = {"frame", "t_ms", "state", "sector", "calipers", "px_per_cm", "crop", "quality", "refusal", "reading"}
@@ -229,6 +232,21 @@ def test_a_source_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         analyze(AnalyzePlan(str(tmp_path), jsonl=out))
     assert [path.name for path in out.parent.iterdir()] == ["a.jsonl"]
     assert out.read_text() == "an older result\n"
+
+
+def test_a_live_source_that_breaks_off_leaves_what_was_read_and_why(tmp_path: Path) -> None:
+    clip = recording(12)
+
+    def send(receiver: socket.socket, stop: threading.Event) -> None:
+        receiver.sendall(clip)
+
+    with tcp_sender(send) as port:
+        plan = AnalyzePlan(source=f"tcp://127.0.0.1:{port}", jsonl=tmp_path / "out.jsonl")
+        summary = analyze(plan)
+    assert summary.frames == 12
+    assert summary.broke_off is not None
+    assert "the sender sends no more" in summary.broke_off
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 13
 
 
 @pytest.mark.parametrize("field", ["jsonl", "snapshot"])

@@ -7,6 +7,7 @@ they are limited and BT.601, which is what FFmpeg itself writes so. Interlaced p
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,7 +27,7 @@ try:
     from av.video.stream import VideoStream
 except ImportError as error:
     raise SourceError(
-        "Video cannot be read", f"PyAV is not usable here ({error})", "pip install 'av>=14,<20'"
+        "Video cannot be read", f"PyAV is not usable here ({error})", "pip install 'av>=17,<20'"
     ) from error
 
 # FFmpeg writes its complaints past Python to stderr; ours is the one sentence that the user gets.
@@ -42,6 +43,7 @@ CONTAINERS = (
 NETWORK_CONTAINERS = f"{CONTAINERS},rtsp,rtp,sdp,hls"
 TORN_FRAMES = 50  # after a loss, pictures are built on what was lost; some encoders never send a key picture again
 MAX_PIXELS = 8192 * 8192  # a damaged header asks for more, and would fill the memory
+SILENT = "nothing came in time"
 SQUARE = (0.98, 1.02)  # width to height of a pixel that nobody needs to correct
 PLAUSIBLE_PIXELS = (0.4, 2.5)  # 1:1 up to half a field; anything else is a damaged header
 DEINTERLACER = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")  # leaves progressive frames as they are
@@ -94,9 +96,12 @@ class Media:
         read_s: float | None = None,
     ) -> None:
         self._live = live
+        begun_s = time.monotonic()
         try:
             self._container: InputContainer = av.open(url, options=dict(options), timeout=(open_s, read_s))
         except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+            if open_s is not None and time.monotonic() - begun_s >= open_s:
+                raise MediaError(SILENT) from error  # FFmpeg may call it damaged, because it has seen nothing
             raise _explained(error) from error
         try:
             self._stream = _video_of(self._container)
@@ -250,8 +255,8 @@ def _pixel_width(aspect: Fraction | None) -> float:
 
 
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
-    (av.error.ExitError, "nothing came in time"),
-    (av.error.TimeoutError, "nothing came in time"),
+    (av.error.ExitError, SILENT),
+    (av.error.TimeoutError, SILENT),
     (av.error.ConnectionRefusedError, "nobody listens there"),
     (av.error.ConnectionResetError, "the sender has broken off"),
     (av.error.HTTPUnauthorizedError, "it asks for a user name and password, or these are wrong"),
@@ -264,12 +269,13 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _explained(error: Exception) -> MediaError:
-    if isinstance(error, (av.error.InvalidDataError, av.error.ArgumentError, UnicodeError)):
+    number = getattr(error, "errno", None)
+    if isinstance(error, (av.error.InvalidDataError, UnicodeError)) or number == errno.EINVAL:
         return MediaError("it is no video or is damaged", damaged=True)
     for kind, because in _CAUSES:
         if isinstance(error, kind):
             return MediaError(because)
-    if getattr(error, "errno", None) == errno.EIO:
+    if number == errno.EIO:
         return MediaError("the host is not known, or the connection failed")
     # Without the address, which may hold a password: FFmpeg repeats it behind the text.
     said = getattr(error, "strerror", None) or type(error).__name__

@@ -20,6 +20,8 @@ AT_ONCE = 3  # looked at together; each is a process
 MOST_MODES = 8  # of a grabber: the rest is more of the same
 THUMBNAIL = (48, 28)  # pixels at most, width and height: enough to tell one picture from another
 POLL_S = 0.1
+START_S = 30.0  # for a process to begin: the computer may be busy, and the source is not to blame
+READY = b"ready"
 MAX_MESSAGE_BYTES = 1 << 20
 
 
@@ -93,7 +95,7 @@ class _Probe:
         context = multiprocessing.get_context("spawn")
         self._uri = uri
         self._timeout_s = timeout_s
-        self._until_s = time.monotonic() + timeout_s
+        self._until_s = time.monotonic() + START_S
         self.answers, end = context.Pipe(duplex=False)
         self._process: SpawnProcess = context.Process(target=look, args=(uri, end), name="echogfr-probe", daemon=True)
         self._process.start()
@@ -103,9 +105,12 @@ class _Probe:
         """Return what it found, or that it found nothing in time; None while it is looking."""
         if self.answers.poll():
             try:
-                return Probed.model_validate_json(self.answers.recv_bytes(MAX_MESSAGE_BYTES))
+                message = self.answers.recv_bytes(MAX_MESSAGE_BYTES)
+                if message != READY:
+                    return Probed.model_validate_json(message)
             except (EOFError, OSError, ValidationError):
                 return self._failed("the process that looked at it has died")
+            self._until_s = time.monotonic() + self._timeout_s
         if time.monotonic() > self._until_s:
             return self._failed(f"it gave no picture within {self._timeout_s:g} s")
         return None
@@ -123,6 +128,9 @@ class _Probe:
 
 def look(uri: str, answers: Connection) -> None:
     """Look at a source and say what it is; runs in a process of its own."""
+    import edge_app.capture.open  # noqa: F401 - what is loaded now is not counted against the source
+
+    answers.send_bytes(READY)
     answers.send_bytes(probe(uri).model_dump_json().encode())
 
 

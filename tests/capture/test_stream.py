@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -179,6 +181,23 @@ def test_the_size_may_change_in_mid_stream() -> None:
     assert shapes[-1] == (other[1], other[0], 3)
 
 
+def test_a_server_that_accepts_and_sends_nothing_is_silent_not_damaged() -> None:
+    def half(receiver: socket.socket, stop: threading.Event) -> None:
+        requests = receiver.makefile("rb")
+        while (line := requests.readline().strip()) or not line:
+            if stop.is_set() or not line:
+                break
+        receiver.sendall(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: DESCRIBE\r\n\r\n")
+        stop.wait(10)
+
+    with (
+        tcp_sender(half) as port,
+        pytest.raises(SourceError, match="nothing came in time"),
+        StreamSource(f"rtsp://127.0.0.1:{port}/x", open_s=0.7),
+    ):
+        pass
+
+
 def test_what_is_no_video_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
     def letter(request: http.server.BaseHTTPRequestHandler) -> None:
         page = b"<html>Sign in</html>" * 100
@@ -277,3 +296,33 @@ def test_the_title_says_who_is_asked() -> None:
     assert host_of("rtsp://u:p@10.0.0.7:554/a/b?c") == "10.0.0.7:554"
     assert open_source("stream:rtsp://10.0.0.7/a").info.title == "RTSP stream from 10.0.0.7"
     assert endless("rtsp://10.0.0.7/a")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "needs"),
+    [
+        ("x264enc tune=zerolatency key-int-max=25 ! rtph264pay name=pay0 pt=96", "x264enc"),
+        ("jpegenc ! rtpjpegpay name=pay0 pt=26", "jpegenc"),
+    ],
+)
+def test_an_rtsp_server_of_others_is_read(encoder: str, needs: str) -> None:
+    program = Path(__file__).with_name("gst_rtsp_server.py")
+    command = [sys.executable, str(program), encoder]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().strip()
+        try:
+            if not port.isdecimal():
+                pytest.skip(f"GStreamer's RTSP server cannot be tried: {server.communicate()[1].splitlines()[-1]}")
+            if subprocess.run(["gst-inspect-1.0", "--exists", needs], check=False).returncode:
+                pytest.skip(f"GStreamer has no {needs} here")
+            start = time.monotonic()
+            got = received(StreamSource(f"rtsp://127.0.0.1:{port}/kidney"), 30)
+            took_s = time.monotonic() - start
+        finally:
+            server.communicate("")
+    assert got[0].pixels.shape == (480, 640, 3)
+    assert np.allclose(np.diff([frame.t_ms for frame in got])[1:], 40, atol=2), "the first may lack the sender's time"
+    assert took_s < 15

@@ -20,6 +20,7 @@ from edge_app.imaging.scene import CaliperPair
 
 from .judge import Verdict, judge, read_manifest, read_mask, tolerance
 from .screens import BACKGROUNDS, EMPTY, LOOK_NAMES, Screen, compose, real_available, recipe, write_folder
+from .screens.compose import CUT_OFF
 from .screens.damage import DAMAGES, HARDER, resize
 from .screens.draw import Picture, Point
 from .screens.marks import Glyph, draw_glyph, look_named
@@ -104,6 +105,12 @@ def test_what_other_hands_do_to_a_picture_leaves_the_truth_exact(seed: int) -> N
         x, y, reach = round(end[0]), round(end[1]), round(0.7 * screen.span)
         part = screen.pixels[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1].astype(np.float64)
         assert np.ptp(part.max(axis=2)) > 25 or np.ptp(part.min(axis=2)) > 25, "nothing is drawn there"
+
+
+def test_a_pair_that_the_picture_cuts_in_two_is_no_pair() -> None:
+    cut_off = compose(23, harder=True)
+    assert cut_off.case == CUT_OFF
+    assert cut_off.pairs == ()
 
 
 def test_an_unfinished_measurement_is_no_pair(screens: list[Screen]) -> None:

@@ -39,6 +39,7 @@ HARDER_BACKGROUNDS = ("phantom", "phantom", "real", "real", "real-screen", "conv
 LEVELS = ("plain", "plain", "plain", "dark", "bright", "tinted")
 # Without a finished pair: nothing at all, one marker, a live cursor, a line without ends, half a measurement.
 EMPTY = ("nothing", "nothing", "nothing", "single", "cursor", "line", "half")
+CUT_OFF = "cut-off"  # harder: a finished pair of which the picture shows one marker only
 SMALLEST_SPAN, SMALLEST_DAMAGED = 6.5, 9.0  # of a marker in the final picture, pixels; less is not asked for
 LEAST_CONTRAST = 50.0  # grey values between a marker and what is around it
 
@@ -60,7 +61,7 @@ class Screen:
     pixels: Picture
     mask: Mask
     pairs: tuple[Pair, ...]
-    case: str  # "calipers", or one of EMPTY
+    case: str  # "calipers", one of EMPTY, or CUT_OFF
     look: str
     background: str
     level: str
@@ -97,7 +98,8 @@ def recipe(seed: int, harder: bool = False) -> Recipe:
     damage = pick(HARDER if harder else DAMAGES)
     if background.startswith("real") and not donors.real_available():
         background = "phantom"
-    case = "calipers" if with_pair else EMPTY[number % len(EMPTY)]
+    empty = (*EMPTY, CUT_OFF, CUT_OFF) if harder else EMPTY
+    case = "calipers" if with_pair else empty[number % len(empty)]
     return Recipe(case, LOOK_NAMES[place], background, level, damage)
 
 
@@ -115,13 +117,16 @@ def compose(seed: int, harder: bool = False) -> Screen:
     scenery = Scenery(stage.pixels, stage.mask, stage.theme, look, glyph, keep_off, rng)
     decoys = _draw_decoys(scenery, plan, rng)
     drawn: list[Drawn] = []
-    if plan.case == "calipers":
+    cut = _one_marker_box(stage.mask.shape, ends[0], glyph, rng) if plan.case == CUT_OFF and ends else None
+    if cut is not None:
+        draw_pair(stage.pixels, ends[0], look, glyph, stage.theme.unit, rng)
+    elif plan.case == "calipers":
         drawn = _draw_pairs(stage.pixels, ends, look, glyph, stage.theme.unit, rng)
     elif ends:
         _draw_unfinished(plan.case, stage.pixels, ends[0], look, glyph, stage.theme.unit, rng)
     pairs = tuple(Pair(d.first, d.second, d.shape) for d in drawn)
-    still = not stage.whole and toss(rng, 0.2)
-    cut = _still_box(stage, pairs, glyph, rng) if still else None
+    if cut is None and not stage.whole and toss(rng, 0.2):
+        cut = _still_box(stage, pairs, glyph, rng)
     return _finish(seed, plan, stage, pairs, decoys, glyph, cut, rng)
 
 
@@ -391,6 +396,19 @@ def _still_box(stage: _Stage, pairs: tuple[Pair, ...], glyph: Glyph, rng: Rng) -
     y1 = max([y + side / 2, *(p[1] + room for p in points)])
     box = max(0, int(x0)), max(0, int(y0)), min(width, int(x1) + 1), min(height, int(y1) + 1)
     return box if box[2] - box[0] > 120 and box[3] - box[1] > 120 else None
+
+
+def _one_marker_box(
+    shape: tuple[int, ...], ends: tuple[Point, Point], glyph: Glyph, rng: Rng
+) -> tuple[int, int, int, int] | None:
+    """Choose a part of the screen that shows the first marker and most of the line, but not the second."""
+    (ax, ay), (bx, by) = ends
+    share, (height, width) = between(rng, 0.5, 0.85), shape
+    box = [0, 0, width, height]
+    side = (2 if bx > ax else 0) if abs(bx - ax) >= abs(by - ay) else (3 if by > ay else 1)
+    box[side] = round((ax, ay)[side % 2] * (1 - share) + (bx, by)[side % 2] * share)
+    clear = (1 - share) * max(abs(bx - ax), abs(by - ay)) > glyph.reach + 2
+    return (box[0], box[1], box[2], box[3]) if clear and box[2] - box[0] > 150 and box[3] - box[1] > 150 else None
 
 
 def _finish(

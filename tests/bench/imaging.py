@@ -12,11 +12,11 @@ import argparse
 import csv
 import os
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import dist
 from pathlib import Path
 from time import thread_time
 
@@ -29,12 +29,12 @@ from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
 from edge_app.capture.open import open_source
-from edge_app.imaging import observer as observer_module
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.scene import Scene
+from tests.bench.clock import cpu_time
 from tests.bench.sheets import Entry, draw_tile, write_sheets
 from tests.bench.streams import main as streams
-from tests.imaging.judge import Known, Verdict, judge, overlap, read_manifest, read_mask, share_inside
+from tests.imaging.judge import Ends, Known, Verdict, judge, overlap, read_manifest, read_mask, share_inside, tolerance
 
 CLIPS = {".mp4": "file:", ".dcm": "dicom:"}
 GROUPS = ("case", "look", "background", "level", "damage", "kind")
@@ -51,6 +51,7 @@ class Result:
     inside: float
     ms: list[float]
     stages: dict[str, list[float]] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()  # for each end that was missed: why, as the observer says
 
     @property
     def badness(self) -> tuple[int, int, float]:
@@ -137,7 +138,7 @@ def watch(folder: Path, known: Known, count: int) -> tuple[Result, NDArray[np.ui
     false, scene = 0, None
     for frame in frames:
         start = thread_time()
-        with _cpu_time():
+        with cpu_time():
             scene = observer.observe(frame)
         ms.append((thread_time() - start) * 1e3)
         for stage, took in observer.timings_ms.items():
@@ -149,20 +150,25 @@ def watch(folder: Path, known: Known, count: int) -> tuple[Result, NDArray[np.ui
     verdict = judge(scene.calipers, pairs, scene.size)
     if not pairs and false:
         verdict = Verdict(None, None, 0, 0, false)
-    result = Result(known, scene.size, verdict, *_sector(folder, known, scene, frames[-1], still), ms, dict(stages))
+    seen, inside = _sector(folder, known, scene, frames[-1], still)
+    result = Result(known, scene.size, verdict, seen, inside, ms, dict(stages), tuple(_reasons(pairs, scene, seen)))
     return result, draw_tile(frames[-1].pixels, pairs, scene)
 
 
-@contextmanager
-def _cpu_time() -> Iterator[None]:
-    """Let the observer's stages be timed by the CPU time of this thread: the machine may be busy."""
-    names = vars(observer_module)
-    clock = names["perf_counter"]
-    names["perf_counter"] = thread_time
-    try:
-        yield
-    finally:
-        names["perf_counter"] = clock
+def _reasons(pairs: Sequence[Ends], scene: Scene, seen: float) -> Iterable[str]:
+    """Say of each true end that no found pair has why it is missing."""
+    near = tolerance(scene.size)
+    found = [end for pair in scene.calipers for end in (pair.first, pair.second)]
+    for end in (end for ends in pairs for end in ends):
+        if any(dist(end, other) <= near for other in found):
+            continue
+        refused = [mark for mark in scene.refused if dist(mark.centre, end) <= near]
+        if refused:
+            yield f"refused: {min(refused, key=lambda mark: dist(mark.centre, end)).reason}"
+        elif scene.sector is None:
+            yield "no sector"
+        else:
+            yield "never a candidate, sector wrong" if seen < 0.9 else "never a candidate"
 
 
 def _sector(folder: Path, known: Known, scene: Scene, frame: Frame, still: bool) -> tuple[float, float]:
@@ -191,7 +197,18 @@ def report(results: Sequence[Result]) -> None:
         print("\nby span of a marker")
         for name, some in sorted(_grouped(results, _span).items()):
             print(_line(name, some))
-    _report_times(results)
+    for result in results:
+        if not np.isnan(result.inside):
+            print(
+                f"{result.known.file}: {result.inside:.3f} of the sector found without the file's word is in its region"
+            )
+    counts = Counter(reason for result in results for reason in result.reasons)
+    if counts:
+        print("\nwhy true ends are missing")
+        for reason, count in counts.most_common(20):
+            print(f"{count:6d}  {reason}")
+    _report_times("all sizes", results)
+    _report_times("1920 wide", [result for result in results if result.size[0] >= 1900])
 
 
 def _span(result: Result) -> list[str]:
@@ -232,20 +249,16 @@ def _line(name: str, results: Sequence[Result]) -> str:
     return "  ".join(parts)
 
 
-def _report_times(results: Sequence[Result]) -> None:
+def _report_times(name: str, results: Sequence[Result]) -> None:
     stages: dict[str, list[float]] = defaultdict(list)
     for result in results:
         stages["all"] += result.ms
         for stage, took in result.stages.items():
             stages[stage] += took
-    print("\nCPU ms a frame, p50/p95/max")
+    if stages:
+        print(f"\nCPU ms a frame, {name}, p50/p95/max, {len(stages['all'])} frames")
     for stage, took in stages.items():
         print(f"{stage:16s}{np.median(took):8.1f} {np.percentile(took, 95):8.1f} {max(took):8.1f}")
-    for result in results:
-        if not np.isnan(result.inside):
-            print(
-                f"{result.known.file}: {result.inside:.3f} of the sector found without the file's word is in its region"
-            )
 
 
 def write_csv(path: Path, results: Sequence[Result]) -> None:
@@ -263,6 +276,7 @@ def write_csv(path: Path, results: Sequence[Result]) -> None:
         "length_percent",
         "overlap",
         "ms",
+        "reasons",
     )
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -271,7 +285,7 @@ def write_csv(path: Path, results: Sequence[Result]) -> None:
             v = r.verdict
             tags = [r.known.tag(name) for name in names[: names.index("hits")]]
             numbers = [f"{x:.3f}" for x in (v.error_px, v.length_percent, r.overlap, float(np.median(r.ms)))]
-            table.writerow([*tags, v.hits, v.wanted, v.false, *numbers])
+            table.writerow([*tags, v.hits, v.wanted, v.false, *numbers, "; ".join(r.reasons)])
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import numpy as np
 
 from . import donors
 from .chrome import Theme, draw_theme, paint_surroundings, ruler
-from .damage import DAMAGES, WIDEST, apply, draw_damage, resize
+from .damage import DAMAGES, HARDER, WIDEST, apply, draw_damage, resize
 from .decoys import DECOYS, Scenery
 from .donors import Donor
-from .draw import Mask, Picture, Point, Rng, between, toss
+from .draw import Mask, Picture, Point, Rng, Type, between, toss
 from .marks import (
     GREEN,
     LOOK_NAMES,
@@ -35,9 +35,11 @@ BACKGROUNDS = (
     *("phantom", "phantom", "phantom", "phantom", "real", "real", "real-screen"),
     *("linear", "phased", "trapezoid", "convex", "dual", "cut"),
 )
+HARDER_BACKGROUNDS = ("phantom", "phantom", "real", "real", "real-screen", "convex", "trace", "inset")
 LEVELS = ("plain", "plain", "plain", "dark", "bright", "tinted")
 # Without a finished pair: nothing at all, one marker, a live cursor, a line without ends, half a measurement.
 EMPTY = ("nothing", "nothing", "nothing", "single", "cursor", "line", "half")
+CUT_OFF = "cut-off"  # harder: a finished pair of which the picture shows one marker only
 SMALLEST_SPAN, SMALLEST_DAMAGED = 6.5, 9.0  # of a marker in the final picture, pixels; less is not asked for
 LEAST_CONTRAST = 50.0  # grey values between a marker and what is around it
 
@@ -59,7 +61,7 @@ class Screen:
     pixels: Picture
     mask: Mask
     pairs: tuple[Pair, ...]
-    case: str  # "calipers", or one of EMPTY
+    case: str  # "calipers", one of EMPTY, or CUT_OFF
     look: str
     background: str
     level: str
@@ -81,8 +83,8 @@ class Recipe:
     damage: str
 
 
-def recipe(seed: int) -> Recipe:
-    """Return what to compose: two of three seeds with calipers."""
+def recipe(seed: int, harder: bool = False) -> Recipe:
+    """Return what to compose: two of three seeds with calipers; ``harder``: with what other hands do to pictures."""
     with_pair = seed % 3 != 2
     number = seed // 3 * 2 + seed % 3 if with_pair else seed // 3
     block, place = divmod(number, len(LOOK_NAMES))
@@ -92,16 +94,18 @@ def recipe(seed: int) -> Recipe:
         order = rng.permutation(len(names))
         return str(names[order[place % len(names)]])
 
-    background, level, damage = pick(BACKGROUNDS), pick(LEVELS), pick(DAMAGES)
+    background, level = pick(HARDER_BACKGROUNDS if harder else BACKGROUNDS), pick(LEVELS)
+    damage = pick(HARDER if harder else DAMAGES)
     if background.startswith("real") and not donors.real_available():
         background = "phantom"
-    case = "calipers" if with_pair else EMPTY[number % len(EMPTY)]
+    empty = (*EMPTY, CUT_OFF, CUT_OFF) if harder else EMPTY
+    case = "calipers" if with_pair else empty[number % len(empty)]
     return Recipe(case, LOOK_NAMES[place], background, level, damage)
 
 
-def compose(seed: int) -> Screen:
+def compose(seed: int, harder: bool = False) -> Screen:
     """Return the screen of a seed; the same seed gives the same screen."""
-    plan, rng = recipe(seed), np.random.default_rng([21, seed])
+    plan, rng = recipe(seed, harder), np.random.default_rng([21, seed])
     stage = _stage(plan, rng)
     look = look_named(plan.look, rng)
     glyph = draw_glyph(look, stage.theme.unit, rng)
@@ -113,13 +117,16 @@ def compose(seed: int) -> Screen:
     scenery = Scenery(stage.pixels, stage.mask, stage.theme, look, glyph, keep_off, rng)
     decoys = _draw_decoys(scenery, plan, rng)
     drawn: list[Drawn] = []
-    if plan.case == "calipers":
+    cut = _one_marker_box(stage.mask.shape, ends[0], glyph, rng) if plan.case == CUT_OFF and ends else None
+    if cut is not None:
+        draw_pair(stage.pixels, ends[0], look, glyph, stage.theme.unit, rng)
+    elif plan.case == "calipers":
         drawn = _draw_pairs(stage.pixels, ends, look, glyph, stage.theme.unit, rng)
     elif ends:
         _draw_unfinished(plan.case, stage.pixels, ends[0], look, glyph, stage.theme.unit, rng)
     pairs = tuple(Pair(d.first, d.second, d.shape) for d in drawn)
-    still = not stage.whole and toss(rng, 0.2)
-    cut = _still_box(stage, pairs, glyph, rng) if still else None
+    if cut is None and not stage.whole and toss(rng, 0.2):
+        cut = _still_box(stage, pairs, glyph, rng)
     return _finish(seed, plan, stage, pairs, decoys, glyph, cut, rng)
 
 
@@ -156,6 +163,8 @@ def _stage(plan: Recipe, rng: Rng) -> _Stage:
     pixels[mask] = _levels(grey, plan.level, rng)[mask]
     near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     _surround(pixels, ~near, mask, theme, rng)
+    if plan.background == "trace":
+        _trace(pixels, mask, rng)
     return _Stage(pixels, mask, theme, home, poles, False)
 
 
@@ -171,6 +180,20 @@ def _surround(pixels: Picture, free: Mask, mask: Mask, theme: Theme, rng: Rng) -
     if toss(rng, 0.85):
         side = right if toss(rng, 0.75) else max(2, int(columns[0]) - round(26 * theme.unit))
         ruler(pixels, side, (int(rows[0]), int(rows[-1])), theme, rng)
+
+
+def _trace(pixels: Picture, mask: Mask, rng: Rng) -> None:
+    """Draw a Doppler trace below the image, in place."""
+    below, (height, width) = int(np.flatnonzero(mask.any(axis=1))[-1]) + 16, pixels.shape[:2]
+    left, right, base = round(0.12 * width), round(0.86 * width), round(0.93 * height)
+    if base - below < 40:
+        return
+    for x in range(left, right):
+        beat = (x - left) / (0.16 * width) % 1.0
+        tall = (base - below) * (0.25 + 0.6 * float(np.exp(-((beat - 0.2) ** 2) / 0.02))) * between(rng, 0.85, 1.0)
+        part = pixels[round(base - tall) : base, x]
+        part[:] = np.clip(rng.normal(120, 40, (len(part), 1)), 0, 255).astype(np.uint8)
+    cv2.line(pixels, (left, base), (right, base), (0, 200, 90), 1)
 
 
 def _donor(background: str, rng: Rng) -> Donor:
@@ -191,6 +214,10 @@ def _areas(background: str, size: tuple[int, int], rng: Rng) -> list[tuple[float
     left = (width - inner) * between(rng, 0.2, 0.8)
     x0, x1 = left + between(rng, 0.02, 0.13) * inner, left + between(rng, 0.85, 0.92) * inner
     y0, y1 = between(rng, 0.09, 0.15) * height, between(rng, 0.86, 0.97) * height
+    if background == "trace":
+        return [(x0 + 0.2 * (x1 - x0), y0, x0 + 0.8 * (x1 - x0), y0 + 0.58 * (y1 - y0))]
+    if background == "inset":
+        return [(x0, y0, x0 + 0.6 * (x1 - x0), y0 + 0.6 * (y1 - y0))]
     if background == "dual":
         middle = (x0 + x1) / 2
         return [(x0, y0, middle - 4, y1), (middle + 4, y0, x1, y1)]
@@ -371,6 +398,19 @@ def _still_box(stage: _Stage, pairs: tuple[Pair, ...], glyph: Glyph, rng: Rng) -
     return box if box[2] - box[0] > 120 and box[3] - box[1] > 120 else None
 
 
+def _one_marker_box(
+    shape: tuple[int, ...], ends: tuple[Point, Point], glyph: Glyph, rng: Rng
+) -> tuple[int, int, int, int] | None:
+    """Choose a part of the screen that shows the first marker and most of the line, but not the second."""
+    (ax, ay), (bx, by) = ends
+    share, (height, width) = between(rng, 0.5, 0.85), shape
+    box = [0, 0, width, height]
+    side = (2 if bx > ax else 0) if abs(bx - ax) >= abs(by - ay) else (3 if by > ay else 1)
+    box[side] = round((ax, ay)[side % 2] * (1 - share) + (bx, by)[side % 2] * share)
+    clear = (1 - share) * max(abs(bx - ax), abs(by - ay)) > glyph.reach + 2
+    return (box[0], box[1], box[2], box[3]) if clear and box[2] - box[0] > 150 and box[3] - box[1] > 150 else None
+
+
 def _finish(
     seed: int,
     plan: Recipe,
@@ -397,19 +437,30 @@ def _finish(
     if size != (width, height):
         how = damage.how if fx >= 1 or damage.scale < 1 else cv2.INTER_AREA
         pixels, mask = resize(pixels, size, how), cv2.resize(mask.astype(np.uint8), size, interpolation=0) > 0
-    left = 0
-    if not cut and size[0] / size[1] < 1.4 and size[1] * 16 // 9 <= WIDEST and toss(rng, 0.15):
+    left = top = 0
+    if (
+        plan.damage not in HARDER
+        and not cut
+        and size[0] / size[1] < 1.4
+        and size[1] * 16 // 9 <= WIDEST
+        and toss(rng, 0.15)
+    ):
         left = (size[1] * 16 // 9 - size[0]) // 2
         pixels = np.pad(pixels, ((0, 0), (left, left), (0, 0)))
         mask = np.pad(mask, ((0, 0), (left, left)))
+    if plan.damage == "figure":  # a panel of a printed page: white margin, a letter in the corner
+        top, left = int(rng.integers(4, 28)), int(rng.integers(4, 28))
+        pixels = np.pad(pixels, ((top, top), (left, left), (0, 0)), constant_values=255)
+        mask = np.pad(mask, ((top, top), (left, left)))
+        Type(14, (255, 255, 255), weight=2).words(pixels, "ABCD"[rng.integers(4)], (left + 5, top + 5))
     pixels, jpeg = apply(np.ascontiguousarray(pixels), damage, rng)
     mask = mask[: pixels.shape[0], : pixels.shape[1]]
 
     def moved(p: Point) -> Point:
-        return (p[0] - x0 + 0.5) * fx - 0.5 + left, (p[1] - y0 + 0.5) * fy - 0.5
+        return (p[0] - x0 + 0.5) * fx - 0.5 + left, (p[1] - y0 + 0.5) * fy - 0.5 + top
 
     marks = tuple(Pair(moved(p.first), moved(p.second), p.shape) for p in pairs)
-    names = (*damage.names, *(("still",) if cut else ()), *(("pillarbox",) if left else ()))
+    names = (*damage.names, *(("still",) if cut else ()), *(("pillarbox",) if left and not top else ()))
     return Screen(
         seed=seed,
         pixels=pixels,

@@ -12,6 +12,8 @@ import numpy as np
 from .draw import Picture, Rng, between, toss
 
 DAMAGES = ("none", "jpeg", "chroma-420", "chroma-422", "limited", "down", "up", "blur", "noise", "mpeg4", "all")
+# Of pictures that went through other hands: journals, messengers, scalers of old.
+HARDER = ("grey", "sharpened", "nearest", "interlaced", "jpeg-twice", "gamma", "figure", "palette")
 WIDEST = 1920
 
 
@@ -27,6 +29,7 @@ class Damage:
     chroma: int = 444
     jpeg: int = 0
     mpeg4: bool = False
+    hands: str = ""  # one of HARDER
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,6 +42,7 @@ class Damage:
             (self.chroma != 444, f"chroma{self.chroma}"),
             (self.jpeg > 0, f"jpeg{self.jpeg}"),
             (self.mpeg4, "mpeg4"),
+            (bool(self.hands), self.hands),
         )
         return tuple(name for done, name in said if done)
 
@@ -60,6 +64,10 @@ def draw_damage(kind: str, rng: Rng) -> Damage:
             420 if toss(rng, 0.6) else 422,
             int(rng.integers(65, 93)),
         )
+    if kind in HARDER:
+        how = cv2.INTER_NEAREST if kind == "nearest" else area[pick]
+        scale = between(rng, 1.2, 1.9) if kind == "nearest" else down if toss(rng, 0.4) else 1.0
+        return Damage(scale, how, jpeg=int(rng.integers(75, 96)) if toss(rng, 0.6) else 0, hands=kind)
     return {
         "none": Damage(),
         "jpeg": Damage(jpeg=int(rng.integers(60, 96))),
@@ -78,6 +86,8 @@ def apply(pixels: Picture, damage: Damage, rng: Rng) -> tuple[Picture, bytes | N
     """Return the damaged picture, without its scaling (see ``resize``), and the JPEG file if it became one."""
     if damage.limited:
         pixels = np.round(16.0 + pixels.astype(np.float32) * (219.0 / 255.0)).astype(np.uint8)
+    if damage.hands:
+        pixels = _through(pixels, damage.hands, rng)
     if damage.blur:
         pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), damage.blur), dtype=np.uint8)
     if damage.noise:
@@ -95,6 +105,29 @@ def apply(pixels: Picture, damage: Damage, rng: Rng) -> tuple[Picture, bytes | N
 def resize(pixels: Picture, size: tuple[int, int], how: int) -> Picture:
     """Return the picture in another size; a point p goes to (p + 0.5) * factor - 0.5."""
     return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)
+
+
+def _through(pixels: Picture, hands: str, rng: Rng) -> Picture:
+    """Return the picture as others left it."""
+    values = pixels.astype(np.float32)
+    if hands == "grey":
+        values = values @ np.array([0.299, 0.587, 0.114], np.float32)
+        values = values[..., None].repeat(3, axis=2)
+    elif hands == "sharpened":
+        values += between(rng, 0.5, 1.2) * (values - cv2.GaussianBlur(values, (0, 0), between(rng, 0.8, 1.6)))
+    elif hands == "interlaced":  # one field, its lines interpolated
+        field = values[::2]
+        between_lines = (field + np.vstack([field[1:], field[-1:]])) / np.float32(2)
+        values[1::2] = between_lines[: len(values) // 2]
+    elif hands == "gamma":
+        values = np.asarray(255.0 * (values / 255.0) ** between(rng, 0.6, 1.5), dtype=np.float32)
+    elif hands == "palette":
+        step = between(rng, 8, 20)
+        values = np.asarray(np.round(values / step) * step, dtype=np.float32)
+    elif hands == "jpeg-twice":
+        shifted, _ = _jpeg(np.ascontiguousarray(np.roll(pixels, (3, 5), (0, 1))), int(rng.integers(60, 90)), True)
+        return np.asarray(np.roll(shifted, (-3, -5), (0, 1)), dtype=np.uint8)
+    return np.asarray(np.clip(np.round(values), 0, 255), dtype=np.uint8)
 
 
 def _less_chroma(pixels: Picture, kind: int) -> Picture:

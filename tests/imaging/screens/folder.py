@@ -19,13 +19,15 @@ COLUMNS = (
 )
 
 
-def write_folder(folder: Path, seeds: Iterable[int], said: Callable[[int], None] = lambda done: None) -> None:
+def write_folder(
+    folder: Path, seeds: Iterable[int], said: Callable[[int], None] = lambda done: None, *, harder: bool = False
+) -> None:
     """Write a screen for each seed, then the manifest; ``said`` hears how many are done."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "sectors").mkdir(exist_ok=True)
     rows = []
     for done, seed in enumerate(seeds, 1):
-        rows.append(write_screen(folder, compose(seed)))
+        rows.append(write_screen(folder, compose(seed, harder)))
         said(done)
     with (folder / "MANIFEST.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)

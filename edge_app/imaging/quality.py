@@ -9,15 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.evidence import brightest_channel, over
+from edge_app.imaging.evidence import over
 from edge_app.imaging.scene import Quality, QualityFault, Sector
 from edge_app.imaging.shadow import shadow_share
-from edge_app.imaging.strokes import chroma, stroke_map
+from edge_app.imaging.strokes import stroke_map
 from engines.preprocess import CropBox
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 FEWEST_PIXELS = 400
+SHARP_PX = 360  # side of the crop's middle in which sharpness is measured: enough speckle, and soon done
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,11 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
     if x1 <= x0 or y1 <= y0:
         return {"coverage": 0.0}
     window = (slice(y0, y1), slice(x0, x1))
-    part, inside = pixels[window], sector.mask[window]
+    part, inside = np.ascontiguousarray(pixels[window]), sector.mask[window]
     covered = float(inside.sum()) / max(1.0, box.width * box.height)
-    grey = brightest_channel(np.ascontiguousarray(part))
-    colour = chroma(part)
+    red, green, blue = cv2.split(part)
+    grey = np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
+    colour = np.asarray(cv2.subtract(grey, cv2.min(cv2.min(red, green), blue)), dtype=np.uint8)
     drawn = drawn_pixels(grey, colour) if annotation is None else annotation[window]
     seen = inside & ~drawn
     if int(seen.sum()) < FEWEST_PIXELS:
@@ -142,14 +144,15 @@ def _grey_measures(grey: Grey, seen: Mask) -> dict[str, float]:
 
 
 def _sharpness(grey: Grey, seen: Mask) -> float:
-    """Return 1 - VarLap(blurred again) / VarLap, inside the eroded mask: high for sharp, low for blurred pictures.
+    """Return 1 - VarLap(blurred again) / VarLap of the crop's middle: high for sharp, low for blurred pictures.
 
     A first light blur takes the rounding to whole grey levels away, which else is all that a blurred picture has.
     """
-    core = cv2.erode(seen.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rows, columns = (slice(max(0, side // 2 - SHARP_PX // 2), side // 2 + SHARP_PX // 2) for side in grey.shape)
+    core = cv2.erode(seen[rows, columns].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     if int(core.sum()) < FEWEST_PIXELS:
-        core = seen
-    source = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.2)
-    again = cv2.GaussianBlur(source, (0, 0), 2.0)
+        rows, columns, core = slice(None), slice(None), seen
+    source = cv2.GaussianBlur(grey[rows, columns].astype(np.float32), (7, 7), 1.2)
+    again = cv2.GaussianBlur(source, (11, 11), 2.0)
     before, after = (float(np.var(cv2.Laplacian(g, cv2.CV_32F)[core])) for g in (source, again))
     return float(np.clip(1.0 - after / before, 0.0, 1.0)) if before > 1e-6 else 0.0

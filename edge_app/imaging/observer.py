@@ -20,6 +20,7 @@ from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
 from edge_app.imaging.signal import has_signal
+from edge_app.imaging.thresholds import find_maker
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
@@ -116,6 +117,7 @@ class SceneObserver:
             scale=self._scale if self._scale is not None else self._printed_scale(),
             modes=self._modes,
             printed=self._printed,
+            maker=find_maker(self._words.lines),
         )
 
     @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import hypot
 from typing import Literal
 
 import cv2
@@ -18,6 +20,9 @@ from engines.preprocess import CropBox
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 FEWEST_PIXELS = 400
+FAR_INSIDE = 0.1  # of the kidney's length
+MOTION_PX = 40  # side of the small crop in which motion is seen
+LEAST_CONTRAST = 8.0  # grey levels
 SHARP_PX = 360  # side of the crop's middle in which sharpness is measured: enough speckle, and soon done
 
 
@@ -34,6 +39,8 @@ class QualityRules:
     entropy: tuple[float, float] = (5.0, 3.0)  # bits
     shadow: tuple[float, float] = (0.25, 0.50)
     coverage: tuple[float, float] = (0.75, 0.50)
+    margin: tuple[float, float] = (0.03, -1.0)
+    moving: tuple[float, float] = (0.60, 9.0)
     colour: tuple[float, float] = (0.02, 0.06)
     length_cm: tuple[float, float] = (5.0, 16.0)
 
@@ -50,21 +57,29 @@ LIMITS: tuple[tuple[str, str, Literal["low", "high"], str], ...] = (
     ("entropy", "entropy", "low", "too few grey levels: raise dynamic range or gain"),
     ("shadow", "shadow", "high", "shadow over the kidney: move the probe off the rib"),
     ("coverage", "coverage", "low", "the kidney reaches out of the image: move the handles or the probe"),
+    ("margin", "margin", "low", "a pole lies at the edge of the image: bring all of the kidney into view"),
+    ("moving", "moving", "high", "the picture moves: hold still, or freeze"),
     ("colour", "colour", "high", "colour Doppler over the kidney: switch to B-mode"),
 )
 """(field of ``QualityRules`` and code, measure, the side on which it fails, what the operator can do)."""
 
 
 def assess(
-    pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation: Mask | None = None, rules: QualityRules = RULES
+    pixels: NDArray[np.uint8],
+    sector: Sector,
+    box: CropBox,
+    annotation: Mask | None = None,
+    rules: QualityRules = RULES,
+    beside: Mapping[str, float] | None = None,
 ) -> Quality:
     """Measure the part of ``box`` that lies in ``sector`` of RGB uint8 (H, W, 3) ``pixels`` and judge it.
 
     ``annotation`` (bool, H, W) marks drawn pixels to leave out; None: they are looked for. Measures: ``mean`` and
     ``contrast`` in grey levels, ``saturated``, ``dark``, ``shadow``, ``coverage`` and ``colour`` as shares 0..1,
-    ``sharpness`` 0..1, ``entropy`` in bits.
+    ``sharpness`` 0..1, ``entropy`` in bits. ``beside`` adds what one picture alone does not tell: ``margin`` as
+    ``pole_margin`` gives it, ``moving`` as ``CropMotion`` does.
     """
-    measures = measure(pixels, sector, box, annotation)
+    measures = {**measure(pixels, sector, box, annotation), **(beside or {})}
     faults = list(judge(measures, rules))
     hard = any(fault.hard for fault in faults)
     grade: Literal["diagnostic", "limited", "non-diagnostic"] = (
@@ -94,6 +109,56 @@ def length_fault(length_cm: float | None, rules: QualityRules = RULES) -> Qualit
         return None
     reason = f"length {length_cm:.1f} cm is not a kidney length: measure pole to pole"
     return QualityFault("length", reason, hard=True)
+
+
+def pole_margin(sector: Sector, ends: tuple[float, float, float, float]) -> float:
+    """Return how far the nearer pole (x1, y1, x2, y2) is inside ``sector``, as a share of the kidney's length.
+
+    0 on the edge or outside of it; 0.1 at most, beyond which it does not matter.
+    """
+    x1, y1, x2, y2 = ends
+    reach = FAR_INSIDE * hypot(x2 - x1, y2 - y1)
+    margins = [_depth_inside(sector.mask, round(x), round(y), reach) for x, y in ((x1, y1), (x2, y2))]
+    return min(margins) * FAR_INSIDE if reach >= 1 else 0.0
+
+
+def _depth_inside(mask: Mask, x: int, y: int, reach: float) -> float:
+    """Return the distance of a place from the nearest pixel outside ``mask``, as a share of ``reach``, 1 at most."""
+    side = int(reach) + 1
+    padded = np.zeros((2 * side + 1, 2 * side + 1), np.uint8)
+    top, left = max(0, y - side), max(0, x - side)
+    part = mask[top : max(0, y + side + 1), left : max(0, x + side + 1)]
+    if part.size == 0:
+        return 0.0
+    row, column = top - (y - side), left - (x - side)
+    padded[row : row + part.shape[0], column : column + part.shape[1]] = part
+    return min(1.0, float(cv2.distanceTransform(padded, cv2.DIST_L2, 3)[side, side]) / reach)
+
+
+class CropMotion:
+    """Watches how much the crop changes from picture to picture; speckle averages out, the kidney's shape does not."""
+
+    def __init__(self) -> None:
+        self._before: tuple[CropBox, NDArray[np.float32]] | None = None
+
+    def measure(self, pixels: NDArray[np.uint8], box: CropBox) -> float | None:
+        """Return the mean change since the last picture of this box over its contrast; None without one."""
+        height, width = pixels.shape[:2]
+        x0, y0 = max(0, round(box.x0)), max(0, round(box.y0))
+        part = pixels[y0 : max(y0, min(height, round(box.y1))), x0 : max(x0, min(width, round(box.x1))), 1]
+        if part.size == 0:
+            self._before = None
+            return None
+        small = cv2.resize(np.ascontiguousarray(part), (MOTION_PX, MOTION_PX), interpolation=cv2.INTER_AREA)
+        now, before = small.astype(np.float32), self._before
+        self._before = (box, now)
+        if before is None or not _same_box(before[0], box):
+            return None
+        return float(np.abs(now - before[1]).mean()) / max(LEAST_CONTRAST, float(now.std()))
+
+
+def _same_box(one: CropBox, other: CropBox) -> bool:
+    return max(abs(one.x0 - other.x0), abs(one.y0 - other.y0), abs(one.x1 - other.x1), abs(one.y1 - other.y1)) < 1.0
 
 
 def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation: Mask | None) -> dict[str, float]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_app.live.messages import (
@@ -160,6 +161,7 @@ class _Worker:
     def _infer(self) -> None:
         import cv2
 
+        from edge_app.imaging.thresholds import load_thresholds
         from edge_app.live.pipeline import Pipeline, PipelineSettings
 
         cv2.setNumThreads(1)  # frames are small: threads would only take the cores from the model and the window
@@ -173,7 +175,8 @@ class _Worker:
             self._say(Started(pid=os.getpid(), source=source, model=summary))
             reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
             plan = self._plan
-            settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
+            limits = load_thresholds(None if plan.quality is None else Path(plan.quality))
+            settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates, limits)
             self._read_frames(Pipeline(reader, settings))
 
     def _load_words(self) -> None:

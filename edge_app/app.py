@@ -44,6 +44,7 @@ class RunOptions:
     fallback: str | None = None
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"
+    quality: Path | None = None  # the operator's own limits of the quality gate
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
     asked: str = ""  # by whom runtime and precision were asked for, in words
@@ -93,10 +94,12 @@ def _application() -> QApplication:
 
 
 def _window(options: RunOptions) -> MainWindow:
+    from edge_app.imaging.thresholds import load_thresholds
     from edge_app.live.messages import WorkerPlan
     from edge_app.live.supervisor import Supervisor
     from edge_app.ui.main_window import MainWindow
 
+    load_thresholds(options.quality)  # a mistake in it is said here, not by a worker that cannot go on
     plan = WorkerPlan(
         source=options.source,
         bundle=str(options.bundle) if options.bundle is not None else None,
@@ -109,6 +112,7 @@ def _window(options: RunOptions) -> MainWindow:
         rotate=options.rotate,
         asked=options.asked,
         logs=None if options.logs is None else str(options.logs),
+        quality=str(options.quality) if options.quality is not None else None,
     )
     return MainWindow(Supervisor(plan))
 

@@ -156,6 +156,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         fallback=settings.fallback,
         allow_out_of_domain=settings.allow_out_of_domain,
         rotate=settings.rotate,
+        quality=settings.quality,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
         screenshot=screenshot,
@@ -217,6 +218,7 @@ def analyze(
         max_frames=max_frames,
         seconds=seconds,
         allow_out_of_domain=settings.allow_out_of_domain,
+        quality=settings.quality,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was analysed so far is kept
     with frame_progress() as progress:

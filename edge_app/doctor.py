@@ -58,7 +58,16 @@ def version_report(plan: ModelPlan) -> list[str]:
 def examine(plan: ModelPlan | None = None) -> list[Finding]:
     """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
     plan = plan or ModelPlan()
-    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), *_sources(), _dicom(), _shared_memory(), _log()]
+    return [
+        *_runtimes(plan.server),
+        _model(plan),
+        _trust(),
+        _display(),
+        *_sources(),
+        _dicom(),
+        _shared_memory(),
+        _log(),
+    ]
 
 
 def _runtimes(server: Server | None) -> list[Finding]:

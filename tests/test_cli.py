@@ -88,7 +88,17 @@ def test_a_runtime_is_honoured_whoever_asks_for_it_and_that_is_told(tmp_path: Pa
 def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) -> None:
     done = echogfr("doctor", environment={"XDG_CONFIG_HOME": str(tmp_path)})
     assert done.returncode in (0, 1)
-    parts = ("runtime onnxruntime", "model", "signatures", "window", "video", "grabbers", "DICOM", "shared memory", "log")
+    parts = (
+        "runtime onnxruntime",
+        "model",
+        "signatures",
+        "window",
+        "video",
+        "grabbers",
+        "DICOM",
+        "shared memory",
+        "log",
+    )
     for part in parts:
         assert part in done.stdout
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging._ocr import TextLine
+from edge_app.imaging._ocr import Box, TextLine
 from edge_app.imaging.evidence import brightest_channel
 from edge_app.imaging.scene import Mode, Sector
+from edge_app.imaging.trace import find_trace
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float32]
@@ -35,9 +36,17 @@ M_MODE = re.compile(r"^m.?mode\b|\bmm/s\b", re.IGNORECASE)
 SURE = 0.85
 
 
-def find_modes(pixels: NDArray[np.uint8], sector: Sector | None, lines: Iterable[TextLine] = ()) -> frozenset[Mode]:
-    """Return what RGB uint8 (H, W, 3) ``pixels`` and the words around the image show beside one grey image."""
+def find_modes(
+    pixels: NDArray[np.uint8], sector: Sector | None, lines: Iterable[TextLine] = (), words: Iterable[Box] = ()
+) -> frozenset[Mode]:
+    """Return what RGB uint8 (H, W, 3) ``pixels`` and the ``lines`` around the image show beside one grey image.
+
+    ``words``: where words stand, read or not: they are no trace.
+    """
     found: set[Mode] = set(told_by(lines))
+    traced = find_trace(pixels, words)
+    if traced is not None:
+        found.add(traced)
     if sector is not None and flow_share(pixels, sector) > FLOW:
         found.add("colour-doppler")
     return frozenset(found)

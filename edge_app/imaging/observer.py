@@ -20,6 +20,7 @@ from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
 from edge_app.imaging.signal import SignalFault, signal_fault
+from edge_app.imaging.thresholds import find_maker
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
@@ -36,7 +37,7 @@ class ObserverRules:
     misses: int = 3  # searches without a sector before the known one is given up
     layout_share: float = 0.01  # of the screen around the image: more changes than a clock
     vanished_share: float = 0.05  # of the image that turns black at once
-    modes_every_ms: float = 400.0
+    modes_every_ms: float = 1000.0
 
 
 class SceneObserver:
@@ -119,6 +120,7 @@ class SceneObserver:
             printed=self._printed,
             signal_fault=fault,
             repeated_ms=self._repeated_ms,
+            maker=find_maker(self._words.lines),
         )
 
     @contextmanager
@@ -177,6 +179,7 @@ class SceneObserver:
         frozen = self._still or motion.frozen
         if frozen and not self._frozen:
             self._search_due = self._scale_due = True
+            self._modes_ms = -np.inf
             self._words.stir(frame.t_ms)
         elif self._frozen and not frozen:
             self._pairs = ()
@@ -225,7 +228,7 @@ class SceneObserver:
         self._printed = self._printed_length()
         if self._still or frame.t_ms - self._modes_ms >= self._rules.modes_every_ms:
             self._modes_ms = frame.t_ms
-            self._modes = find_modes(frame.pixels, self._sector, self._words.lines)
+            self._modes = find_modes(frame.pixels, self._sector, self._words.lines, self._words.boxes)
 
     def _printed_length(self) -> PrintedLength | None:
         """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""

@@ -23,6 +23,7 @@ LOOSE = 0.12  # of the spacing: how far a mark may be from a tick while the spac
 MOST_COLUMNS = 6  # looked at by each anchor, those of most marks first
 MOST_BESET = 0.75  # share of ticks that stand close to other strokes
 COLOURED = 60  # highest less lowest channel of a tick that has a colour
+SAME_SPACING = 0.01
 LONGER = 1.3  # a long tick's length or area over a common one's
 FAN_DEPTH_CM = (6.5, 32.0)
 FLAT_DEPTH_CM = (1.2, 10.0)
@@ -66,12 +67,20 @@ def find_scale(
         return Scale(declared, "dicom", 1.0)
     if sector is None:
         return None
-    columns = sorted(find_ticks(pixels, sector), key=lambda t: -t.regularity * len(t.numbers))
-    for ticks in columns[:3]:
+    for ticks in _apart(find_ticks(pixels, sector))[:3]:
         step = step_of(ticks, sector, depths_cm)
         if step is not None:
             return Scale(ticks.spacing_px / step, "ruler", round(ticks.regularity, 3))
     return None
+
+
+def _apart(columns: list[Ticks]) -> list[Ticks]:
+    """Return the rulers, the best first: of one spacing only the best column, which has its long ticks in it."""
+    kept: list[Ticks] = []
+    for ticks in sorted(columns, key=lambda t: -t.regularity * len(t.numbers)):
+        if all(abs(ticks.spacing_px / other.spacing_px - 1) > SAME_SPACING for other in kept):
+            kept.append(ticks)
+    return kept
 
 
 def step_of(ticks: Ticks, sector: Sector, depths_cm: Collection[float] = ()) -> float | None:

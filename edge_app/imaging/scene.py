@@ -115,3 +115,4 @@ class Scene:
     quality: Quality | None = None
     signal_fault: SignalFault | None = None  # what the grabber shows instead, where there is no signal
     repeated_ms: float = 0.0  # for so long the very same picture came, to the last letter around the image
+    maker: str | None = None  # of the scanner, as its screen names it

@@ -71,6 +71,11 @@ class ScreenWords:
         return tuple(sorted(known, key=lambda line: (line.box[1], line.box[0])))
 
     @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Where words stand, read or not."""
+        return tuple(line.box for line in self._lines)
+
+    @property
     def waiting(self) -> int:
         """Lines that stand on the screen and were not read yet."""
         return sum(not line.read for line in self._lines)

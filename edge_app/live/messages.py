@@ -46,6 +46,7 @@ class WorkerPlan(_Message):
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     asked: str = ""  # by whom runtime and precision were asked for, in words
     logs: str | None = None  # folder of the worker's log; None: none is written
+    quality: str | None = None  # file with the operator's own limits of the quality gate
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 
 

@@ -229,8 +229,10 @@ class _Reading:
     """The pipeline of each opening of the source; the operator's handles stay from one to the next."""
 
     def __init__(self, plan: WorkerPlan, opened: OpenModel | None) -> None:
+        from edge_app.imaging.thresholds import load_thresholds
         from edge_app.live import pipeline
 
+        self._limits = load_thresholds(None if plan.quality is None else Path(plan.quality))
         self._module = pipeline
         self._plan = plan
         self._opened = opened
@@ -270,7 +272,8 @@ class _Reading:
     def _made(self, stills: bool) -> Pipeline:
         plan, opened = self._plan, self._opened
         reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
-        settings = self._module.PipelineSettings(plan.allow_out_of_domain, plan.generation, stills, rotates)
+        allowed, limits = plan.allow_out_of_domain, self._limits
+        settings = self._module.PipelineSettings(allowed, plan.generation, stills, rotates, limits)
         return self._module.Pipeline(reader, settings)
 
     def _hand_over(self) -> None:

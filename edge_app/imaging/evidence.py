@@ -14,6 +14,8 @@ from edge_app.imaging.scene import Sector
 WORK_ROWS = 288
 """Rows of the small picture. A sector's edge is then found to about 1/300 of the picture's height."""
 
+COLOUR = 40  # grey levels off the common tint
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
@@ -21,12 +23,14 @@ class Evidence:
 
     ``brightest`` and ``movement`` are uint8 (h, w): the brightest value of each pixel over the pictures looked at, and
     how much it changed over them. ``factor`` is frame pixels per small pixel. ``pictures`` is how many were looked at.
+    ``thin`` is every eighth frame pixel each way of the last one, RGB.
     """
 
     brightest: NDArray[np.uint8]
     movement: NDArray[np.uint8]
     factor: float
     pictures: int
+    thin: NDArray[np.uint8]
 
 
 def shrink(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
@@ -47,6 +51,24 @@ def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
 
 
+def colourful(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which of RGB ``pixels`` (n, 3) have a colour of their own, bool (n,).
+
+    A grey map in sepia or blue gives all pixels one tint, which is taken off.
+    """
+    few = pixels.astype(np.float32)
+    brightest = few.max(axis=1)
+    total = float(brightest.sum())
+    tint = few.sum(axis=0) / total if total > 0 else np.ones(3, np.float32)
+    return np.asarray(np.abs(few - brightest[:, None] * tint).max(axis=1) > COLOUR, dtype=np.bool_)
+
+
+def thinned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return every eighth pixel each way of ``pixels`` (H, W, 3)."""
+    size = max(1, pixels.shape[1] // 8), max(1, pixels.shape[0] // 8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+
+
 def over(grey: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
     """Return 255 where ``grey`` is over ``level``, else 0."""
     return np.asarray(cv2.threshold(grey, level, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
@@ -61,6 +83,7 @@ class EvidenceMemory:
         self._last_ms = -float("inf")
         self._factor = 1.0
         self._taken = 0
+        self._thin = np.zeros((1, 1, 3), dtype=np.uint8)
         self._inside_of: Sector | None = None
         self._mask = np.zeros((0, 0), dtype=np.bool_)
 
@@ -69,6 +92,7 @@ class EvidenceMemory:
         if self._pictures and t_ms - self._last_ms < self._gap_ms:
             return False
         small, factor = shrink(pixels)
+        self._thin = thinned(pixels)
         if self._pictures and self._pictures[-1].shape != small.shape:
             self._pictures.clear()
             self._taken = 0
@@ -121,4 +145,4 @@ class EvidenceMemory:
         brightest, darkest = stack[0], stack[0]
         for picture in stack[1:]:
             brightest, darkest = np.maximum(brightest, picture), np.minimum(darkest, picture)
-        return Evidence(brightest, brightest - darkest, self._factor, len(stack))
+        return Evidence(brightest, brightest - darkest, self._factor, len(stack), self._thin)

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import ScreenRegion
-from edge_app.imaging.evidence import Evidence, shrink
+from edge_app.imaging.backdrop import Backdrop, find_backdrop
+from edge_app.imaging.evidence import Evidence, colourful, shrink, thinned
 from edge_app.imaging.outline import Edge, Outline, fit_outline
 from edge_app.imaging.scene import Point, Sector
+from edge_app.imaging.whole import whole_picture
 
 Mask = NDArray[np.bool_]
 THRESHOLDS = (24, 12, 6, 2, 0)
@@ -20,8 +22,11 @@ THRESHOLDS = (24, 12, 6, 2, 0)
 SMALLEST_SHARE = 0.006  # of the picture: less lit texture is no ultrasound image
 STROKES = 45.0  # local standard deviation above which small pixels belong to letters, not to tissue
 LOSSLESS_BLACK = 0.4  # share of pure black above which one grey level over black is a signal
+THIN = 0.03  # of the picture: a strip so thin is a grey or a colour bar
 SMALLEST_PART = 0.25  # of a declared region: a shape smaller than this is a lit corner of a dark image
 MOST_GAPS = 5  # dark stretches between lit rows: more than tissue has, fewer than a page of text
+WHOLE_LIT = 6  # grey levels over black that count as lit where the whole picture is ultrasound
+MOST_COLOUR = 0.55  # of an image, beyond its own tint: more than a colour box covers
 GOOD = 0.93  # merit above which no fainter threshold is tried
 ENOUGH = 0.45  # confidence below which nothing is claimed
 
@@ -29,7 +34,7 @@ ENOUGH = 0.45  # confidence below which nothing is claimed
 def find_sector(pixels: NDArray[np.uint8], regions: tuple[ScreenRegion, ...] = ()) -> Sector | None:
     """Return the ultrasound image's place in one RGB uint8 (H, W, 3) still, or None where none is seen."""
     small, factor = shrink(pixels)
-    evidence = Evidence(small, np.zeros_like(small), factor, 1)
+    evidence = Evidence(small, np.zeros_like(small), factor, 1, thinned(pixels))
     return find_sector_in(evidence, (pixels.shape[1], pixels.shape[0]), regions)
 
 
@@ -41,13 +46,18 @@ def find_sector_in(evidence: Evidence, size: tuple[int, int], regions: tuple[Scr
     """
     region = declared_region(regions, size)
     window = _small_window(region, evidence)
+    backdrop = find_backdrop(evidence.brightest)
     found: _Found | None = None
     for threshold in THRESHOLDS:
-        candidate = _outline_at(evidence, window, threshold)
+        candidate = _outline_at(evidence, backdrop, window, threshold)
         if candidate is not None and (found is None or candidate.merit > found.merit + 0.02):
             found = candidate
         if found is not None and found.merit > GOOD:
             break
+    if region is None:
+        found = _or_whole(found, evidence, backdrop)
+    if found is not None and _is_colour_picture(found.outline, evidence):
+        found = None
     if found is None or found.confidence < ENOUGH:
         return None if region is None else _rectangle(region, size)
     outline = found.outline if region is None else reaching(found.outline, region[3] / evidence.factor)
@@ -66,11 +76,31 @@ class _Found:
     merit: float
 
 
+def _or_whole(found: _Found | None, evidence: Evidence, backdrop: Backdrop) -> _Found | None:
+    """Return ``found``, or the whole picture where that is the better account of what is lit."""
+    outline = whole_picture(evidence.brightest, backdrop)
+    if outline is None:
+        return found
+    filled = float((backdrop.over > WHOLE_LIT).mean())
+    confidence = outline.support * (0.5 + 0.5 * filled)
+    return found if found is not None and found.confidence > confidence else _Found(outline, confidence, confidence)
+
+
+def _is_colour_picture(outline: Outline, evidence: Evidence) -> bool:
+    """Whether most of what was found has many colours: a camera's picture or a desktop, never an ultrasound image."""
+    height, width = evidence.thin.shape[:2]
+    shape = np.zeros((height, width), np.uint8)
+    scale = np.array([width / evidence.brightest.shape[1], height / evidence.brightest.shape[0]])
+    cv2.fillPoly(shape, [np.round(np.array(outline.polygon()) * scale).astype(np.int32)], (1,))
+    inside = evidence.thin[shape > 0]
+    return inside.size > 0 and float(colourful(inside).mean()) > MOST_COLOUR
+
+
 def reaching(outline: Outline, bottom: float) -> Outline:
     """Return a fan drawn down to ``bottom``, small pixels, where its own depth is dark and its end was not seen."""
     if outline.apex is None or not outline.top.arc:
         return outline
-    radius = bottom - outline.apex[1]
+    radius = (bottom - outline.apex[1]) * outline.stretch
     if radius <= 1.1 * outline.bottom.position:
         return outline
     return replace(outline, bottom=Edge(radius, outline.bottom.support, arc=True))
@@ -103,13 +133,14 @@ def _small_window(region: tuple[int, int, int, int] | None, evidence: Evidence) 
     return slice(y0, y1), slice(x0, x1)
 
 
-def _outline_at(evidence: Evidence, window: tuple[slice, slice], threshold: int) -> _Found | None:
+def _outline_at(
+    evidence: Evidence, backdrop: Backdrop, window: tuple[slice, slice], threshold: int
+) -> _Found | None:
     """Return what is seen at one grey threshold, or None."""
     lit = np.zeros(evidence.brightest.shape, dtype=np.bool_)
-    black = int(np.bincount(evidence.brightest.ravel(), minlength=256)[:64].argmax())
-    if threshold == 0 and np.mean(evidence.brightest == black) < LOSSLESS_BLACK:
+    if threshold == 0 and np.mean(backdrop.over == 0) < LOSSLESS_BLACK:
         return None
-    lit[window] = evidence.brightest[window] > black + threshold
+    lit[window] = backdrop.over[window] > threshold
     lit = image_pixels(evidence, lit)
     if lit.mean() < SMALLEST_SHARE:
         return None
@@ -132,7 +163,9 @@ def image_pixels(evidence: Evidence, lit: Mask) -> Mask:
     main = 1 + int(np.argmax(weights[1:]))
     kept = [main]
     kept += [other for other in range(1, count) if _belongs(stats[other], stats[main], weights[other] / weights[main])]
-    return np.asarray(np.isin(labels, kept) & solid.astype(np.bool_), dtype=np.bool_)
+    keep = np.zeros(count, np.bool_)
+    keep[kept] = True
+    return np.asarray(keep[labels] & solid.astype(np.bool_), dtype=np.bool_)
 
 
 def _belongs(other: NDArray[np.int32], main: NDArray[np.int32], weight: float) -> bool:
@@ -175,14 +208,15 @@ def _full_run(share: NDArray[np.float64]) -> int:
 
 
 def _bars(stats: NDArray[np.int32], shape: tuple[int, ...]) -> Mask:
-    """Return which components are thin and lie along the picture's border: title bars, soft keys, side panels."""
+    """Return which components are thin: title bars, soft keys and side panels along the picture's border, grey bars."""
     height, width = shape
     margin = 0.02 * height
     x0, y0 = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
     w, h = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     level = (h < 0.12 * height) & (w > 3 * h) & ((y0 < margin) | (y0 + h > height - margin))
     upright = (w < 0.12 * width) & (h > 3 * w) & ((x0 < margin) | (x0 + w > width - margin))
-    return np.asarray(level | upright, dtype=np.bool_)
+    thin = (w < THIN * width) & (h > 4 * w)  # grey bars stand anywhere
+    return np.asarray(level | upright | thin, dtype=np.bool_)
 
 
 def _weights(evidence: Evidence, solid: Mask, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:

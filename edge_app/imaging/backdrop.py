@@ -17,7 +17,7 @@ Labels = NDArray[np.int32]
 SMALLEST_SHARE = 0.004  # of the picture: a smaller flat piece may be a vessel or a saturated wall
 DARK = 24  # level up to which a piece is the black of a screen or of an image
 DARK_SPREAD = 4.0  # standard deviation within a dark piece
-SPREAD = 1.5  # standard deviation within a lighter piece, or left of it by a plane where it is shaded; noise comes on top
+SPREAD = 1.5  # standard deviation within a lighter piece, or about a plane where it is shaded; noise comes on top
 CLEANEST = 2  # grey levels between neighbours that are flat in a clean picture
 NOISIEST = 3  # the 10th percentile of local ranges above which a picture has no flat part to speak of
 APART = 8  # grey levels over the darkest piece from which another is a panel
@@ -95,8 +95,8 @@ def _pieces(grey: NDArray[np.uint8]) -> tuple[Labels, list[_Piece]]:
     spread = cv2.subtract(cv2.dilate(grey, kernel), cv2.erode(grey, kernel))
     noise = float(np.percentile(spread[::2, ::2], 10))
     tolerance = CLEANEST + 2 * noise if noise <= NOISIEST else CLEANEST
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((spread <= tolerance).astype(np.uint8), connectivity=4)
-    labels, pieces = np.asarray(labels, dtype=np.int32), []
+    _, found, stats, _ = cv2.connectedComponentsWithStats((spread <= tolerance).astype(np.uint8), connectivity=4)
+    labels, pieces = np.asarray(found, dtype=np.int32), []
     for label in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= SMALLEST_SHARE * grey.size).tolist():
         piece = None if label == 0 else _piece(grey, labels, label, tuple(int(v) for v in stats[label][:4]), noise)
         if piece is not None:

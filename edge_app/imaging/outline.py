@@ -314,4 +314,4 @@ def _rim(lit: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> tuple[
     y, x = np.nonzero(solid > inner)
     between = (x >= left.offset + left.slope * y - 0.5) & (x <= right.offset + right.slope * y + 0.5)
     between &= y > apex[1] + 0.5
-    return x[between] - apex[0], y[between] - apex[1]
+    return (x[between] - apex[0]).astype(np.float64), (y[between] - apex[1]).astype(np.float64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
 Point = tuple[float, float]
+# "dual": two images, and nothing says which of them is meant
 Mode = Literal["dual", "colour-doppler", "spectral-doppler", "m-mode", "contrast", "other-organ"]
 
 

@@ -1,0 +1,30 @@
+"""Place: masks of outlines in the frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging.scene import Point
+
+Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]
+
+
+def mask_box(mask: Mask) -> Box:
+    """Return (x0, y0, x1, y1) of a bool (H, W) mask that is not empty."""
+    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
+
+
+def polygon_mask(points: tuple[Point, ...], size: tuple[int, int], region: Box | None = None) -> Mask:
+    """Return the bool (H, W) mask of a closed polygon of (x, y), drawn to 1/16 pixel, clipped to ``region``."""
+    mask = np.zeros((size[1], size[0]), np.uint8)
+    cv2.fillPoly(mask, [np.round(np.array(points) * 16).astype(np.int32)], (1,), shift=4)
+    if region is not None:
+        x0, y0, x1, y1 = region
+        kept = np.zeros_like(mask)
+        kept[y0:y1, x0:x1] = mask[y0:y1, x0:x1]
+        mask = kept
+    return mask.astype(np.bool_)

@@ -90,6 +90,8 @@ class ImageFinder:
         """
         self._nudge = nudge
         self._arrange()
+        if len(self._memory) > 0:
+            self.layout = self._memory.layout(self.images)
         if self.layout is not None:
             self._presets.keep(self.layout, nudge)
 
@@ -133,7 +135,7 @@ class ImageFinder:
         """Adopt what was found, keep what is known, or wait for a second opinion."""
         if not found:
             self._misses += 1
-            if self._misses >= self._rules.misses:
+            if not self._found or self._misses >= self._rules.misses:
                 self._adopt(())
             return
         self._misses = 0
@@ -156,7 +158,7 @@ class ImageFinder:
         return all(overlap(one.mask, other.mask) >= self._rules.same_place for one, other in pairs)
 
     def _adopt(self, found: tuple[Sector, ...]) -> None:
-        if not found and not self._found:
+        if not found and not self._found and self.layout is not None:
             return
         self._found = found
         self._doubted = False
@@ -182,7 +184,8 @@ class ImageFinder:
     def _arrange(self) -> None:
         """Put the image that is meant first, where the operator wants it."""
         if not self._found:
-            self.images = ()
+            place = None if self._nudge is None else self._memory.middle()
+            self.images = () if place is None or self._nudge is None else (nudged(place, self._nudge),)
             return
         if self._chosen is not None and len(self._found) > 1:
             self._active = min(range(len(self._found)), key=lambda n: _distance(self._found[n], self._chosen))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.scene import Point
+from edge_app.imaging.scene import Point, Sector
 
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]
@@ -28,3 +28,11 @@ def polygon_mask(points: tuple[Point, ...], size: tuple[int, int], region: Box |
         kept[y0:y1, x0:x1] = mask[y0:y1, x0:x1]
         mask = kept
     return mask.astype(np.bool_)
+
+
+def rectangle(box: Box, size: tuple[int, int], confidence: float) -> Sector:
+    """Return the sector that fills a box (x0, y0, x1, y1), of a shape that is not known."""
+    x0, y0, x1, y1 = box
+    points = ((x0, y0), (x1 - 1, y0), (x1 - 1, y1 - 1), (x0, y1 - 1))
+    outline = tuple((float(x), float(y)) for x, y in points)
+    return Sector("unknown", box, outline, polygon_mask(outline, size), confidence)

@@ -14,7 +14,7 @@ from edge_app.imaging.candidate import Candidate, best_candidate
 from edge_app.imaging.dual import beside, halves, hints
 from edge_app.imaging.evidence import Evidence, colourful, shrink, thinned
 from edge_app.imaging.outline import Outline
-from edge_app.imaging.place import mask_box, polygon_mask
+from edge_app.imaging.place import mask_box, polygon_mask, rectangle
 from edge_app.imaging.regions import Box, area, declared_regions, reaching
 from edge_app.imaging.regions import declared_region as declared_region
 from edge_app.imaging.scene import Sector
@@ -153,10 +153,10 @@ class SectorSearch:
 
     def _declared(self, found: Candidate | None, region: Box) -> Sector:
         if found is None or found.confidence < ENOUGH or self._is_colour_picture(found.outline):
-            return _rectangle(region, self._size)
+            return rectangle(region, self._size, 0.5)
         outline = reaching(found.outline, region[3] / self._evidence.factor)
         sector = self._sector(outline, found.confidence, region)
-        return _rectangle(region, self._size) if sector.mask.sum() < SMALLEST_PART * area(region) else sector
+        return rectangle(region, self._size, 0.5) if sector.mask.sum() < SMALLEST_PART * area(region) else sector
 
     def _sector(self, outline: Outline, confidence: float, region: Box | None) -> Sector:
         """Scale the outline to frame pixels and draw its mask, clipped to the picture and the declared region."""
@@ -165,10 +165,3 @@ class SectorSearch:
         points = tuple((x * factor + shift, y * factor + shift) for x, y in outline.polygon())
         mask = polygon_mask(points, self._size, region)
         return Sector(outline.kind, mask_box(mask), points, mask, round(confidence, 3))
-
-
-def _rectangle(region: Box, size: tuple[int, int]) -> Sector:
-    x0, y0, x1, y1 = region
-    points = ((x0, y0), (x1 - 1, y0), (x1 - 1, y1 - 1), (x0, y1 - 1))
-    outline = tuple((float(x), float(y)) for x, y in points)
-    return Sector("unknown", region, outline, polygon_mask(outline, size), 0.5)

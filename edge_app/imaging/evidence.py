@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.layout import fingerprint
-from edge_app.imaging.place import rectangle
+from edge_app.imaging.place import middle_box, rectangle
 from edge_app.imaging.scene import Sector
 
 WORK_ROWS = 288
 """Rows of the small picture. A sector's edge is then found to about 1/300 of the picture's height."""
 
 MOVED = 8  # grey levels between two small pictures: more than the noise of a grabber
-MIDDLE = (0.25, 0.15, 0.75, 0.85)  # of width and height: where an image is that was not found
 COLOUR = 40  # grey levels off the common tint
 
 
@@ -151,9 +150,7 @@ class EvidenceMemory:
         """Return the middle of the screen as an image's place where none is seen, or None before the first picture."""
         if not self._pictures:
             return None
-        width, height = self._size
-        x0, y0, x1, y1 = (round(share * side) for share, side in zip(MIDDLE, (width, height) * 2, strict=True))
-        return rectangle((x0, y0, x1, y1), self._size, 0.0)
+        return rectangle(middle_box(self._size), self._size, 0.0)
 
     def _change(self) -> NDArray[np.uint8]:
         return np.asarray(cv2.absdiff(self._pictures[-2], self._pictures[-1]), dtype=np.uint8)

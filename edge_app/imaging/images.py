@@ -13,6 +13,7 @@ from edge_app.imaging.nudge import Nudge, nudged
 from edge_app.imaging.presets import Presets
 from edge_app.imaging.scene import Point, Sector
 from edge_app.imaging.sector import SectorSearch
+from engines.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,11 @@ class ImageFinder:
 
     def __init__(self, still: bool = False, rules: ImageRules | None = None, presets: Presets | None = None) -> None:
         self._still = still
+        self.notice: str | None = None
+        """A sentence for the operator: what was set could not be kept, or what was kept could not be read."""
         self._rules = rules or ImageRules()
         self._presets = presets or Presets()
+        self.notice = self._presets.problem
         self.forget()
 
     def forget(self) -> None:
@@ -80,20 +84,27 @@ class ImageFinder:
         self._chosen = point
         self._arrange()
 
-    def nudge(self, nudge: Nudge | None) -> None:
-        """Move the image's place, and keep that for this layout; None forgets it.
+    @property
+    def by_hand(self) -> bool:
+        """Whether the operator moved the border of the image."""
+        return self._nudge is not None and bool(self.images)
 
-        Raises
-        ------
-        UsageError
-            It holds, but cannot be kept.
-        """
-        self._nudge = nudge
+    def move(self, by: Nudge | None) -> None:
+        """Move the image's border by so much more, and keep that for this layout; None: as it is found."""
+        self._nudge = None if by is None else by if self._nudge is None else self._nudge.and_then(by)
         self._arrange()
         if len(self._memory) > 0:
             self.layout = self._memory.layout(self.images)
-        if self.layout is not None:
-            self._presets.keep(self.layout, nudge)
+        self._keep()
+
+    def _keep(self) -> None:
+        self.notice = None
+        if self.layout is None:
+            return
+        try:
+            self._presets.keep(self.layout, self._nudge)
+        except UsageError as error:
+            self.notice = error.sentence
 
     def look(self, frame: Frame, frozen: bool) -> bool:
         """Look at the next frame for some milliseconds. True: the images are others than before."""

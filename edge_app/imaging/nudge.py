@@ -23,6 +23,18 @@ class Nudge(BaseModel):
     right: float = Field(default=0.0, ge=-1, le=1)
     bottom: float = Field(default=0.0, ge=-1, le=1)
 
+    def and_then(self, more: Nudge) -> Nudge:
+        """Return both together."""
+        left, top, right, bottom = (
+            min(1.0, max(-1.0, before + after)) for before, after in zip(self.sides, more.sides, strict=True)
+        )
+        return Nudge(left=left, top=top, right=right, bottom=bottom)
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        return self.left, self.top, self.right, self.bottom
+
 
 def nudged(sector: Sector, nudge: Nudge) -> Sector:
     """Return the sector with its box moved, and its outline stretched along with it; the picture's border holds it."""

@@ -72,18 +72,10 @@ class SceneObserver:
         self._images.choose(point)
         self._look_anew()
 
-    def nudge(self, nudge: Nudge | None) -> None:
-        """Move the image's place and keep that for this layout; None: as it is found.
-
-        Raises
-        ------
-        UsageError
-            It holds, but cannot be kept.
-        """
-        try:
-            self._images.nudge(nudge)
-        finally:
-            self._look_anew()
+    def move(self, by: Nudge | None) -> None:
+        """Move the image's border by so much more, and keep that for this layout; None: as it is found."""
+        self._images.move(by)
+        self._look_anew()
 
     def observe(self, frame: Frame) -> Scene:
         """Return what is seen in the next frame of the stream."""
@@ -122,6 +114,8 @@ class SceneObserver:
             images=self._images.images,
             modes=frozenset(modes),
             layout=self._images.layout,
+            by_hand=self._images.by_hand,
+            notice=self._images.notice,
         )
 
     @contextmanager

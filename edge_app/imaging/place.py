@@ -10,12 +10,20 @@ from edge_app.imaging.scene import Point, Sector
 
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]
+MIDDLE = (0.25, 0.15, 0.75, 0.85)  # of width and height: where an image is looked for by hand that was not found
 
 
 def mask_box(mask: Mask) -> Box:
     """Return (x0, y0, x1, y1) of a bool (H, W) mask that is not empty."""
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
+
+
+def middle_box(size: tuple[int, int]) -> Box:
+    """Return the middle of frames of ``size`` (width, height), from where an image's border is set by hand."""
+    width, height = size
+    x0, y0, x1, y1 = MIDDLE
+    return round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height)
 
 
 def polygon_mask(points: tuple[Point, ...], size: tuple[int, int], region: Box | None = None) -> Mask:

@@ -38,9 +38,12 @@ class Presets:
     ----------
     path : Path or None
         Where they are kept; None: nowhere, they last as long as this object.
+    problem : str or None
+        Why they are kept nowhere, a sentence for the operator.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, problem: str | None = None) -> None:
+        self.problem = problem
         self._path = path
         self._known = () if path is None else _read(path)
 

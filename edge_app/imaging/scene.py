@@ -110,5 +110,7 @@ class Scene:
     refused: tuple[RefusedMark, ...] = ()  # what was not taken for a caliper, and why
     modes: frozenset[Mode] = frozenset()  # what else than one grey image the screen shows
     layout: str | None = None  # fingerprint of the screen around the image: one scanner, one software, one preset
+    by_hand: bool = False  # the operator moved the border of the image
+    notice: str | None = None  # a sentence for the operator: what was set could not be kept
     printed: PrintedLength | None = None
     quality: Quality | None = None

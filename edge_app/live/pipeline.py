@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
+from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.quality import assess
-from edge_app.imaging.scene import Quality, Scene, Sector
+from edge_app.imaging.scene import Point, Quality, Scene, Sector
 from edge_app.live import gate, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
-from edge_app.live.messages import Poles
+from edge_app.live.messages import ChooseImage, ClearPoles, Command, Poles, SetPoles
 from edge_app.live.refusals import STRANGE, Refused, refuse
 from edge_app.live.report import FrameReport, Readout, Refusal, State
 from edge_app.live.rotation import Rotation, View
@@ -60,6 +61,14 @@ class Observer(Protocol):
 
     def observe(self, frame: Frame) -> Scene:
         """Say what is seen in the next frame of the stream."""
+        ...
+
+    def choose(self, point: Point) -> None:
+        """Read the image at this place where there are two."""
+        ...
+
+    def move(self, by: Nudge | None) -> None:
+        """Move the image's border by so much more; None: as it is found."""
         ...
 
 
@@ -154,6 +163,17 @@ class Pipeline:
         self._last = None
         if self._rotation is not None:
             self._rotation.forget()
+
+    def obey(self, command: Command) -> None:
+        """Do what the operator wants of the picture."""
+        if isinstance(command, (SetPoles, ClearPoles)):
+            self.set_poles(command.poles if isinstance(command, SetPoles) else None, command.generation)
+            return
+        if isinstance(command, ChooseImage):
+            self._observer.choose((command.x, command.y))
+        else:
+            self._observer.move(command.by)
+        self.set_poles(self._poles, command.generation)  # what was read so far is of another image
 
     def process(self, frame: Frame, infer: bool = True) -> Outcome:
         """Judge and read one frame; ``infer=False`` looks at it, but refuses a number as ``busy``.
@@ -274,6 +294,10 @@ class Pipeline:
             state=state,
             frozen=scene.frozen,
             sector=reports.sector(scene.sector),
+            others=tuple(told for image in scene.images[1:] if (told := reports.sector(image)) is not None),
+            undecided="dual" in scene.modes,
+            by_hand=scene.by_hand,
+            notice=scene.notice,
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
             crop=None if work.placed is None else work.placed.report,

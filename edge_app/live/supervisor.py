@@ -121,9 +121,9 @@ class Supervisor:
 
     def send(self, command: Command) -> int:
         """Send a command; return the generation that it starts (reports of older ones are dropped)."""
+        self._generation += 1
+        command = command.model_copy(update={"generation": self._generation})
         if isinstance(command, (SetPoles, ClearPoles)):
-            self._generation += 1
-            command = command.model_copy(update={"generation": self._generation})
             self._poles = command if isinstance(command, SetPoles) else None
         self._undelivered = command
         self._deliver()

@@ -7,6 +7,7 @@ Heavy libraries are imported on the thread that needs them: the first heartbeat 
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
@@ -19,13 +20,12 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from edge_app.live.messages import (
-    ClearPoles,
+    Command,
     DownMessage,
     Ended,
     Failed,
     Heartbeat,
     Report,
-    SetPoles,
     SourceSummary,
     Started,
     Stop,
@@ -41,6 +41,7 @@ from engines.errors import EchoGFRError
 
 if TYPE_CHECKING:
     from edge_app.capture.base import Frame, FrameSource
+    from edge_app.imaging.observer import SceneObserver
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
 
@@ -71,7 +72,7 @@ class _Worker:
         self._stop = threading.Event()
         self._frames: Newest[Frame] = Newest()
         self._source: Newest[SourceSummary] = Newest()
-        self._handles: Newest[SetPoles | ClearPoles] = Newest()
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._preview = Preview(self._say)
         self._captured = 0
 
@@ -106,7 +107,7 @@ class _Worker:
         if isinstance(message, UseRing):
             self._preview.use(message.name)
         else:
-            self._handles.put(message)
+            self._commands.put(message)
         return True
 
     def _say(self, message: UpMessage) -> None:
@@ -167,7 +168,17 @@ class _Worker:
             reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
             plan = self._plan
             settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
-            self._read_frames(Pipeline(reader, settings))
+            self._read_frames(Pipeline(reader, settings, self._observer(source.stills)))
+
+    def _observer(self, stills: bool) -> SceneObserver:
+        from edge_app.imaging.observer import SceneObserver
+        from edge_app.imaging.presets import Presets
+        from edge_app.settings import layouts_file
+
+        try:
+            return SceneObserver(stills, presets=Presets(layouts_file()))
+        except EchoGFRError as error:
+            return SceneObserver(stills, presets=Presets(problem=error.sentence))
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
         from edge_app.live.model import ModelPlan, open_model
@@ -209,9 +220,8 @@ class _Worker:
             self._say(_report(outcome))
 
     def _apply(self, pipeline: Pipeline) -> None:
-        command = self._handles.take(0.0)
-        if command is not None:
-            pipeline.set_poles(command.poles if isinstance(command, SetPoles) else None, command.generation)
+        while not self._commands.empty():
+            pipeline.obey(self._commands.get())
 
 
 def _report(outcome: Outcome) -> Report:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from edge_app.imaging.nudge import Nudge
 from edge_app.live.link import FrameView
-from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetPoles, Started
+from edge_app.live.messages import (
+    ChooseImage,
+    ClearPoles,
+    Command,
+    Message,
+    MoveImage,
+    Poles,
+    Report,
+    SetPoles,
+    Started,
+)
 from edge_app.ui import theme
 from edge_app.ui._qt import (
     QCloseEvent,
@@ -111,6 +122,8 @@ class MainWindow(QMainWindow):
         self.bridge.time_passed.connect(self._on_time)
         self.live.poles_placed.connect(self._on_poles)
         self.live.poles_cleared.connect(self._on_poles_cleared)
+        self.live.border_moved.connect(self._on_border)
+        self.live.image_chosen.connect(self._on_image)
         for keys, act in self._keys().items():
             QShortcut(QKeySequence(keys), self).activated.connect(act)
 
@@ -119,6 +132,7 @@ class MainWindow(QMainWindow):
             "P": self.live.place_handles,
             "C": self.live.clear_handles,
             "Esc": self.escape,
+            "B": self.live.edit_border,
             "M": self.toggle_map,
             "F11": self.toggle_fullscreen,
             "F1": self.toggle_help,
@@ -167,9 +181,11 @@ class MainWindow(QMainWindow):
             self.showFullScreen()
 
     def escape(self) -> None:
-        """Close the help; if there is none, clear the handles."""
+        """Close the help; if there is none, leave the border or clear the handles."""
         if self.help.isVisible():
             self._hide_help()
+        elif self.live.border is not None:
+            self.live.leave_border()
         else:
             self.live.clear_handles()
 
@@ -225,7 +241,13 @@ class MainWindow(QMainWindow):
     def _on_poles_cleared(self) -> None:
         self._command(ClearPoles())
 
-    def _command(self, command: SetPoles | ClearPoles) -> None:
+    def _on_border(self, by: Nudge | None) -> None:
+        self._command(MoveImage(by=by))
+
+    def _on_image(self, x: float, y: float) -> None:
+        self._command(ChooseImage(x=x, y=y))
+
+    def _command(self, command: Command) -> None:
         self.situation = after_command(self.situation, self._worker.send(command))
         self.live.show_report(None)
         self._refresh()

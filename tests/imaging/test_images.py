@@ -119,7 +119,7 @@ def test_what_was_nudged_comes_back_for_the_next_patient_and_not_on_another_scan
     finder = finder_of(Presets(path), dressed(studio, "MOCKWELL, JUN"))
     found = finder.sector
     assert found is not None
-    finder.nudge(Nudge(left=-0.02, bottom=-0.05))
+    finder.move(Nudge(left=-0.02, bottom=-0.05))
     moved = finder.sector
     assert moved is not None and moved.bbox[0] < found.bbox[0] - 10 and moved.bbox[3] < found.bbox[3] - 25
     assert "MOCKWELL" not in path.read_text()
@@ -129,7 +129,7 @@ def test_what_was_nudged_comes_back_for_the_next_patient_and_not_on_another_scan
     other = finder_of(Presets(path), dressed(studio, "", dressing=False)).sector
     assert other is not None and overlap(other.mask, found.mask) > 0.97
 
-    finder.nudge(None)
+    finder.move(None)
     third = finder_of(Presets(path), dressed(studio, "MOCKWELL, JUN")).sector
     assert third is not None and overlap(third.mask, found.mask) > 0.99
 
@@ -140,6 +140,18 @@ def test_a_broken_file_of_presets_is_said_and_not_overwritten(tmp_path: Path) ->
     with pytest.raises(UsageError, match="is no file of presets"):
         Presets(path)
     assert path.read_text() == "{]"
+
+
+def test_what_cannot_be_kept_is_said_and_holds_all_the_same(studio: Studio, tmp_path: Path) -> None:
+    finder = finder_of(Presets(tmp_path / "settings" / "layouts.json"), dressed(studio, "MOCKWELL, JUN"))
+    (tmp_path / "settings").write_text("")  # a file where a folder is to be
+    before = finder.sector
+    finder.move(Nudge(left=-0.05))
+    after = finder.sector
+    assert before is not None and after is not None and after.bbox[0] < before.bbox[0] - 30
+    assert finder.notice is not None and "cannot be" in finder.notice
+    finder.move(Nudge(left=0.05))
+    assert finder.sector is not None and overlap(finder.sector.mask, before.mask) > 0.99
 
 
 def test_no_more_layouts_are_kept_than_a_small_file_holds() -> None:
@@ -183,7 +195,7 @@ def test_where_nothing_is_found_the_operator_places_the_image_and_it_comes_back(
     path = tmp_path / "layouts.json"
     finder = finder_of(Presets(path), screen)
     assert finder.sector is None
-    finder.nudge(Nudge(left=-0.1, bottom=0.1))
+    finder.move(Nudge(left=-0.1, bottom=0.1))
     (placed,) = finder.images
     assert placed.kind == "unknown" and placed.mask.shape == screen.shape[:2]
     again = finder_of(Presets(path), screen).sector

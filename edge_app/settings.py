@@ -25,6 +25,11 @@ def settings_file() -> Path:
     return platformdirs.user_config_path("echogfr", appauthor=False) / FILE_NAME
 
 
+def layouts_file() -> Path:
+    """Return where it is kept what the operator set right on the layouts of scanners, whether or not there is one."""
+    return settings_file().with_name("layouts.json")
+
+
 class Settings(BaseSettings):
     """What the app is started with.
 

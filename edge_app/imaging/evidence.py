@@ -9,10 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.imaging.layout import fingerprint
+from edge_app.imaging.place import middle_box, rectangle
 from edge_app.imaging.scene import Sector
 
 WORK_ROWS = 288
 """Rows of the small picture. A sector's edge is then found to about 1/300 of the picture's height."""
+
+MOVED = 8  # grey levels between two small pictures: more than the noise of a grabber
+COLOUR = 40  # grey levels off the common tint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,12 +26,14 @@ class Evidence:
 
     ``brightest`` and ``movement`` are uint8 (h, w): the brightest value of each pixel over the pictures looked at, and
     how much it changed over them. ``factor`` is frame pixels per small pixel. ``pictures`` is how many were looked at.
+    ``thin`` is every eighth frame pixel each way of the last one, RGB.
     """
 
     brightest: NDArray[np.uint8]
     movement: NDArray[np.uint8]
     factor: float
     pictures: int
+    thin: NDArray[np.uint8]
 
 
 def shrink(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
@@ -47,6 +54,24 @@ def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
 
 
+def colourful(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which of RGB ``pixels`` (n, 3) have a colour of their own, bool (n,).
+
+    A grey map in sepia or blue gives all pixels one tint, which is taken off.
+    """
+    few = pixels.astype(np.float32)
+    brightest = few.max(axis=1)
+    total = float(brightest.sum())
+    tint = few.sum(axis=0) / total if total > 0 else np.ones(3, np.float32)
+    return np.asarray(np.abs(few - brightest[:, None] * tint).max(axis=1) > COLOUR, dtype=np.bool_)
+
+
+def thinned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return every eighth pixel each way of ``pixels`` (H, W, 3)."""
+    size = max(1, pixels.shape[1] // 8), max(1, pixels.shape[0] // 8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+
+
 def over(grey: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
     """Return 255 where ``grey`` is over ``level``, else 0."""
     return np.asarray(cv2.threshold(grey, level, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
@@ -60,8 +85,10 @@ class EvidenceMemory:
         self._gap_ms = gap_ms
         self._last_ms = -float("inf")
         self._factor = 1.0
+        self._size = (0, 0)
         self._taken = 0
-        self._inside_of: Sector | None = None
+        self._thin = np.zeros((1, 1, 3), dtype=np.uint8)
+        self._inside_of: tuple[Sector, ...] = ()
         self._mask = np.zeros((0, 0), dtype=np.bool_)
 
     def add(self, pixels: NDArray[np.uint8], t_ms: float) -> bool:
@@ -69,12 +96,14 @@ class EvidenceMemory:
         if self._pictures and t_ms - self._last_ms < self._gap_ms:
             return False
         small, factor = shrink(pixels)
+        self._thin = thinned(pixels)
         if self._pictures and self._pictures[-1].shape != small.shape:
             self._pictures.clear()
             self._taken = 0
         self._pictures.append(small)
         self._taken += 1
         self._factor, self._last_ms = factor, t_ms
+        self._size = pixels.shape[1], pixels.shape[0]
         return True
 
     @property
@@ -88,28 +117,54 @@ class EvidenceMemory:
             self._pictures.popleft()
         self._taken = len(self._pictures)
 
-    def changed_around(self, sector: Sector | None) -> float:
-        """Return which share of the screen outside ``sector`` differs between the last two pictures."""
-        if sector is None or len(self._pictures) < 2:
+    def changed_around(self, images: tuple[Sector, ...]) -> float:
+        """Return which share of the screen outside ``images`` differs between the last two pictures."""
+        if not images or len(self._pictures) < 2:
             return 0.0
-        before, now = self._pictures[-2], self._pictures[-1]
-        changed = over(np.asarray(cv2.absdiff(before, now), dtype=np.uint8), 30) > 0
-        return float((changed & ~self._inside(sector)).sum()) / changed.size
+        changed = self._change() > 30
+        return float((changed & ~self.inside(images)).sum()) / changed.size
 
-    def vanished(self, sector: Sector | None) -> float:
-        """Return which share of ``sector`` was lit and is black in the last picture, as after a change of depth."""
-        if sector is None or len(self._pictures) < 2:
+    def vanished(self, images: tuple[Sector, ...]) -> float:
+        """Return which share of ``images`` was lit and is black in the last picture, as after a change of depth."""
+        if not images or len(self._pictures) < 2:
             return 0.0
-        before, now, inside = self._pictures[-2], self._pictures[-1], self._inside(sector)
+        before, now, inside = self._pictures[-2], self._pictures[-1], self.inside(images)
         return float(((before > 20) & (now < 5) & inside).sum()) / max(1, int(inside.sum()))
 
-    def _inside(self, sector: Sector) -> NDArray[np.bool_]:
-        """Return the sector's mask, a little wider, at the size of the small pictures."""
-        if self._inside_of is not sector:
+    def movement(self, images: tuple[Sector, ...]) -> tuple[float, ...]:
+        """Return for each image which share of it differs between the last two pictures."""
+        if len(self._pictures) < 2:
+            return (0.0,) * len(images)
+        moved = self._change() > MOVED
+        shares = []
+        for image in images:
+            x0, y0, x1, y1 = (int(v / self._factor) for v in image.bbox)
+            shares.append(float(moved[y0:y1, x0:x1].mean()) if x1 > x0 and y1 > y0 else 0.0)
+        return tuple(shares)
+
+    def layout(self, images: tuple[Sector, ...]) -> str | None:
+        """Return the fingerprint of the screen around ``images`` in the last picture; at least one was added."""
+        return fingerprint(self._pictures[-1], self.inside(images) if images else None)
+
+    def middle(self) -> Sector | None:
+        """Return the middle of the screen as an image's place where none is seen, or None before the first picture."""
+        if not self._pictures:
+            return None
+        return rectangle(middle_box(self._size), self._size, 0.0)
+
+    def _change(self) -> NDArray[np.uint8]:
+        return np.asarray(cv2.absdiff(self._pictures[-2], self._pictures[-1]), dtype=np.uint8)
+
+    def inside(self, images: tuple[Sector, ...]) -> NDArray[np.bool_]:
+        """Return the masks of all images, a little wider, at the size of the small pictures; of at least one."""
+        if self._inside_of is not images or self._mask.shape != self._pictures[-1].shape:
             small = self._pictures[-1]
-            mask = cv2.resize(sector.mask.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            mask = np.zeros(small.shape, np.uint8)
+            for image in images:
+                one = cv2.resize(image.mask.astype(np.uint8), small.shape[::-1], interpolation=cv2.INTER_NEAREST)
+                mask |= one.astype(np.uint8)
             self._mask = np.asarray(cv2.dilate(mask, np.ones((7, 7), np.uint8)) > 0, dtype=np.bool_)
-            self._inside_of = sector
+            self._inside_of = images
         return self._mask
 
     def __len__(self) -> int:
@@ -121,4 +176,4 @@ class EvidenceMemory:
         brightest, darkest = stack[0], stack[0]
         for picture in stack[1:]:
             brightest, darkest = np.maximum(brightest, picture), np.minimum(darkest, picture)
-        return Evidence(brightest, brightest - darkest, self._factor, len(stack))
+        return Evidence(brightest, brightest - darkest, self._factor, len(stack), self._thin)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
 from edge_app.imaging.calipers import find_calipers
-from edge_app.imaging.evidence import EvidenceMemory
 from edge_app.imaging.freeze import FreezeWatch, Motion
+from edge_app.imaging.images import ImageFinder, ImageRules
+from edge_app.imaging.images import overlap as overlap
 from edge_app.imaging.modes import find_modes
+from edge_app.imaging.nudge import Nudge
+from edge_app.imaging.presets import Presets
 from edge_app.imaging.printed import agree, length_of_longest, results, stated_depths
 from edge_app.imaging.ruler import find_scale
-from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
-from edge_app.imaging.sector import find_sector_in
+from edge_app.imaging.scene import CaliperPair, Mode, Point, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.signal import SignalFault, signal_fault
 from edge_app.imaging.thresholds import find_maker
 from edge_app.imaging.words import ScreenWords
@@ -29,14 +30,9 @@ from engines import synthetic_mark
 class ObserverRules:
     """How often what is looked for; milliseconds of the stream's own time."""
 
-    sector_every_ms: float = 2000.0  # while the image moves; sooner where the screen around it changes
-    settle_pictures: tuple[int, ...] = (1, 3, 8)  # look again when this many pictures have been gathered
+    images: ImageRules = field(default_factory=ImageRules)
     search_pause_ms: float = 60.0  # between two searches in a frozen picture that is being drawn on
     live_search_ms: float = 1000.0  # between two searches in a moving picture
-    same_place: float = 0.93  # overlap of two sectors that are one
-    misses: int = 3  # searches without a sector before the known one is given up
-    layout_share: float = 0.01  # of the screen around the image: more changes than a clock
-    vanished_share: float = 0.05  # of the image that turns black at once
     modes_every_ms: float = 1000.0
 
 
@@ -49,23 +45,22 @@ class SceneObserver:
         Every frame is a still of its own (a folder, a DICOM image): nothing is carried over, all are frozen.
     rules : ObserverRules or None
         How often to look.
+    presets : Presets or None
+        What the operator set right on known layouts; None: nothing, and nothing is kept.
     """
 
-    def __init__(self, still: bool = False, rules: ObserverRules | None = None) -> None:
+    def __init__(self, still: bool = False, rules: ObserverRules | None = None, presets: Presets | None = None) -> None:
         self._still = still
         self._rules = rules or ObserverRules()
+        self._images = ImageFinder(still, self._rules.images, presets)
         self.timings_ms: dict[str, float] = {}
         """Milliseconds of the last call by stage: signal, sector, freeze, calipers, words, ruler, modes."""
         self._reset()
 
     def _reset(self) -> None:
-        self._memory = EvidenceMemory()
+        self._images.forget()
         self._watch = FreezeWatch()
         self._size: tuple[int, int] | None = None
-        self._sector: Sector | None = None
-        self._sector_ms = -np.inf
-        self._misses = 0
-        self._doubted = False
         self._scale: Scale | None = None
         self._scale_due = True
         self._pairs: tuple[CaliperPair, ...] = ()
@@ -79,6 +74,20 @@ class SceneObserver:
         self._modes_ms = -np.inf
         self._repeated_ms = 0.0
 
+    @property
+    def _sector(self) -> Sector | None:
+        return self._images.sector
+
+    def choose(self, point: Point) -> None:
+        """Take the image at ``point``, frame pixels, for the one that is meant where there are two."""
+        self._images.choose(point)
+        self._look_anew()
+
+    def move(self, by: Nudge | None) -> None:
+        """Move the image's border by so much more, and keep that for this layout; None: as it is found."""
+        self._images.move(by)
+        self._look_anew()
+
     def observe(self, frame: Frame) -> Scene:
         """Return what is seen in the next frame of the stream."""
         self.timings_ms = {}
@@ -91,7 +100,7 @@ class SceneObserver:
         if fault is not None:
             return self._scene(frame, fault)
         with self._timed("sector"):
-            self._look_for_sector(frame)
+            self._look_for_images(frame)
         with self._timed("freeze"):
             self._follow(frame)
         with self._timed("calipers"):
@@ -106,6 +115,7 @@ class SceneObserver:
 
     def _scene(self, frame: Frame, fault: SignalFault | None) -> Scene:
         height, width = frame.pixels.shape[:2]
+        asked: frozenset[Mode] = frozenset({"dual"} if self._images.undecided else ())
         return Scene(
             frame_index=frame.index,
             t_ms=frame.t_ms,
@@ -116,11 +126,15 @@ class SceneObserver:
             sector=self._sector,
             calipers=self._pairs,
             scale=self._scale if self._scale is not None else self._printed_scale(),
-            modes=self._modes,
             printed=self._printed,
             signal_fault=fault,
             repeated_ms=self._repeated_ms,
             maker=find_maker(self._words.lines),
+            images=self._images.images,
+            modes=self._modes - {"dual"} | asked,
+            layout=self._images.layout,
+            by_hand=self._images.by_hand,
+            notice=self._images.notice,
         )
 
     @contextmanager
@@ -129,48 +143,14 @@ class SceneObserver:
         yield
         self.timings_ms[stage] = (perf_counter() - start) * 1e3
 
-    def _look_for_sector(self, frame: Frame) -> None:
-        taken = self._memory.add(frame.pixels, frame.t_ms)
-        if not taken:
-            return
-        changed = self._memory.changed_around(self._sector) > self._rules.layout_share
-        changed = changed or self._memory.vanished(self._sector) > self._rules.vanished_share
-        if changed and len(self._memory) > 1:
-            self._memory.keep_newest()
-            self._doubted = True
-        due = self._sector is None or changed or self._doubted
-        due = due or (not self._frozen and frame.t_ms - self._sector_ms >= self._rules.sector_every_ms)
-        if due or (not self._frozen and len(self._memory) in self._rules.settle_pictures and not self._memory.full):
-            self._sector_ms = frame.t_ms
-            height, width = frame.pixels.shape[:2]
-            self._weigh(find_sector_in(self._memory.evidence(), (width, height), frame.regions))
+    def _look_for_images(self, frame: Frame) -> None:
+        if self._images.look(frame, self._frozen):
+            self._look_anew()
 
-    def _weigh(self, found: Sector | None) -> None:
-        """Adopt a found sector, keep the known one, or wait for a second opinion."""
-        known = self._sector
-        if found is None:
-            self._misses += 1
-            if self._misses >= self._rules.misses:
-                self._adopt(None)
-            return
-        self._misses = 0
-        if known is None:
-            self._adopt(found)
-        elif overlap(known.mask, found.mask) >= self._rules.same_place:
-            if not self._doubted and found.confidence > known.confidence + 0.03:
-                self._adopt(found)
-            self._doubted = False
-        elif self._doubted:
-            self._adopt(found)
-        else:
-            self._memory.keep_newest()
-            self._doubted = True
-
-    def _adopt(self, sector: Sector | None) -> None:
-        self._sector = sector
-        self._doubted = False
+    def _look_anew(self) -> None:
+        """Look for everything else again: the image's place is another."""
         self._scale_due = self._search_due = True
-        if sector is None:
+        if self._sector is None:
             self._scale = None
 
     def _follow(self, frame: Frame) -> None:
@@ -243,10 +223,3 @@ class SceneObserver:
         if self._printed is None or not self._pairs:
             return None
         return Scale(self._pairs[0].length_px / self._printed.length_cm, "printed", round(self._printed.confidence, 3))
-
-
-def overlap(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Return intersection over union of two bool masks of one shape, from every fourth pixel."""
-    a, b = one[::4, ::4], other[::4, ::4]
-    union = int((a | b).sum())
-    return float((a & b).sum()) / union if union else 1.0

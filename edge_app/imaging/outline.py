@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import atan, cos, hypot, sin
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,11 @@ STEEPEST = 1.9  # dx/dy of a side: a half angle of 62 degrees
 PARALLEL = 0.035  # sides whose slopes differ by less never meet on any screen
 TOLERANCE = 0.9  # small pixels between a boundary pixel and the edge it supports
 POINTED = 0.22  # of the depth from the apex: a top so near to it is no linear array's
+TOP_PART = 0.3  # of the lit rows
 ARC_STEPS = 48
+STRETCHES = (0.7, 0.75, 0.8, 0.84, 0.89, 0.94, 1.0, 1.06, 1.12, 1.19, 1.26, 1.34, 1.42)
+CIRCLE = 0.35  # support of a bottom arc below which no stretch is concluded from it
+CLEARLY = 0.12  # more support than square pixels have
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +52,25 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The four edges of a sector in small-picture pixels; ``apex`` is None where the sides do not meet."""
+    """The four edges of a sector in small-picture pixels; ``apex`` is None where the sides do not meet.
+
+    ``stretch`` is how many widths of a pixel are as long as its height: not 1 where a grabber did not keep the
+    picture's aspect. Radii are in widths.
+    """
 
     left: Side
     right: Side
     top: Edge
     bottom: Edge
     apex: Point | None
+    stretch: float = 1.0
+    kind_unknown: bool = False
 
     @property
     def kind(self) -> SectorKind:
         """The shape's name; a fan whose top arc has nearly no radius is a phased array's."""
+        if self.kind_unknown:
+            return "unknown"
         if self.apex is None:
             return "linear"
         if not self.top.arc:
@@ -81,9 +94,10 @@ class Outline:
             x0, x1 = self.left.at(edge.position), self.right.at(edge.position)
             steps = 1 if self.apex is None else ARC_STEPS  # as many points at the top as at the bottom
             return [(x0 + (x1 - x0) * i / steps, edge.position) for i in range(steps + 1)]
-        first, last = atan(self.left.slope), atan(self.right.slope)
+        first, last = atan(self.left.slope / self.stretch), atan(self.right.slope / self.stretch)
         angles = [first + (last - first) * i / ARC_STEPS for i in range(ARC_STEPS + 1)]
-        return [(self.apex[0] + edge.position * sin(a), self.apex[1] + edge.position * cos(a)) for a in angles]
+        (x, y), radius = self.apex, edge.position
+        return [(x + radius * sin(a), y + radius * cos(a) / self.stretch) for a in angles]
 
 
 def fit_outline(lit: NDArray[np.bool_]) -> Outline | None:
@@ -145,21 +159,34 @@ def fit_side(rows: Values, edge: Values, slopes: Values | None = None) -> Side |
 
 def _best_line(rows: Values, edge: Values, slopes: Values) -> tuple[float, float, float]:
     """Return (score, offset, slope) of the slope on whose line most pixels lie, few outside."""
-    best = (-np.inf, 0.0, 0.0)
-    for slope in slopes.tolist():
-        offset, score = supported_edge(edge - slope * rows, TOLERANCE * hypot(1.0, slope))
-        best = max(best, (score, offset, slope))
-    return best
+    reach = TOLERANCE * np.hypot(1.0, slopes)
+    offsets, scores = supported_edges(edge[None, :] - slopes[:, None] * rows[None, :], reach)
+    best = int(np.argmax(scores))
+    return float(scores[best]), float(offsets[best]), float(slopes[best])
 
 
 def supported_edge(values: Values, reach: float, beyond: float = 1.0) -> tuple[float, float]:
     """Return (position, score) of the lower edge of ``values``: most values within ``reach``, few below it."""
-    ordered = np.sort(values)
-    low = np.arange(len(ordered))
-    high = np.searchsorted(ordered, ordered + 2 * reach, side="right")
+    positions, scores = supported_edges(values[None, :], np.array([reach]), beyond)
+    return float(positions[0]), float(scores[0])
+
+
+def supported_edges(values: Values, reach: Values, beyond: float = 1.0) -> tuple[Values, Values]:
+    """Return the same for each row of ``values`` (n, m), with a ``reach`` (n,) of its own."""
+    ordered = np.sort(values, axis=1)
+    count, length = ordered.shape
+    apart = (np.arange(count) * (4.0 * np.abs(ordered).max(initial=1.0) + 4.0 * reach.max(initial=0.0)))[:, None]
+    shifted = ordered + apart  # rows one after another on one axis: a single search serves them all
+    ends = np.searchsorted(shifted.ravel(), (shifted + 2 * reach[:, None]).ravel(), side="right").reshape(count, length)
+    low = np.arange(length)
+    high = ends - (np.arange(count) * length)[:, None]
     scores = (high - low) - beyond * low
-    index = int(np.argmax(scores))
-    return float(ordered[index : high[index]].mean()), float(scores[index])
+    index = np.argmax(scores, axis=1)
+    rows = np.arange(count)
+    total = np.concatenate([np.zeros((count, 1)), np.cumsum(ordered, axis=1)], axis=1)
+    last = high[rows, index]
+    positions = (total[rows, last] - total[rows, index]) / (last - index)
+    return np.asarray(positions, dtype=np.float64), np.asarray(scores[rows, index], dtype=np.float64)
 
 
 def _apex(left: Side, right: Side) -> Point | None:
@@ -173,23 +200,41 @@ def _apex(left: Side, right: Side) -> Point | None:
 
 def _with_ends(lit: NDArray[np.bool_], left: Side, right: Side, apex: Point | None) -> Outline | None:
     """Add top and bottom: an arc where an apex is and the arc is the better supported, else a level line."""
+    if apex is not None:
+        rays = _rays(lit, apex, left, right)
+        return None if rays is None else _fan(rays, left, right, apex)
     inside = lit & wedge(lit.shape, left, right)
     columns = np.flatnonzero(inside.any(axis=0))
     if len(columns) < 8:
         return None
-    if apex is None:
-        top_y = np.argmax(inside[:, columns], axis=0).astype(np.float64)
-        bottom_y = lit.shape[0] - 1.0 - np.argmax(inside[::-1, columns], axis=0)
-        top, bottom = _edge(top_y, False), _turned(_edge(-bottom_y, False))
-    else:
-        cosine, near, far = _radii(inside, apex, left, right)
-        half = (atan(right.slope) - atan(left.slope)) / 2
-        arc, level = _edge(near, True), _edge(apex[1] + near * cosine, False)
-        pointed = level.position - apex[1] < POINTED * float(far.max())
-        top = _grown(arc, 0.0) if pointed else _arc_or_level(arc, level, half)
-        ends = _turned(_edge(-far, True)), _turned(_edge(-apex[1] - far * cosine, False))
-        bottom = _arc_or_level(*ends, half)
-    return Outline(left, right, _grown(top, -0.5), _grown(bottom, 0.5), apex)
+    top_y = np.argmax(inside[:, columns], axis=0).astype(np.float64)
+    bottom_y = lit.shape[0] - 1.0 - np.argmax(inside[::-1, columns], axis=0)
+    top, bottom = _edge(top_y, False), _turned(_edge(-bottom_y, False))
+    return Outline(left, right, _grown(top, -0.5), _grown(bottom, 0.5), None)
+
+
+def _fan(rays: _Rays, left: Side, right: Side, apex: Point) -> Outline:
+    stretch = _stretch(rays)
+    near, far = rays.radii(stretch)
+    half = (atan(right.slope / stretch) - atan(left.slope / stretch)) / 2
+    arc, level = _edge(near, True), _edge(apex[1] + rays.near, False)
+    pointed = level.position - apex[1] < POINTED * float(rays.far.max())
+    top = _grown(arc, 0.0) if pointed else _arc_or_level(arc, level, half)
+    ends = _turned(_edge(-far, True)), _turned(_edge(-apex[1] - rays.far, False))
+    bottom = _arc_or_level(*ends, half)
+    return Outline(left, right, _grown(top, -0.5), _grown(bottom, 0.5), apex, stretch)
+
+
+def _stretch(rays: _Rays) -> float:
+    """Return the stretch under which the fan's bottom is most nearly a circle; 1 unless another is clearly better."""
+    best, square = (0.0, 1.0), 0.0
+    for stretch in STRETCHES:
+        _, far = rays.radii(stretch)
+        position = -supported_edge(-far, 1.2, beyond=0.7)[0]
+        support = float((np.abs(far - position) <= 1.5).mean())
+        square = support if stretch == 1.0 else square
+        best = max(best, (support, stretch))
+    return best[1] if best[0] > max(CIRCLE, square + CLEARLY) else 1.0
 
 
 def _turned(edge: Edge) -> Edge:
@@ -225,18 +270,48 @@ def wedge(shape: tuple[int, ...], left: Side, right: Side) -> NDArray[np.bool_]:
     return np.asarray(between, dtype=np.bool_)
 
 
-def _radii(inside: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> tuple[Values, Values, Values]:
-    """Return (cosine, first, last lit radius) of rays from the apex, of those that meet a lit pixel."""
-    y, x = np.nonzero(inside)
-    dx, dy = x - apex[0], y - apex[1]
-    forward = dy > 0.5
-    angle, radius = np.arctan2(dx[forward], dy[forward]), np.hypot(dx[forward], dy[forward])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rays:
+    """Rays from the apex that meet a lit pixel: dx/dy of each, and dy of its first and of its last lit pixel."""
+
+    slope: Values
+    near: Values
+    far: Values
+
+    def radii(self, stretch: float) -> tuple[Values, Values]:
+        """Return the first and last lit radius of each ray, pixel widths."""
+        along = np.hypot(self.slope, stretch)
+        return self.near * along, self.far * along
+
+
+def _rays(lit: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> _Rays | None:
+    """Return the rays between the sides, or None where hardly one meets a lit pixel."""
+    dx, dy = _rim(lit, apex, left, right)
+    if len(dx) < 8:
+        return None
+    angle, radius = np.arctan2(dx, dy), np.hypot(dx, dy)
     low, high = atan(left.slope), atan(right.slope)
-    rays = max(24, int((high - low) * float(radius.max(initial=1.0)) / 2))
-    ray = np.clip(((angle - low) / (high - low) * rays).astype(np.int64), 0, rays - 1)
-    near, far = np.full(rays, np.inf), np.full(rays, -np.inf)
+    count = max(24, int((high - low) * float(radius.max()) / 2))
+    ray = np.clip(((angle - low) / (high - low) * count).astype(np.int64), 0, count - 1)
+    near, far = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(near, ray, radius)
     np.maximum.at(far, ray, radius)
     met = np.isfinite(near)
-    middle = low + (np.arange(rays) + 0.5) * (high - low) / rays
-    return np.cos(middle)[met], near[met], far[met]
+    middle = low + (np.arange(count) + 0.5) * (high - low) / count
+    cosine = np.cos(middle)[met]
+    return _Rays(np.tan(middle)[met], near[met] * cosine, far[met] * cosine)
+
+
+def _rim(lit: NDArray[np.bool_], apex: Point, left: Side, right: Side) -> tuple[Values, Values]:
+    """Return (dx, dy) from the apex of the lit pixels that have a dark neighbour and lie between the sides.
+
+    Near the top all lit pixels are taken: there a pixel is wider than a ray.
+    """
+    solid = lit.astype(np.uint8)
+    inner = cv2.erode(solid, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0.0)
+    rows = np.flatnonzero(lit.any(axis=1))
+    inner[: int(rows[0] + TOP_PART * (rows[-1] - rows[0]))] = 0
+    y, x = np.nonzero(solid > inner)
+    between = (x >= left.offset + left.slope * y - 0.5) & (x <= right.offset + right.slope * y + 0.5)
+    between &= y > apex[1] + 0.5
+    return (x[between] - apex[0]).astype(np.float64), (y[between] - apex[1]).astype(np.float64)

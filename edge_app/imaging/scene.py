@@ -13,6 +13,7 @@ from edge_app.imaging.signal import SignalFault
 
 SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
 Point = tuple[float, float]
+# "dual": two images, and nothing says which of them is meant
 Mode = Literal["dual", "colour-doppler", "spectral-doppler", "m-mode", "contrast", "other-organ"]
 
 
@@ -111,6 +112,8 @@ class Scene:
     refused: tuple[RefusedMark, ...] = ()  # what was not taken for a caliper, and why
     modes: frozenset[Mode] = frozenset()  # what else than one grey image the screen shows
     layout: str | None = None  # fingerprint of the screen around the image: one scanner, one software, one preset
+    by_hand: bool = False  # the operator moved the border of the image
+    notice: str | None = None  # a sentence for the operator: what was set could not be kept
     printed: PrintedLength | None = None
     quality: Quality | None = None
     signal_fault: SignalFault | None = None  # what the grabber shows instead, where there is no signal

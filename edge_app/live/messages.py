@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from edge_app.imaging.nudge import Nudge
 from edge_app.live.report import FrameReport
 from engines.manifest import HeadSpec, Precision
 from engines.server import Server
@@ -223,6 +224,25 @@ class SetLength(_Message):
     length_cm: Annotated[float, Field(gt=0, le=40, allow_inf_nan=False)] | None
 
 
+class ChooseImage(_Message):
+    """Read the image at this place, pixels of the frame, where a screen has two."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    kind: Literal["choose_image"] = "choose_image"
+    x: float
+    y: float
+    generation: int = 0  # the supervisor fills it in
+
+
+class MoveImage(_Message):
+    """Move the border of the image by so much more, and keep that for this layout; None: as it is found."""
+
+    kind: Literal["move_image"] = "move_image"
+    by: Nudge | None
+    generation: int = 0  # the supervisor fills it in
+
+
 class UseRing(_Message):
     """Write frames to this ring from now on; the window owns and unlinks it."""
 
@@ -238,8 +258,8 @@ class Stop(_Message):
 
 Message = Started | Opened | Report | Ended | Lost | Recovering | Recovered | Counts | Failed
 UpMessage = Started | Opened | SourceDown | Report | Ended | Failed | Heartbeat | NeedRing
-Command = SetPoles | ClearPoles | SetLength
-DownMessage = SetPoles | ClearPoles | SetLength | Stop | UseRing
+Command = SetPoles | ClearPoles | SetLength | ChooseImage | MoveImage
+DownMessage = Command | Stop | UseRing
 
 _UP: TypeAdapter[UpMessage] = TypeAdapter(Annotated[UpMessage, Field(discriminator="kind")])
 _DOWN: TypeAdapter[DownMessage] = TypeAdapter(Annotated[DownMessage, Field(discriminator="kind")])

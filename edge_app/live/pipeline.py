@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
+from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.quality import CropMotion, assess, pole_margin
-from edge_app.imaging.scene import Quality, Scene, Sector
+from edge_app.imaging.scene import Point, Quality, Scene, Sector
 from edge_app.imaging.thresholds import Thresholds, load_thresholds
 from edge_app.live import gate, lengths, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
-from edge_app.live.messages import Poles
+from edge_app.live.messages import ChooseImage, ClearPoles, Command, MoveImage, Poles, SetLength, SetPoles
 from edge_app.live.refusals import STRANGE, Refused, refuse
 from edge_app.live.report import FrameReport, Readout, Refusal, State
 from edge_app.live.rotation import Rotation, View
@@ -61,6 +62,14 @@ class Observer(Protocol):
 
     def observe(self, frame: Frame) -> Scene:
         """Say what is seen in the next frame of the stream."""
+        ...
+
+    def choose(self, point: Point) -> None:
+        """Read the image at this place where there are two."""
+        ...
+
+    def move(self, by: Nudge | None) -> None:
+        """Move the image's border by so much more; None: as it is found."""
         ...
 
 
@@ -165,6 +174,22 @@ class Pipeline:
         The crop stays what it is, so what was read of it stands, unless the lengths now disagree.
         """
         self._typed.set(length_cm)
+
+    def obey(self, command: Command) -> None:
+        """Do what the operator wants of the picture."""
+        if isinstance(command, (SetPoles, ClearPoles)):
+            self.set_poles(command.poles if isinstance(command, SetPoles) else None, command.generation)
+        elif isinstance(command, SetLength):
+            self.set_length(command.length_cm)
+        else:
+            self._show(command)
+            self.set_poles(self._poles, command.generation)  # what was read so far is of another image
+
+    def _show(self, command: ChooseImage | MoveImage) -> None:
+        if isinstance(command, ChooseImage):
+            self._observer.choose((command.x, command.y))
+        else:
+            self._observer.move(command.by)
 
     def process(self, frame: Frame, infer: bool = True) -> Outcome:
         """Judge and read one frame; ``infer=False`` looks at it, but refuses a number as ``busy``.
@@ -306,6 +331,10 @@ class Pipeline:
             frozen=scene.frozen,
             repeated_ms=scene.repeated_ms,
             sector=reports.sector(scene.sector),
+            others=tuple(told for image in scene.images[1:] if (told := reports.sector(image)) is not None),
+            undecided="dual" in scene.modes,
+            by_hand=scene.by_hand,
+            notice=scene.notice,
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
             scale_basis=None if scene.scale is None else scene.scale.basis,

@@ -168,4 +168,8 @@ class FrameReport(_Model):
     refusal: Refusal | None
     reading: ReadingReport | None
     readout: Readout | None
+    others: tuple[SectorReport, ...] = ()  # images on the screen that are not read
+    undecided: bool = False  # nothing says which of two images is meant: the operator is asked
+    by_hand: bool = False  # the operator moved the border of the image, now or on this layout before
+    notice: str | None = None  # a sentence for the operator: what was set could not be kept
     timings_ms: dict[str, float]  # by stage: sector, calipers, ruler, gate, crop, infer, fuse, total

@@ -143,9 +143,9 @@ class Supervisor:
             if self._worker is not None:
                 self._worker.send(command)
             return self._generation
+        self._generation += 1
+        command = command.model_copy(update={"generation": self._generation})
         if isinstance(command, (SetPoles, ClearPoles)):
-            self._generation += 1
-            command = command.model_copy(update={"generation": self._generation})
             self._poles = command if isinstance(command, SetPoles) else None
         self._undelivered = command
         self._deliver()

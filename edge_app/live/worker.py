@@ -7,6 +7,7 @@ Heavy libraries are imported on the thread that needs them: the first heartbeat 
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from edge_app.live.capturing import Captured, Capturing
 from edge_app.live.messages import (
     ClearPoles,
+    Command,
     DownMessage,
     Failed,
     Heartbeat,
@@ -44,6 +46,7 @@ from edge_app.log import NAMES, Log
 from engines.errors import EchoGFRError
 
 if TYPE_CHECKING:
+    from edge_app.imaging.observer import SceneObserver
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
 
@@ -75,8 +78,7 @@ class _Worker:
         self._started = threading.Event()
         self._frames: Newest[Captured] = Newest()
         self._source: Newest[SourceSummary] = Newest()
-        self._handles: Newest[SetPoles | ClearPoles] = Newest()
-        self._lengths: Newest[SetLength] = Newest()
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._preview = Preview(self._say)
         self._capturing = Capturing(plan.source, self._stop, self._tell, self._take_in)
         self._captured, self._captured_s = 0, time.monotonic()
@@ -125,10 +127,8 @@ class _Worker:
             return False
         if isinstance(message, UseRing):
             self._preview.use(message.name)
-        elif isinstance(message, SetLength):
-            self._lengths.put(message)
         else:
-            self._handles.put(message)
+            self._commands.put(message)
         return True
 
     def _say(self, message: UpMessage) -> None:
@@ -212,7 +212,8 @@ class _Worker:
         rested_s = 0.0
         while not self._stop.is_set():
             captured = self._frames.take(HEARTBEAT_S)
-            reading.obey(self._handles.take(0.0), self._lengths.take(0.0))
+            while not self._commands.empty():
+                reading.obey(self._commands.get())
             if captured is None:
                 captured = reading.held() if self._capturing.holds else None
             if captured is None:
@@ -237,18 +238,20 @@ class _Reading:
         self._plan = plan
         self._opened = opened
         self._pipeline: Pipeline | None = None
+        self._generation = plan.generation
         self._opening = 0
         self._handles: SetPoles | ClearPoles | None = None
         self._last: tuple[Captured, float] | None = None
         self._held_s = 0.0
 
-    def obey(self, handles: SetPoles | ClearPoles | None, typed: SetLength | None) -> None:
-        """Take what came from the window. A typed length is of the picture at hand: another opening forgets it."""
-        if handles is not None:
-            self._handles = handles
-            self._hand_over()
-        if typed is not None and self._pipeline is not None:
-            self._pipeline.set_length(typed.length_cm)
+    def obey(self, command: Command) -> None:
+        """Do what came from the window. All but the handles is of the picture at hand: another opening forgets it."""
+        if not isinstance(command, SetLength):
+            self._generation = command.generation
+        if isinstance(command, (SetPoles, ClearPoles)):
+            self._handles = command
+        if self._pipeline is not None:
+            self._pipeline.obey(command)
 
     def held(self) -> Captured | None:
         """Return the last still once more, if it is time: handles still work on it, and its number stays of now."""
@@ -266,21 +269,28 @@ class _Reading:
         if self._pipeline is None or captured.opening != self._opening:
             self._opening = captured.opening
             self._pipeline = self._made(captured.stills)
-            self._hand_over()
+            if isinstance(self._handles, SetPoles):
+                self._pipeline.set_poles(self._handles.poles, self._generation)
         return self._pipeline
 
     def _made(self, stills: bool) -> Pipeline:
         plan, opened = self._plan, self._opened
         reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
         allowed, limits = plan.allow_out_of_domain, self._limits
-        settings = self._module.PipelineSettings(allowed, plan.generation, stills, rotates, limits)
-        return self._module.Pipeline(reader, settings)
+        settings = self._module.PipelineSettings(allowed, self._generation, stills, rotates, limits)
+        return self._module.Pipeline(reader, settings, _observer(stills))
 
-    def _hand_over(self) -> None:
-        command = self._handles
-        if self._pipeline is not None and command is not None:
-            poles = command.poles if isinstance(command, SetPoles) else None
-            self._pipeline.set_poles(poles, command.generation)
+
+def _observer(stills: bool) -> SceneObserver:
+    """Return what looks at one opening of the source, with what the operator set right on known layouts."""
+    from edge_app.imaging.observer import SceneObserver
+    from edge_app.imaging.presets import Presets
+    from edge_app.settings import layouts_file
+
+    try:
+        return SceneObserver(stills, presets=Presets(layouts_file()))
+    except EchoGFRError as error:
+        return SceneObserver(stills, presets=Presets(problem=error.sentence))
 
 
 def _report(outcome: Outcome) -> Report:

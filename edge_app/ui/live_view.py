@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from edge_app.imaging.place import middle_box
 from edge_app.live.link import FrameView
 from edge_app.live.report import FrameReport
 from edge_app.ui import overlays, theme
@@ -21,12 +23,13 @@ from edge_app.ui._qt import (
     pyqtSignal,
 )
 from edge_app.ui.badge import draw_badge, draw_value_age
+from edge_app.ui.border import Border
 from edge_app.ui.handles import GRAB_RADIUS, GRAB_RADIUS_PX, Handles, suggest
 from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
 from edge_app.ui.pictures import Picture, image_over, scaled
 from edge_app.ui.supply import FrameSupply
-from edge_app.ui.wording import FOLLOW_NOT, IN_USE, PLACE_HINT
+from edge_app.ui.wording import BORDER_HINT, FOLLOW_NOT, IN_USE, PLACE_HINT, TWO_IMAGES
 
 OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
 OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
@@ -48,10 +51,14 @@ class LiveView(QWidget):
 
     Signals: ``poles_placed(x1, y1, x2, y2)``, frame pixels, when both handles are placed and let go;
     ``poles_cleared()`` when they are taken away, by the operator or because the picture changed size.
+    ``border_moved(nudge)`` a ``Nudge`` when the operator has moved the image's border, None for back as it is found.
+    ``image_chosen(x, y)``, frame pixels, when the other of two images is tapped.
     """
 
     poles_placed = pyqtSignal(float, float, float, float)
     poles_cleared = pyqtSignal()
+    border_moved = pyqtSignal(object)
+    image_chosen = pyqtSignal(float, float)
 
     def __init__(self, supply: FrameSupply, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +70,8 @@ class LiveView(QWidget):
         self._size: tuple[int, int] | None = None  # of that picture
         self._handles: Handles | None = None
         self._held: int | None = None
+        self._border: Border | None = None
+        self._side_held = False
         self._chosen = 0  # the handle that arrow keys move
         self._tabbed = False  # the keyboard came here by Tab: show it
         self.masked = False  # True: for saving, nothing outside the sector is painted
@@ -83,6 +92,7 @@ class LiveView(QWidget):
         """Paint the newest picture soon; handles of a picture of another (width, height) are taken away."""
         if self._size is not None and size != self._size:
             self.clear_handles()
+            self.leave_border()
         self._size = size
         self.update()
 
@@ -134,6 +144,81 @@ class LiveView(QWidget):
             self._chosen = index
             self.update()
 
+    # -- border ---------------------------------------------------------------------------------------
+
+    @property
+    def border(self) -> Border | None:
+        """The image's border while the operator moves it, or None."""
+        return self._border
+
+    def edit_border(self) -> None:
+        """Begin to move the image's border, or keep it where it is now."""
+        if self._border is not None:
+            return self.keep_border()
+        if self._size is None or self._handles is not None:
+            return None
+        report = self._report if self._report and self._is_near(self._report) else None
+        x0, y0, x1, y1 = middle_box(self._size) if report is None or report.sector is None else report.sector.bbox
+        box = (float(x0), float(y0), float(x1), float(y1))
+        self._border = Border(box, box)
+        self.setFocus()
+        return self.update()
+
+    def keep_border(self) -> None:
+        """Keep the border where it is, and end."""
+        border, size = self._border, self._size
+        self.leave_border()
+        if border is not None and size is not None and border.moved:
+            self.border_moved.emit(border.nudge(size))
+
+    def leave_border(self) -> None:
+        """End, and leave the border as it was."""
+        self._border, self._side_held = None, False
+        self.update()
+
+    def _press_border(self, border: Border, at: Point, reach: float) -> None:
+        side = border.grabbed(at, reach)
+        self._side_held = side is not None
+        if side is not None:
+            self._drag_border(replace(border, side=side), at)
+
+    def _drag_border(self, border: Border, at: Point) -> None:
+        if border.side is not None and self._size is not None:
+            self._border = border.with_side(border.side, at[border.side % 2], self._size)
+            self.update()
+
+    def _border_key(self, border: Border, key: Qt.Key, far: bool) -> bool:
+        """Do what a key means while the border is moved. True: it means something."""
+        if key in _ARROWS and self._size is not None:
+            step = NUDGE_FAR_PX if far else NUDGE_PX
+            self._border = border.shifted((_ARROWS[key][0] * step, _ARROWS[key][1] * step), self._size)
+        elif key == Qt.Key.Key_Tab:
+            self._border = border.next_side()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.keep_border()
+        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.leave_border()
+            self.border_moved.emit(None)
+        else:
+            return False
+        self.update()
+        return True
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        """Keep Tab while the border is moved: it chooses a side."""
+        return False if self._border is not None else super().focusNextPrevChild(next)
+
+    def _tap_image(self, at: Point) -> None:
+        """Ask for the other image where it was tapped."""
+        report = self._report
+        if report is None or not report.others or not self._is_near(report):
+            return
+        images = [*report.others, *([report.sector] if report.undecided and report.sector is not None else [])]
+        for x0, y0, x1, y1 in (image.bbox for image in images):
+            if x0 <= at[0] < x1 and y0 <= at[1] < y1:
+                self.image_chosen.emit(*at)
+                return
+
     # -- geometry -------------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
@@ -159,22 +244,30 @@ class LiveView(QWidget):
     # -- events ---------------------------------------------------------------------------------------
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:
-        """Take hold of a handle."""
-        if a0 is None or self._handles is None or a0.button() != Qt.MouseButton.LeftButton:
+        """Take hold of a handle or of the border, or choose an image."""
+        if a0 is None or a0.button() != Qt.MouseButton.LeftButton:
             return
         box = self.letterbox()
         at = box.to_frame((a0.position().x(), a0.position().y()))
-        self._held = self._handles.grabbed(at, max(GRAB_RADIUS_PX, GRAB_RADIUS * theme.unit_of(self)) / box.scale)
+        reach = max(GRAB_RADIUS_PX, GRAB_RADIUS * theme.unit_of(self)) / box.scale
+        if self._border is not None:
+            return self._press_border(self._border, at, reach)
+        if self._handles is None:
+            return self._tap_image(at)
+        self._held = self._handles.grabbed(at, reach)
         if self._held is not None:
             self._move(self._held, at)
 
     def mouseMoveEvent(self, a0: QMouseEvent | None) -> None:
-        """Drag the held handle; it stays within the picture."""
+        """Drag the held handle, or the held side of the border; it stays within the picture."""
+        if a0 is not None and self._border is not None and self._side_held:
+            return self._drag_border(self._border, self.letterbox().to_frame((a0.position().x(), a0.position().y())))
         if a0 is not None and self._held is not None:
             self._move(self._held, self.letterbox().to_frame((a0.position().x(), a0.position().y())))
 
     def mouseReleaseEvent(self, a0: QMouseEvent | None) -> None:
         """Let go; from here on the poles count."""
+        self._side_held = False
         if self._held is not None:
             self._held = None
             self._announce()
@@ -191,6 +284,9 @@ class LiveView(QWidget):
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
         """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both."""
+        if a0 is not None and self._border is not None:
+            far = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            return None if self._border_key(self._border, Qt.Key(a0.key()), far) else super().keyPressEvent(a0)
         if a0 is None or self._handles is None:
             return super().keyPressEvent(a0)
         key = Qt.Key(a0.key())
@@ -270,8 +366,11 @@ class LiveView(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(target)
         if self._report is not None and self._is_near(self._report):
+            overlays.draw_others(painter, box, self._report)
             overlays.draw_report(painter, box, self._report, theme.unit_of(self))
         painter.setClipping(False)
+        if self._border is not None:
+            overlays.draw_border(painter, box, self._border)
         if self._handles is not None:
             overlays.draw_handles(painter, box, self._handles, self._chosen, theme.unit_of(self))
 
@@ -301,10 +400,18 @@ class LiveView(QWidget):
             used = draw_value_age(painter, QRectF(used, 0, self.width() - used, strip - 4), self._value_age)
         rest = QRectF(used + strip / 2, 0, self.width() - used - strip / 2, strip - 4)
         painter.setFont(theme.font(0.4 * strip))
-        painter.setPen(theme.colour(theme.HANDLE if self._handles else theme.QUIET))
+        asks = self._handles is not None or self._border is not None or (self._report and self._report.undecided)
+        painter.setPen(theme.colour(theme.HANDLE if asks else theme.QUIET))
         painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, self._strip_text())
 
     def _strip_text(self) -> str:
+        if self._border is not None:
+            return BORDER_HINT
+        report = self._report
+        if report is not None and report.undecided and self._handles is None:
+            return TWO_IMAGES
+        if report is not None and report.notice is not None and self._handles is None:
+            return report.notice
         if self._handles is not None:
             return PLACE_HINT if not self._handles.complete else IN_USE + FOLLOW_NOT * (self._badge == "LIVE")
         return f"frame {self._picture.index}" if self._picture is not None else ""

@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from edge_app.imaging.nudge import Nudge
 from edge_app.live.link import FrameView
-from edge_app.live.messages import ClearPoles, Counts, Message, Opened, Poles, Report, SetLength, SetPoles, Started
+from edge_app.live.messages import (
+    ChooseImage,
+    ClearPoles,
+    Command,
+    Counts,
+    Message,
+    MoveImage,
+    Opened,
+    Poles,
+    Report,
+    SetLength,
+    SetPoles,
+    Started,
+)
 from edge_app.ui import theme
 from edge_app.ui._qt import (
     QCloseEvent,
@@ -116,6 +130,8 @@ class MainWindow(QMainWindow):
         self.live.poles_cleared.connect(self._on_poles_cleared)
         self.length.typed.connect(self._on_length)
         self.length.left.connect(self.live.setFocus)
+        self.live.border_moved.connect(self._on_border)
+        self.live.image_chosen.connect(self._on_image)
         for keys, act in self._keys().items():
             QShortcut(QKeySequence(keys), self).activated.connect(act)
 
@@ -125,6 +141,7 @@ class MainWindow(QMainWindow):
             "C": self.live.clear_handles,
             "Esc": self.escape,
             "L": self.type_length,
+            "B": self.live.edit_border,
             "M": self.toggle_map,
             "F11": self.toggle_fullscreen,
             "F1": self.toggle_help,
@@ -184,6 +201,8 @@ class MainWindow(QMainWindow):
             self.length.leave()
         elif self.help.isVisible():
             self._hide_help()
+        elif self.live.border is not None:
+            self.live.leave_border()
         else:
             self.live.clear_handles()
 
@@ -247,7 +266,13 @@ class MainWindow(QMainWindow):
     def _on_poles_cleared(self) -> None:
         self._command(ClearPoles())
 
-    def _command(self, command: SetPoles | ClearPoles) -> None:
+    def _on_border(self, by: Nudge | None) -> None:
+        self._command(MoveImage(by=by))
+
+    def _on_image(self, x: float, y: float) -> None:
+        self._command(ChooseImage(x=x, y=y))
+
+    def _command(self, command: Command) -> None:
         self.situation = after_command(self.situation, self._worker.send(command))
         self.live.show_report(None)
         self._refresh()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_app.live.report import CropReport, FrameReport
 from edge_app.ui import theme
 from edge_app.ui._qt import QPainter, QPainterPath, QPen, QPointF, QPolygonF, QRectF, Qt
+from edge_app.ui.border import Border
 from edge_app.ui.handles import Handles
 from edge_app.ui.mapping import Letterbox, Point
 
@@ -36,6 +37,27 @@ def draw_report(painter: QPainter, box: Letterbox, report: FrameReport, unit_px:
             _caliper(painter, point(box, at), CALIPER_REACH * unit_px)
     if report.crop is not None:
         _crop(painter, box, report.crop)
+
+
+def draw_others(painter: QPainter, box: Letterbox, report: FrameReport) -> None:
+    """Draw the outlines of the images that are not read; where one is asked for, of all of them plainly."""
+    images = [*report.others, *([report.sector] if report.undecided and report.sector is not None else [])]
+    ink, style = (theme.HANDLE, 220) if report.undecided else (theme.QUIET, 120), Qt.PenStyle.DashLine
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(theme.colour(*ink), 2.5 if report.undecided else 1.0, style))
+    for image in images:
+        painter.drawPath(outline_path(box, image.outline))
+
+
+def draw_border(painter: QPainter, box: Letterbox, border: Border) -> None:
+    """Draw the box that the operator moves; the side that arrow keys move is thick."""
+    x0, y0, x1, y1 = border.box
+    corners = [point(box, (x - 0.5, y - 0.5)) for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
+    ends = ((3, 0), (0, 1), (1, 2), (2, 3))  # left, top, right, bottom
+    for side, (first, last) in enumerate(ends):
+        chosen = border.side is None or border.side == side
+        painter.setPen(QPen(theme.colour(theme.HANDLE), 4.0 if chosen else 1.5))
+        painter.drawLine(corners[first], corners[last])
 
 
 def _caliper(painter: QPainter, at: QPointF, reach: float) -> None:

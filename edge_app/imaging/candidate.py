@@ -1,0 +1,101 @@
+"""Candidate: an outline that may be an ultrasound image's, and how well the lit pixels agree with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_app.imaging.outline import Outline, fit_outline
+from edge_app.imaging.texture import Pieces
+
+Mask = NDArray[np.bool_]
+
+SMALLEST_SHARE = 0.006  # of the picture: less lit texture is no ultrasound image
+MOST_GAPS = 5  # dark stretches between lit rows: more than tissue has, fewer than a page of text
+HEAVY = 0.12  # of all pieces of a candidate: more than a line of text is of a page
+MOST = 0.9  # of all pieces of a candidate are few heavy ones: an image with its trace, and no page of text
+WIDER = 1.15  # times the width of the other: pieces of like width are one linear array's image
+APART = 0.1  # more confidence in one piece than in all of them: the others are a trace, or another picture
+TRACE = 0.55  # confidence in the upper of two such pieces from which it is the image and the lower one its trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """An outline, the lit pixels bool (h, w) that it was fitted to, and how well they agree.
+
+    ``confidence`` is 0..1; ``merit`` is that weighed with the size, to choose between candidates. ``pieces`` are those
+    of the same screen that the candidate was not made of.
+    """
+
+    outline: Outline
+    lit: Mask
+    confidence: float
+    merit: float
+    pieces: Pieces
+    chosen: tuple[int, ...]
+
+
+def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
+    """Return the candidate that the chosen pieces make, or None where they have no outline."""
+    lit = pieces.mask(chosen)
+    if not chosen or lit.mean() < SMALLEST_SHARE:
+        return None
+    outline = fit_outline(lit)
+    if outline is None:
+        return None
+    confidence, share = _confidence(outline, lit)
+    merit = confidence * (0.75 + 0.25 * min(1.0, share / 0.25))
+    return Candidate(outline, lit, confidence, merit, pieces, tuple(chosen))
+
+
+def best_candidate(pieces: Pieces) -> Candidate | None:
+    """Return the main piece with those that belong to it, or one piece alone where the others are a trace beside it."""
+    if pieces.main == 0:
+        return None
+    belonging = pieces.belonging()
+    together = candidate_of(pieces, belonging)
+    heavy = [n for n in belonging if pieces.weights[n] > HEAVY * pieces.weights[belonging].sum()]
+    if len(heavy) < 2 or pieces.weights[heavy].sum() < MOST * pieces.weights[belonging].sum():
+        return together
+    widths = pieces.boxes[heavy, 2]
+    if widths.max() < WIDER * widths.min():
+        return together
+    alone = [one for n in heavy[:3] if (one := candidate_of(pieces, [n])) is not None]
+    known = 0.0 if together is None else together.confidence
+    better = [one for one in alone if one.confidence > known + APART]
+    if not better:
+        return together
+    upper = [one for one in alone if one.confidence > TRACE and _is_over(one, better[0])]
+    return (upper or better)[0]
+
+
+def _is_over(one: Candidate, other: Candidate) -> bool:
+    y, h = (int(v) for v in one.pieces.boxes[one.chosen[0]][[1, 3]])
+    return y + h <= int(other.pieces.boxes[other.chosen[0]][1]) + 4
+
+
+def _confidence(outline: Outline, lit: Mask) -> tuple[float, float]:
+    """Return (0..1, share of the picture): the lit pixels lie inside, fill the shape, and stop at its edges."""
+    shape = np.zeros(lit.shape, np.uint8)
+    cv2.fillPoly(shape, [np.round(outline.polygon()).astype(np.int32)], (1,))
+    area = int(shape.sum())
+    if area < 0.01 * lit.size:
+        return 0.0, 0.0
+    inside = float(lit[shape > 0].sum())
+    kept = inside / max(1, int(lit.sum()))
+    if _dark_gaps(lit, shape > 0) >= MOST_GAPS:
+        return 0.0, 0.0
+    filled = inside / area
+    edges = min(1.0, 0.4 + outline.support)
+    return float(kept**2 * min(1.0, 0.45 + 0.55 * filled) * edges), area / lit.size
+
+
+def _dark_gaps(lit: Mask, shape: Mask) -> int:
+    """Return how many times the lit rows of a shape are parted by dark ones: once or twice in tissue, often in text."""
+    share = (lit & shape).sum(axis=1) / np.maximum(shape.sum(axis=1), 1)
+    rows = np.flatnonzero(shape.any(axis=1))
+    dark = share[rows[0] : rows[-1] + 1] < 0.02
+    return int(np.count_nonzero(dark[1:] & ~dark[:-1]))

@@ -16,6 +16,7 @@ from edge_app.capture.base import Frame
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.quality import assess
 from edge_app.imaging.scene import Quality, Scene, Sector
+from edge_app.imaging.tracking import PoleTracker, Tracked
 from edge_app.live import gate, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
@@ -94,6 +95,7 @@ class _Work:
     frame: Frame
     scene: Scene
     timings_ms: dict[str, float]
+    tracked: Tracked | None = None
     placed: Placed | None = None
     quality: Quality | None = None
     reading: Reading | None = None
@@ -138,6 +140,7 @@ class Pipeline:
         self._fusion = Fusion()
         self._generation = self._settings.generation
         self._poles: Poles | None = None
+        self._tracker: PoleTracker | None = None
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -148,8 +151,11 @@ class Pipeline:
         return self._generation
 
     def set_poles(self, poles: Poles | None, generation: int | None = None) -> None:
-        """Use these poles until they are cleared with None; the generation goes up by one, or to the one given."""
-        self._poles = poles
+        """Use these poles until they are cleared with None; the generation goes up by one, or to the one given.
+
+        They are where they are in the next frame, and follow the kidney from there.
+        """
+        self._poles, self._tracker = poles, None
         self._generation = self._generation + 1 if generation is None else generation
         self._last = None
         if self._rotation is not None:
@@ -176,8 +182,9 @@ class Pipeline:
 
     def _judge(self, work: _Work) -> Placed:
         scene = work.scene
+        poles = self._follow(work)
         with _timed(work, "gate"):
-            placed = work.placed = gate.place(scene, self._poles, self._input)
+            placed = work.placed = gate.place(scene, poles, self._input, self._poles)
             if self._poles is None and not self._settings.stills:
                 self._settling.require_rest(placed, work.frame.t_ms)
             gate.require_kidney_length(placed.report.length_cm)
@@ -186,6 +193,22 @@ class Pipeline:
             synthetic = self._require_reader().manifest.synthetic
             work.matches = gate.require_match(scene, synthetic, self._settings.allow_out_of_domain)
         return placed
+
+    def _follow(self, work: _Work) -> Poles | None:
+        """Return where the operator's poles are in this frame, if there are any; raises ``Refused`` (poles_lost)."""
+        if self._poles is None or self._settings.stills:
+            return self._poles
+        sector, poles = gate.require_sector(work.scene), self._poles
+        if self._tracker is None:
+            ends = (poles.x1, poles.y1), (poles.x2, poles.y2)
+            if not all(gate.inside(sector, end) for end in ends):
+                return poles  # which the gate refuses
+            self._tracker = PoleTracker(*ends)
+        with _timed(work, "track"):
+            tracked = work.tracked = self._tracker.follow(work.frame.pixels, sector, work.scene.frozen)
+        if tracked.state == "lost":
+            raise Refused(refuse("poles_lost"))
+        return Poles(x1=tracked.first[0], y1=tracked.first[1], x2=tracked.second[0], y2=tracked.second[1])
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -277,6 +300,7 @@ class Pipeline:
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
             crop=None if work.placed is None else work.placed.report,
+            tracking=reports.tracking(work.tracked),
             quality=reports.quality(work.quality),
             refusal=work.refusal,
             reading=reports.reading(work.reading),

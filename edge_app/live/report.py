@@ -39,6 +39,15 @@ class CropReport(_Model):
     length_cm: float | None
 
 
+class TrackingReport(_Model):
+    """Where the operator's poles are now, x1, y1, x2, y2; where they were last, if the kidney was lost from them."""
+
+    state: Literal["following", "held", "lost"]  # held: nothing moves in a frozen picture
+    poles: tuple[float, float, float, float]
+    confidence: float  # 0..1
+    why: str = ""  # lost: what was seen
+
+
 class QualityReport(_Model):
     """Measures, faults (code and what to do) and grade."""
 
@@ -158,6 +167,7 @@ class FrameReport(_Model):
     calipers: tuple[tuple[float, float, float, float], ...]
     px_per_cm: float | None
     crop: CropReport | None
+    tracking: TrackingReport | None = None  # of the operator's poles, in a picture that may move
     quality: QualityReport | None
     refusal: Refusal | None
     reading: ReadingReport | None

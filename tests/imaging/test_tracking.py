@@ -48,7 +48,7 @@ def seen(grey: NDArray[np.uint8], motion: NDArray[np.float64], noise: float = 0.
 
 def motion(dx: float, dy: float, degrees: float, scale: float) -> NDArray[np.float64]:
     matrix = cv2.getRotationMatrix2D(CENTRE, degrees, scale)
-    matrix[:, 2] += (dx, dy)
+    matrix[:, 2] += np.array((dx, dy))
     return np.asarray(matrix, dtype=np.float64)
 
 

@@ -293,13 +293,16 @@ def test_a_snapshot_without_sector_shows_nothing_of_the_screen(tmp_path: Path) -
     assert picture[:480].max() == 0
 
 
-def test_handles_are_taken_from_the_command(tmp_path: Path) -> None:
+def test_handles_are_taken_from_the_command_and_follow_the_kidney(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     poles = Poles(x1=380, y1=380, x2=620, y2=400)
-    analyze(AnalyzePlan("phantom:size=960x720,cycle=live", poles=poles, jsonl=out, max_frames=3))
+    analyze(AnalyzePlan("phantom:size=960x720,cycle=live", poles=poles, jsonl=out, max_frames=8))
     frames, _ = lines(out)
     assert {frame["crop"]["basis"] for frame in frames} == {"poles"}
-    assert {tuple(frame["crop"]["poles"]) for frame in frames} == {(380, 380, 620, 400)}
+    assert [frame["tracking"]["state"] for frame in frames] == ["held", *["following"] * 7]
+    assert frames[0]["crop"]["poles"] == [380, 380, 620, 400]
+    assert all(frame["crop"]["poles"] == frame["tracking"]["poles"] for frame in frames)
+    assert frames[-1]["crop"]["poles"] != frames[0]["crop"]["poles"]
 
 
 REAL = [

@@ -263,7 +263,7 @@ class _Connections:
     @staticmethod
     def closed(event: Event) -> None:
         """End a conversation whose other end has gone before it said anything: else it is waited for."""
-        event.assoc.dul.to_user_queue.put(None)
+        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]
 
     def next_object(self, association: Association) -> None:
         """Count the bytes of a sender's next object from nothing."""

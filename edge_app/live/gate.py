@@ -26,6 +26,7 @@ class Placed:
 
     box: CropBox
     report: CropReport
+    marked: tuple[float, float, float, float] | None = None  # as the operator placed the poles that are followed
 
     @property
     def length_px(self) -> float:
@@ -35,8 +36,8 @@ class Placed:
 
     @property
     def ends(self) -> tuple[float, float, float, float]:
-        """x1, y1, x2, y2 of the two poles, pixels."""
-        return self.report.poles
+        """x1, y1, x2, y2 of the two poles as marked, pixels: what is measured, wherever breathing has carried it."""
+        return self.report.poles if self.marked is None else self.marked
 
 
 def require_sector(scene: Scene) -> Sector:
@@ -67,8 +68,8 @@ def require_b_mode(scene: Scene) -> None:
             raise Refused(refuse(code, detail))
 
 
-def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
-    """Place the crop on the operator's poles, or else on the longest calipers.
+def place(scene: Scene, poles: Poles | None, spec: InputSpec, marked: Poles | None = None) -> Placed:
+    """Place the crop on the operator's poles, or else on the longest calipers; ``marked``: where these were placed.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
     """
     sector = require_sector(scene)
     first, second = _ends(scene, poles)
-    if not (_inside(sector, first) and _inside(sector, second)):
+    if not (inside(sector, first) and inside(sector, second)):
         raise Refused(refuse("calipers_outside" if poles is None else "poles_outside"))
     try:
         box = crop_box(first, second, spec.crop_mode, spec.crop_factor)
@@ -93,7 +94,7 @@ def place(scene: Scene, poles: Poles | None, spec: InputSpec) -> Placed:
         basis="calipers" if poles is None else "poles",
         length_cm=None,
     )
-    return Placed(box, report)
+    return Placed(box, report, None if marked is None else (marked.x1, marked.y1, marked.x2, marked.y2))
 
 
 class Settling:
@@ -154,7 +155,7 @@ def _ends(scene: Scene, poles: Poles | None) -> tuple[Point, Point]:
     return scene.calipers[0].first, scene.calipers[0].second
 
 
-def _inside(sector: Sector, point: Point) -> bool:
+def inside(sector: Sector, point: Point) -> bool:
     """Tell whether a point lies on the sector, or next to its edge."""
     height, width = sector.mask.shape
     x0, y0, x1, y1 = sector.bbox

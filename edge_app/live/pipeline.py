@@ -18,6 +18,7 @@ from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.quality import CropMotion, assess, pole_margin
 from edge_app.imaging.scene import Point, Quality, Scene, Sector
 from edge_app.imaging.thresholds import Thresholds, load_thresholds
+from edge_app.imaging.tracking import PoleTracker, Tracked
 from edge_app.live import gate, lengths, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
@@ -105,6 +106,7 @@ class _Work:
     frame: Frame
     scene: Scene
     timings_ms: dict[str, float]
+    tracked: Tracked | None = None
     placed: Placed | None = None
     quality: Quality | None = None
     reading: Reading | None = None
@@ -151,6 +153,7 @@ class Pipeline:
         self._poles: Poles | None = None
         self._typed = lengths.TypedLength()
         self._motion = CropMotion()
+        self._tracker: PoleTracker | None = None
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -161,8 +164,11 @@ class Pipeline:
         return self._generation
 
     def set_poles(self, poles: Poles | None, generation: int | None = None) -> None:
-        """Use these poles until they are cleared with None; the generation goes up by one, or to the one given."""
-        self._poles = poles
+        """Use these poles until they are cleared with None; the generation goes up by one, or to the one given.
+
+        They are where they are in the next frame, and follow the kidney from there.
+        """
+        self._poles, self._tracker = poles, None
         self._generation = self._generation + 1 if generation is None else generation
         self._last = None
         if self._rotation is not None:
@@ -212,9 +218,10 @@ class Pipeline:
 
     def _judge(self, work: _Work) -> Placed:
         scene = work.scene
+        poles = self._follow(work)
         with _timed(work, "gate"):
             gate.require_b_mode(scene)
-            placed = work.placed = self._place(scene)
+            placed = work.placed = self._place(scene, poles)
             if self._poles is None and not self._settings.stills:
                 self._settling.require_rest(placed, work.frame.t_ms)
             lengths.require_agreement(placed.report.lengths_cm)
@@ -225,9 +232,9 @@ class Pipeline:
             work.matches = gate.require_match(scene, synthetic, self._settings.allow_out_of_domain)
         return placed
 
-    def _place(self, scene: Scene) -> Placed:
+    def _place(self, scene: Scene, poles: Poles | None) -> Placed:
         """Place the crop, and note the kidney's length by all that is known of it."""
-        placed = gate.place(scene, self._poles, self._input)
+        placed = gate.place(scene, poles, self._input, self._poles)
         known = lengths.measured(scene, placed, self._typed.of(placed))
         basis = next(iter(known), None)
         told = {"length_cm": known.get(basis) if basis else None, "length_basis": basis, "lengths_cm": known}
@@ -236,12 +243,28 @@ class Pipeline:
     def _assess(self, frame: Frame, scene: Scene, placed: Placed) -> Quality:
         """Judge the crop by the limits of this scanner."""
         sector = gate.require_sector(scene)
-        beside = {"margin": pole_margin(sector, placed.ends)}
+        beside = {"margin": pole_margin(sector, placed.report.poles)}
         moving = None if self._settings.stills else self._motion.measure(frame.pixels, placed.box)
         if moving is not None:
             beside["moving"] = moving
         rules = self._settings.thresholds.rules(scene.maker, scene.layout)
         return assess(frame.pixels, sector, placed.box, None, rules, beside)
+
+    def _follow(self, work: _Work) -> Poles | None:
+        """Return where the operator's poles are in this frame, if there are any; raises ``Refused`` (poles_lost)."""
+        if self._poles is None or self._settings.stills:
+            return self._poles
+        sector, poles = gate.require_sector(work.scene), self._poles
+        if self._tracker is None:
+            ends = (poles.x1, poles.y1), (poles.x2, poles.y2)
+            if not all(gate.inside(sector, end) for end in ends):
+                return poles  # which the gate refuses
+            self._tracker = PoleTracker(*ends)
+        with _timed(work, "track"):
+            tracked = work.tracked = self._tracker.follow(work.frame.pixels, sector, work.scene.frozen)
+        if tracked.state == "lost":
+            raise Refused(refuse("poles_lost"))
+        return Poles(x1=tracked.first[0], y1=tracked.first[1], x2=tracked.second[0], y2=tracked.second[1])
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -340,6 +363,7 @@ class Pipeline:
             scale_basis=None if scene.scale is None else scene.scale.basis,
             modes=tuple(sorted(scene.modes)),
             crop=None if work.placed is None else work.placed.report,
+            tracking=reports.tracking(work.tracked),
             quality=reports.quality(work.quality),
             refusal=work.refusal,
             reading=reports.reading(work.reading),

@@ -19,6 +19,7 @@ REASONS: dict[str, str] = {
     "no_calipers": "No length markers are seen: freeze and measure the kidney length pole to pole, or place the two "
     "handles.",
     "calipers_outside": "The length markers are not on the ultrasound image: measure the kidney inside the image.",
+    "poles_lost": "The kidney was lost from the handles: place them again.",
     "poles_outside": "A handle is not on the ultrasound image: place both on the ends of the kidney.",
     "calipers_moving": "The length markers are still moving: set both ends and leave them.",
     "length_implausible": "The marked length is no kidney's ({detail}): mark the kidney from pole to pole.",

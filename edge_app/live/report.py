@@ -42,6 +42,15 @@ class CropReport(_Model):
     lengths_cm: dict[LengthBasis, float] = Field(default_factory=dict)  # by all that is known, the best first
 
 
+class TrackingReport(_Model):
+    """Where the operator's poles are now, x1, y1, x2, y2; where they were last, if the kidney was lost from them."""
+
+    state: Literal["following", "held", "lost"]  # held: nothing moves in a frozen picture
+    poles: tuple[float, float, float, float]
+    confidence: float  # 0..1
+    why: str = ""  # lost: what was seen
+
+
 class QualityReport(_Model):
     """Measures, faults (code and what to do) and grade."""
 
@@ -164,6 +173,7 @@ class FrameReport(_Model):
     scale_basis: LengthBasis | None = None
     modes: tuple[str, ...] = ()  # what else than one grey image is shown
     crop: CropReport | None
+    tracking: TrackingReport | None = None  # of the operator's poles, in a picture that may move
     quality: QualityReport | None
     refusal: Refusal | None
     reading: ReadingReport | None

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from edge_app.capture.base import FrameSource
 from edge_app.imaging.scene import CaliperPair, Quality, Sector
+from edge_app.imaging.tracking import Tracked
 from edge_app.live.messages import SourceSummary
 from edge_app.live.phrases import digits_of
 from edge_app.live.report import (
@@ -19,6 +20,7 @@ from edge_app.live.report import (
     ReadingReport,
     RegressionReport,
     SectorReport,
+    TrackingReport,
     ValueReport,
 )
 from engines.reading import Reading
@@ -53,6 +55,14 @@ def sector(found: Sector | None) -> SectorReport | None:
 def calipers(found: tuple[CaliperPair, ...]) -> tuple[tuple[float, float, float, float], ...]:
     """Return x1, y1, x2, y2 of each pair."""
     return tuple((*pair.first, *pair.second) for pair in found)
+
+
+def tracking(found: Tracked | None) -> TrackingReport | None:
+    """Return the report of where the operator's poles are."""
+    if found is None:
+        return None
+    poles = (*found.first, *found.second)
+    return TrackingReport(state=found.state, poles=poles, confidence=round(found.confidence, 3), why=found.why)
 
 
 def quality(found: Quality | None) -> QualityReport | None:

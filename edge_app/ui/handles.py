@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import hypot
 
+from edge_app.live.report import TrackingReport
 from edge_app.ui.mapping import Point
 
 GRAB_RADIUS_PX = 44.0  # at least: a gloved fingertip, 88 px is about 18 mm on a 125 dpi panel
@@ -45,6 +46,11 @@ class Handles:
     def accepted(self) -> Handles:
         """Return the handles taken as they stand."""
         return replace(self, placed=frozenset({0, 1}))
+
+    def followed(self, tracking: TrackingReport) -> Handles:
+        """Return the handles where the kidney has carried them."""
+        x1, y1, x2, y2 = tracking.poles
+        return replace(self, first=(x1, y1), second=(x2, y2))
 
     def nearest(self, point: Point, among: frozenset[int] = frozenset({0, 1})) -> tuple[int, float]:
         """Return which handle is nearest to a frame position, and how far, in frame pixels."""

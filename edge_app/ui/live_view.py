@@ -7,7 +7,7 @@ from typing import Final
 
 from edge_app.imaging.place import middle_box
 from edge_app.live.link import FrameView
-from edge_app.live.report import FrameReport
+from edge_app.live.report import FrameReport, TrackingReport
 from edge_app.ui import overlays, theme
 from edge_app.ui._qt import (
     QFocusEvent,
@@ -29,7 +29,7 @@ from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
 from edge_app.ui.pictures import Picture, image_over, scaled
 from edge_app.ui.supply import FrameSupply
-from edge_app.ui.wording import BORDER_HINT, FOLLOW_NOT, IN_USE, PLACE_HINT, TWO_IMAGES
+from edge_app.ui.wording import BORDER_HINT, FOLLOWING, IN_USE, PLACE_HINT, TWO_IMAGES
 
 OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
 OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
@@ -72,6 +72,8 @@ class LiveView(QWidget):
         self._held: int | None = None
         self._border: Border | None = None
         self._side_held = False
+        self._nudged = False  # by an arrow key that is still down
+        self._tracking: TrackingReport | None = None  # of these handles
         self._chosen = 0  # the handle that arrow keys move
         self._tabbed = False  # the keyboard came here by Tab: show it
         self.masked = False  # True: for saving, nothing outside the sector is painted
@@ -87,6 +89,16 @@ class LiveView(QWidget):
         self._report = report
         if gone:
             self.update()
+        self._follow(report)
+
+    def _follow(self, report: FrameReport | None) -> None:
+        """Move the handles with the kidney, unless a hand is on them."""
+        busy = self._held is not None or self._nudged
+        if self._handles is None or not self._handles.complete or busy:
+            return
+        self._tracking = None if report is None else report.tracking
+        if self._tracking is not None:
+            self._handles = self._handles.followed(self._tracking)
 
     def show_frame(self, size: tuple[int, int]) -> None:
         """Paint the newest picture soon; handles of a picture of another (width, height) are taken away."""
@@ -115,6 +127,7 @@ class LiveView(QWidget):
             return
         report = self._report if self._report and self._is_near(self._report) else None
         box = report.sector.bbox if report and report.sector else (0, 0, *self._size)
+        self._tracking = None
         self._handles = suggest(report.calipers if report else (), box)
         self._chosen = 0
         self.setFocus()
@@ -123,7 +136,7 @@ class LiveView(QWidget):
     def clear_handles(self) -> None:
         """Take the handles away and go back to the scanner's own calipers."""
         if self._handles is not None:
-            self._handles, self._held = None, None
+            self._handles, self._held, self._nudged, self._tracking = None, None, False, None
             self.poles_cleared.emit()
             self.update()
 
@@ -134,6 +147,7 @@ class LiveView(QWidget):
             self._announce()
 
     def _announce(self) -> None:
+        self._nudged = False
         self.update()
         if self._handles is not None and self._handles.complete and self._handles.length_px >= 1.0:
             self.poles_placed.emit(*self._handles.first, *self._handles.second)
@@ -141,7 +155,7 @@ class LiveView(QWidget):
     def _move(self, index: int, to: Point) -> None:
         if self._handles is not None:
             self._handles = self._handles.moved(index, self.letterbox().clamp(to))
-            self._chosen = index
+            self._chosen, self._tracking = index, None
             self.update()
 
     # -- border ---------------------------------------------------------------------------------------
@@ -309,6 +323,7 @@ class LiveView(QWidget):
 
     def _nudge(self, direction: Point, step_px: float) -> None:
         if self._handles is not None:
+            self._nudged = True
             x, y = self._handles.at(self._chosen)
             self._move(self._chosen, (x + direction[0] * step_px, y + direction[1] * step_px))
 
@@ -372,7 +387,8 @@ class LiveView(QWidget):
         if self._border is not None:
             overlays.draw_border(painter, box, self._border)
         if self._handles is not None:
-            overlays.draw_handles(painter, box, self._handles, self._chosen, theme.unit_of(self))
+            lost = self._tracking is not None and self._tracking.state == "lost"
+            overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, theme.unit_of(self))
 
     def _mask(self, painter: QPainter, box: Letterbox) -> None:
         """Identity is burned in outside the sector: without a sector nothing is painted."""
@@ -400,8 +416,10 @@ class LiveView(QWidget):
             used = draw_value_age(painter, QRectF(used, 0, self.width() - used, strip - 4), self._value_age)
         rest = QRectF(used + strip / 2, 0, self.width() - used - strip / 2, strip - 4)
         painter.setFont(theme.font(0.4 * strip))
-        asks = self._handles is not None or self._border is not None or (self._report and self._report.undecided)
-        painter.setPen(theme.colour(theme.HANDLE if asks else theme.QUIET))
+        lost = self._tracking is not None and self._tracking.state == "lost"
+        undecided = self._report is not None and self._report.undecided
+        asks = self._handles is not None or self._border is not None or undecided
+        painter.setPen(theme.colour(theme.LOST if lost else theme.HANDLE if asks else theme.QUIET))
         painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, self._strip_text())
 
     def _strip_text(self) -> str:
@@ -413,5 +431,6 @@ class LiveView(QWidget):
         if report is not None and report.notice is not None and self._handles is None:
             return report.notice
         if self._handles is not None:
-            return PLACE_HINT if not self._handles.complete else IN_USE + FOLLOW_NOT * (self._badge == "LIVE")
+            in_use = IN_USE if self._tracking is None else FOLLOWING[self._tracking.state]
+            return in_use if self._handles.complete else PLACE_HINT
         return f"frame {self._picture.index}" if self._picture is not None else ""

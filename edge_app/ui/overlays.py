@@ -80,16 +80,24 @@ def _crop(painter: QPainter, box: Letterbox, crop: CropReport) -> None:
     painter.drawRect(QRectF(first, last))
 
 
-def draw_handles(painter: QPainter, box: Letterbox, handles: Handles, chosen: int, unit_px: float) -> None:
-    """Draw the two handles: dashed while only suggested, full when placed; the centre stays visible."""
+def draw_handles(painter: QPainter, box: Letterbox, handles: Handles, chosen: int | None, unit_px: float) -> None:
+    """Draw the two handles: dashed while only suggested, full when placed; the centre stays visible.
+
+    ``chosen`` None: the kidney was lost from them; they stand, in the colour of that, where it was last.
+    """
     ends = point(box, handles.first), point(box, handles.second)
-    dash = Qt.PenStyle.SolidLine if handles.complete else Qt.PenStyle.DotLine
-    painter.setPen(QPen(theme.colour(theme.HANDLE, 150), 1.5, dash))
+    lost = chosen is None
+    name = theme.LOST if lost else theme.HANDLE
+    painter.setPen(QPen(theme.colour(name, 150), 1.5, _line(handles.complete and not lost)))
     painter.drawLine(*ends)
     for index, at in enumerate(ends):
-        ring = QPen(theme.colour(theme.HANDLE), 4.0 if index == chosen else 2.5)
-        ring.setStyle(Qt.PenStyle.SolidLine if index in handles.placed else Qt.PenStyle.DashLine)
+        ring = QPen(theme.colour(name), 4.0 if index == chosen else 2.5)
+        ring.setStyle(Qt.PenStyle.SolidLine if index in handles.placed and not lost else Qt.PenStyle.DashLine)
         _handle(painter, at, str(index + 1), ring, HANDLE_RING * unit_px)
+
+
+def _line(sure: bool) -> Qt.PenStyle:
+    return Qt.PenStyle.SolidLine if sure else Qt.PenStyle.DotLine
 
 
 def _handle(painter: QPainter, at: QPointF, name: str, ring: QPen, radius: float) -> None:
@@ -98,7 +106,7 @@ def _handle(painter: QPainter, at: QPointF, name: str, ring: QPen, radius: float
         painter.setPen(pen)
         painter.drawEllipse(at, radius, radius)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(theme.colour(theme.HANDLE), 1.5))
+    painter.setPen(QPen(ring.color(), 1.5))
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         inner, outer = 0.2 * radius, 0.85 * radius
         painter.drawLine(

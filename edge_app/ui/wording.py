@@ -23,11 +23,15 @@ SYNTHETIC_MODEL = "SYNTHETIC MODEL: no patient's value"
 SYNTHETIC_PICTURE = "SYNTHETIC PICTURE: no patient's value"
 PLACE_HINT = "Touch the two ends of the kidney, or drag the handles there. Enter: use them as they are."
 IN_USE = "Handles in use instead of calipers."
-FOLLOW_NOT = " They do not follow the kidney."
 BORDER_HINT = (
     "Move the image's border: drag a side, or Tab and arrows. Enter keeps it, Esc leaves it, Delete: as found."
 )
 TWO_IMAGES = "Two images: tap the one that is to be read."
+FOLLOWING = {
+    "following": "Handles in use: following the kidney.",
+    "held": "Handles in use: the picture is frozen.",
+    "lost": "LOST: the kidney is not at the handles. Place them again.",
+}
 
 LONG_NAME = 32  # characters
 ABOVE = 60.0  # mL/min/1.73 m2: from here on the model resolves little, and many labs print no value either

@@ -26,7 +26,7 @@ from edge_app.live.messages import (
     SourceSummary,
 )
 from edge_app.live.refusals import REASONS
-from edge_app.live.report import FrameReport
+from edge_app.live.report import FrameReport, TrackingReport
 from edge_app.ui import theme, wording
 from edge_app.ui._qt import QColor, QImage, QPointF, Qt
 from edge_app.ui.main_window import MainWindow
@@ -439,14 +439,34 @@ def test_handles_are_cleared_by_a_key(bench: Any, qtbot: QtBot, key: Qt.Key) -> 
     assert bench.window.live.handles is None
 
 
-def test_over_a_moving_picture_the_operator_is_told_that_handles_rest(bench: Any) -> None:
+def tracked(state: str, *poles: float) -> FrameReport:
+    return report(generation=1, tracking=TrackingReport(state=state, poles=poles, confidence=0.9))  # type: ignore[arg-type]
+
+
+def test_handles_follow_the_kidney_and_the_operator_is_told(bench: Any) -> None:
     bench.turn(report())
     bench.window.live.place_handles()
     bench.window.live.accept_handles()
-    bench.turn(report(generation=1))
-    assert bench.window.live._strip_text().endswith("They do not follow the kidney.")
-    bench.turn(report(generation=1, state="FROZEN"))
-    assert bench.window.live._strip_text() == "Handles in use instead of calipers."
+    bench.turn(tracked("following", 343, 372, 637, 434))
+    assert (bench.window.live.handles.first, bench.window.live.handles.second) == ((343, 372), (637, 434))
+    assert "following" in bench.window.live._strip_text()
+    bench.turn(tracked("held", 343, 372, 637, 434))
+    assert "frozen" in bench.window.live._strip_text()
+    bench.turn(tracked("lost", 343, 372, 637, 434))
+    assert bench.window.live._strip_text().startswith("LOST")
+    assert len(bench.worker.sent) == 1  # to follow is no new placement
+
+
+def test_a_handle_in_the_hand_is_not_pulled_away(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    bench.window.live.setFocus()
+    qtbot.keyPress(bench.window.live, Qt.Key.Key_Left)
+    bench.turn(tracked("following", 343, 372, 637, 434))
+    assert bench.window.live.handles.first == (332.0, 369.0)
+    qtbot.keyRelease(bench.window.live, Qt.Key.Key_Left)
+    assert bench.worker.sent[-1].poles.x1 == 332.0
 
 
 def test_after_the_poles_moved_the_number_of_the_old_crop_is_gone(bench: Any) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 Point = tuple[float, float]
 Rng = np.random.Generator
 

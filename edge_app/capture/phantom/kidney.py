@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_app.capture.phantom.arrays import F32, Point, Rng, blend, bump, smooth_noise, soft
+from edge_app.capture.phantom.arrays import F32, Mask, Point, Rng, blend, bump, smooth_noise, soft
 from edge_app.capture.phantom.patient import Patient
 
 RASTER_PX_PER_CM = 48.0
@@ -58,6 +58,15 @@ def poles(patient: Patient, pose: Pose) -> tuple[Point, Point]:
     """Return the two ends of the long axis in the tissue frame, left one first."""
     a, v = patient.length_cm / 2.0, pose.bend * patient.width_cm / 2.0
     return pose.to_tissue(-a, v), pose.to_tissue(a, v)
+
+
+def inside_kidney(raster: KidneyRaster, pose: Pose, at: tuple[F32, F32]) -> Mask:
+    """Tell for each point of the tissue frame, x (1, W) and y (H, 1) cm, whether it lies in the kidney."""
+    c, s = float(np.cos(pose.tilt)), float(np.sin(pose.tilt))
+    dx, dy = at[0] - pose.centre[0], at[1] - pose.centre[1]
+    u = ((c * dx + s * dy + raster.half_cm[0]) * RASTER_PX_PER_CM).astype(np.float32)
+    v = ((c * dy - s * dx + raster.half_cm[1]) * RASTER_PX_PER_CM).astype(np.float32)
+    return np.asarray(cv2.remap(raster.inside, u, v, cv2.INTER_LINEAR, borderValue=0.0) > 0.5, dtype=np.bool_)
 
 
 def paint_kidney(patient: Patient, pose: Pose, rng: Rng) -> KidneyRaster:

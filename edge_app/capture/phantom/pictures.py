@@ -15,6 +15,7 @@ from edge_app.capture.phantom.layout import DATA_LOOKS, SIZES
 from edge_app.capture.phantom.marks import Marks, Stage
 from edge_app.capture.phantom.patient import EgfrSampling, draw_patient, sample_egfr
 from edge_app.capture.phantom.scanner import Machine, Scanner
+from edge_app.capture.phantom.sectors import make_sectors
 from engines.errors import UsageError
 from engines.preprocess import CropBox, crop_box, extract
 
@@ -34,7 +35,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One patient's work, sent to a worker process. ``frames``: how many whole screens to keep, 0..2."""
+    """One patient's work, sent to a worker process.
+
+    ``frames``: how many whole screens to keep, 0..2; ``sectors``: how many pictures for a localizer.
+    """
 
     folder: Path
     patient: int
@@ -43,6 +47,20 @@ class Job:
     seed_range: Split
     egfr: EgfrSampling
     frames: int
+    sectors: int = 0
+
+    @property
+    def name(self) -> str:
+        """The patient in the tables: unique in the data set, and in those of other splits."""
+        return f"{'p' if self.seed_range == 'mixed' else self.split[0]}{self.patient:05d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Rows of the labels of crops, and of the sectors."""
+
+    crops: list[Row]
+    sectors: list[Row]
 
 
 @dataclass(slots=True)
@@ -58,8 +76,8 @@ class _Shot:
     rows: list[Row] = field(default_factory=list)
 
 
-def make_pictures(job: Job) -> list[Row]:
-    """Make all pictures of one patient; returns the rows of the labels."""
+def make_pictures(job: Job) -> Made:
+    """Make all pictures of one patient; returns the rows of the tables."""
     rng = np.random.default_rng([job.seed, SEED_RANGES.index(job.seed_range), job.patient])
     patient = draw_patient(rng, sample_egfr(rng, job.egfr))
     scanner = Scanner(patient, _machine(rng), rng)
@@ -71,7 +89,9 @@ def make_pictures(job: Job) -> list[Row]:
         for variant in ("measured", "jitter") if index == 0 else ("clean", "jitter"):
             _crop(job, shot, variant)
         rows += shot.rows
-    return rows
+    apart = np.random.default_rng([job.seed, SEED_RANGES.index(job.seed_range), job.patient, 17])
+    bank = (LOOKS_IN_BANK, LOOK_WINDOW)
+    return Made(rows, make_sectors(scanner, (job.folder, job.name, job.split), job.sectors, bank, apart))
 
 
 def _machine(rng: Rng) -> Machine:
@@ -122,7 +142,7 @@ def _row(job: Job, shot: _Shot, files: tuple[str, str, str], cut: tuple[CropBox,
     (x1, y1), (x2, y2) = shot.calipers
     dim = shot.scanner.controls.liver_grey < 95.0 or shot.scanner.controls.liver_grey > 155.0
     values: dict[str, object] = {
-        "patient": f"{'p' if job.seed_range == 'mixed' else job.split[0]}{job.patient:05d}",
+        "patient": job.name,
         "split": job.split,
         "variant": files[0],
         "crop": files[1],

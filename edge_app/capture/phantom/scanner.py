@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_app.capture.phantom.arrays import U8, Point, Rng
+from edge_app.capture.phantom.arrays import U8, Mask, Point, Rng
 from edge_app.capture.phantom.beam import Display, Moment, Receiver, draw_controls
 from edge_app.capture.phantom.chrome import describe, draw_identity, paint_chrome
-from edge_app.capture.phantom.kidney import Pose, paint_kidney, poles
+from edge_app.capture.phantom.kidney import Pose, inside_kidney, paint_kidney, poles
 from edge_app.capture.phantom.layout import LookName, ScanConverter, plan_layout
 from edge_app.capture.phantom.marks import Marks, draw_marks, whole
 from edge_app.capture.phantom.patient import Patient
@@ -42,6 +42,7 @@ class Scanner:
         self.pose, self.probe = _place(patient, around.wall_cm, rng)
         beam, tissue = beam_grid(self.probe), tissue_grid(self.probe)
         raster = paint_kidney(patient, self.pose, rng)
+        self._raster = raster
         amplitude = paint_organs(tissue, raster, self.pose, (patient, around), rng)
         bank = build_bank(amplitude, tissue, self.probe, (machine.looks, machine.window), rng)
         wall, cover = paint_wall(beam, around, rng)
@@ -77,6 +78,14 @@ class Scanner:
         """Return the ends of the kidney on the screen, pixels."""
         first, second = (self._on_screen(p, moment) for p in poles(self.patient, self.pose))
         return first, second
+
+    def kidney_at(self, moment: Moment) -> Mask:
+        """Return where on the screen the kidney is, bool (H, W); its fat rim is no part of it."""
+        layout = self.layout
+        width, height = layout.size
+        x = (np.arange(width, dtype=np.float32) - layout.origin[0]) / layout.px_per_cm - moment.shift[0]
+        y = (np.arange(height, dtype=np.float32) - layout.origin[1]) / layout.px_per_cm - moment.shift[1]
+        return inside_kidney(self._raster, self.pose, (x[None, :], y[:, None])) & layout.mask
 
     def calipers_at(self, moment: Moment, jitter_mm: float, rng: Rng) -> tuple[Point, Point]:
         """Where an operator puts the calipers: at the poles, give or take; whole pixels."""

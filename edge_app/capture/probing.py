@@ -216,16 +216,21 @@ def connected(timeout_s: float) -> list[str]:
 
 
 def _received(answers: Connection, timeout_s: float) -> Iterator[str]:
-    until_s = time.monotonic() + timeout_s
+    until_s = time.monotonic() + START_S
     while answers.poll(max(0.0, until_s - time.monotonic())):
         try:
-            yield answers.recv_bytes(MAX_MESSAGE_BYTES).decode()
+            message = answers.recv_bytes(MAX_MESSAGE_BYTES)
         except EOFError:
             return
+        if message == READY:
+            until_s = time.monotonic() + timeout_s
+        else:
+            yield message.decode()
 
 
 def _enumerate(answers: Connection) -> None:
     """Send one name after the other; the device files first, for they need no driver."""
+    answers.send_bytes(READY)
     for kind in (_devices, _screens):
         try:
             names = kind()

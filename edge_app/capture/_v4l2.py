@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from edge_app.capture.base import SourceError
 from edge_app.capture.fields import FieldOrder
-from edge_app.capture.modes import Mode
+from edge_app.capture.modes import COMPRESSED, Mode
 from edge_app.capture.pixelformats import Matrix, PixelFormat, least_stride
 
 try:
@@ -300,5 +300,5 @@ def _full(pix: v4l2.raw.v4l2_pix_format, fourcc: str) -> bool:
     """Return whether levels are 0 to 255, as the V4L2 API defines its defaults (V4L2_MAP_QUANTIZATION_DEFAULT)."""
     if pix.quantization != v4l2.raw.Quantization.DEFAULT:
         return bool(pix.quantization == v4l2.raw.Quantization.FULL_RANGE)
-    rgb_or_jpeg = fourcc in ("RGB3", "BGR3", "BGR4", "XR24", "GREY")
+    rgb_or_jpeg = fourcc in ("RGB3", "BGR3", "BGR4", "XR24", "GREY", *COMPRESSED)
     return rgb_or_jpeg or pix.colorspace == v4l2.raw.Colorspace.JPEG

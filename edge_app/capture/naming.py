@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MASK = "***"
-_CREDENTIALS = re.compile(r"(?<=//)[^/?#\s]*@")
+_CREDENTIALS = re.compile(r"(?<=//)[^/?#\s]+@")
 _QUERY = re.compile(r"\?\S*")
 _PROPERTY = re.compile(
     r"\b((?:[a-z]+-)?(?:user|id|pw|passwd|password|passphrase|token|secret|key)\s*=\s*)(\"[^\"]*\"|\S+)"

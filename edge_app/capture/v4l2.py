@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TRIES = 8  # modes that are asked for until one starts: a USB bus may lack the width for the best
 Range = Literal["full", "limited"]
 _SIZE = re.compile(r"([0-9]{2,5})[xX]([0-9]{2,5})")
+_CAMERA = re.compile(r"cam\b|camera|webcam|facetime", re.IGNORECASE)
 _EXAMPLE = "write v4l2:/dev/video0,size=1920x1080,fps=30,format=YUYV,range=full,matrix=709, each option if needed"
 
 
@@ -210,11 +211,14 @@ class V4l2Source:
         return replace(layout, full=full, matrix=self._plan.matrix or layout.matrix)
 
     def _first_grabber(self) -> Path:
+        """Return the first device that does not call itself a camera, which would show the room."""
         found = grabbers()
-        if not found:
-            cure = "plug one in, or name another source; echogfr sources lists them"
-            raise SourceError("No grabber can be opened", "none is connected", cure)
-        return found[0]
+        chosen = next((path for path, name in found if not _CAMERA.search(name)), None)
+        if chosen is not None:
+            return chosen
+        because = f"only a camera is connected ({found[0][1]})" if found else "none is connected"
+        cure = "plug a grabber in, or name the device; echogfr sources lists them"
+        raise SourceError("No grabber can be opened", because, cure)
 
     def _close(self) -> None:
         if self._grabber is not None:
@@ -222,24 +226,26 @@ class V4l2Source:
         self._grabber = None
 
 
-def grabbers() -> list[Path]:
-    """Return the device files that capture video, or that refuse to say so."""
+def grabbers() -> list[tuple[Path, str]]:
+    """Return device files that capture video, and their names; also those that refuse to say so, without a name."""
     from edge_app.capture._v4l2 import device_files
 
-    return [path for path in device_files() if _may_capture(path)]
+    named = [(path, _name_of(path)) for path in device_files()]
+    return [(path, name) for path, name in named if name is not None]
 
 
-def _may_capture(path: Path) -> bool:
+def _name_of(path: Path) -> str | None:
+    """Return what a grabber calls itself; None if it is none."""
     from edge_app.capture._v4l2 import Grabber, GrabberError
 
     try:
         grabber = Grabber(path)
     except GrabberError:
-        return True  # it will be said why, when it is opened
+        return ""  # it will be said why, when it is opened
     try:
-        return grabber.captures()
+        return grabber.identity().name if grabber.captures() else None
     except GrabberError:
-        return False
+        return None
     finally:
         grabber.close()
 

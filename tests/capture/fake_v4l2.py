@@ -52,6 +52,9 @@ class FakeGrabber:
     fps: int = 0
     streaming: bool = False
 
+    def __post_init__(self) -> None:
+        self.format = self.modes[0][:3]  # devices are in one mode or another from the start
+
     def ioctl(self, fd: int, request: int, argument: Any = None) -> int:
         if request in self.errors:
             raise OSError(self.errors[request], os.strerror(self.errors[request]))

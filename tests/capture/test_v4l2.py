@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_app.capture.base import Frame, SourceError, Waiting
@@ -185,6 +185,42 @@ def test_a_grabber_that_refuses_is_one_sentence(grabber: FakeGrabber, call: int,
     with pytest.raises(SourceError, match=because), open_source(f"v4l2:{grabber.path}"):
         pass
     assert not grabber.streaming
+
+
+@pytest.mark.parametrize("card", ["Integrated Camera: Integrated C", "HD Webcam C525", "FaceTime HD", "USB2.0 PC CAM"])
+def test_the_camera_of_a_laptop_is_not_opened_unasked(grabber: FakeGrabber, card: str) -> None:
+    grabber.card = card
+    with pytest.raises(SourceError, match="only a camera is connected"), open_source("v4l2:"):
+        pass
+    with open_source(f"v4l2:{grabber.path}") as source:
+        assert source.info.size == SIZE
+
+
+CALLS = [call for call in IOC if call.name in (
+    "QUERYCAP", "ENUM_FMT", "ENUM_FRAMESIZES", "ENUM_FRAMEINTERVALS", "S_FMT", "G_FMT", "S_PARM", "G_PARM", "REQBUFS",
+    "QUERYBUF", "QBUF", "DQBUF", "STREAMON", "STREAMOFF", "QUERY_DV_TIMINGS",
+)]  # fmt: skip
+NUMBERS = [errno.EINVAL, errno.EIO, errno.ENODEV, errno.EBUSY, errno.ENOSPC, errno.ENOMEM, errno.EAGAIN, errno.ENOTTY]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(CALLS), st.sampled_from(NUMBERS), st.booleans())
+def test_any_call_may_fail_at_any_time(tmp_path: Path, call: IOC, number: int, later: bool) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.MonkeyPatch.context() as patch:
+        grabber = plug_in(FakeGrabber(tmp_path / "video0", list(MODES)), patch)
+        fault = {int(call): number}
+        grabber.errors = {} if later else fault
+        try:
+            with open_source(f"v4l2:{grabber.path}") as source:
+                for index in range(3):
+                    grabber.pictures.append(Picture(yuyv(50), index / 30, index))
+                    grabber.errors = fault
+                    source.read()
+        except SourceError as error:
+            assert "\n" not in error.sentence
+            assert len(error.sentence) > 40
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "no device is left open"
 
 
 def test_what_captures_nothing_is_no_grabber(grabber: FakeGrabber) -> None:

@@ -23,6 +23,7 @@ from edge_app.capture.pixelformats import U8, Matrix, PixelFormat, to_rgb
 if TYPE_CHECKING:
     from edge_app.capture._v4l2 import Grabber, GrabberError
 
+_NO_SIGNAL = (errno.ENOLINK, errno.ENOLCK)  # as HDMI and SDI bridges say it
 TRIES = 8  # modes that are asked for until one starts: a USB bus may lack the width for the best
 Range = Literal["full", "limited"]
 _SIZE = re.compile(r"([0-9]{2,5})[xX]([0-9]{2,5})")
@@ -112,13 +113,14 @@ class V4l2Source:
     def __init__(self, asked: str) -> None:
         self._uri = f"v4l2:{asked}"
         self._plan = parse_grabber(asked)
+        self._path = Path()
         self._grabber: Grabber | None = None
         self._layout: PixelFormat | None = None
         self._title = "video grabber"
         self._fps = WANTED_FPS
         self._clock = StreamClock(1000 / WANTED_FPS)
         self._deinterlace = Deinterlacer()
-        self._first: int | None = None  # the driver's number of the first picture
+        self._first: int | None = None  # the driver's number of what is our frame 0
         self._index = -1
 
     @property
@@ -130,7 +132,7 @@ class V4l2Source:
     def __enter__(self) -> V4l2Source:
         from edge_app.capture._v4l2 import Grabber, GrabberError
 
-        path = self._plan.path or self._first_grabber()
+        path = self._path = self._plan.path or self._first_grabber()
         try:
             self._grabber = Grabber(path)
             if not self._grabber.captures():
@@ -166,8 +168,11 @@ class V4l2Source:
 
         if self._grabber is None or self._layout is None:
             return None
-        layout = self._layout
         try:
+            if self._grabber.changed():
+                self._start(self._grabber, self._path)
+                self._first = None  # the driver counts anew
+            layout = self._layout
             got = self._grabber.newest(LONGEST_WAIT_S, lambda data: to_rgb(data, layout))
         except GrabberError as error:
             raise _lost(self._uri, error) from error
@@ -177,7 +182,8 @@ class V4l2Source:
         return self._frame(self._deinterlace(pixels, stamp.order), stamp.time_s, stamp.number)
 
     def _frame(self, pixels: U8, time_s: float | None, number: int) -> Frame:
-        self._first = number if self._first is None else self._first
+        if self._first is None:
+            self._first = number - (self._index + 1)
         # Drivers that do not count say 0 always.
         self._index = max(self._index + 1, number - self._first)
         return Frame(self._index, self._clock.at(time_s, time.monotonic()), frozen(pixels))
@@ -279,11 +285,16 @@ def _refused(path: Path, error: GrabberError) -> SourceError:
         return SourceError(what, "there is no such device", "run: echogfr sources")
     if error.number == errno.ENOTTY:
         return SourceError(what, "it is no video device", "run: echogfr sources")
+    if error.number in _NO_SIGNAL:
+        cure = "switch the scanner's video output on, and look after the cable"
+        return SourceError(what, "there is no signal at its input", cure)
     if error.number == errno.ENOSPC:
         return SourceError(what, "the USB bus has no room for its pictures", "use a USB 3 socket of its own")
     return SourceError(what, str(error).lower(), "unplug the grabber and plug it in again")
 
 
 def _lost(uri: str, error: GrabberError) -> SourceError:
+    if error.number in _NO_SIGNAL:
+        return SourceError(f"{uri} has broken off", "there is no signal at its input", "look after its cables")
     because = "the grabber was unplugged or has given up" if error.gone else str(error).lower()
     return SourceError(f"{uri} has broken off", because, "look after its cables")

@@ -51,6 +51,7 @@ class FakeGrabber:
     format: tuple[str, int, int] = ("", 0, 0)
     fps: int = 0
     streaming: bool = False
+    changes: int = 0  # events of another size at the input that nobody took yet
 
     def __post_init__(self) -> None:
         self.format = self.modes[0][:3]  # devices are in one mode or another from the start
@@ -75,6 +76,8 @@ class FakeGrabber:
             IOC.STREAMOFF: self._off,
             IOC.QUERY_DV_TIMINGS: self._timings,
             IOC.S_DV_TIMINGS: lambda _: None,
+            IOC.SUBSCRIBE_EVENT: self._subscribe,
+            IOC.DQEVENT: self._event,
         }
         if request not in answers:
             raise OSError(errno.ENOTTY, "not supported")
@@ -166,6 +169,16 @@ class FakeGrabber:
     def _off(self, _: object) -> None:
         self.streaming = False
         self.queued.clear()
+
+    def _subscribe(self, _: object) -> None:
+        if self.native is None:
+            raise OSError(errno.ENOTTY, "not supported")
+
+    def _event(self, told: raw.v4l2_event) -> None:
+        if not self.changes:
+            raise OSError(errno.ENOENT, "none")
+        self.changes -= 1
+        told.type = raw.EventType.SOURCE_CHANGE
 
     def _timings(self, told: raw.v4l2_dv_timings) -> None:
         if self.native is None:

@@ -162,6 +162,31 @@ def test_the_input_of_an_hdmi_bridge_gives_the_size(tmp_path: Path, monkeypatch:
     assert grabber.asked == ["UYVY 1280x1024"]
 
 
+def test_a_scanner_that_changes_its_size_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = [("UYVY", 64, 48, [30]), ("UYVY", 32, 24, [30])]
+    grabber = plug_in(FakeGrabber(tmp_path / "video0", modes, native=(64, 48)), monkeypatch)
+    with open_source("v4l2:") as source:
+        grabber.pictures.append(Picture(yuyv(128), 1.0, 1))
+        before = source.read()
+        grabber.native, grabber.changes = (32, 24), 1
+        grabber.pictures.append(Picture(yuyv(128, (32, 24)), 1.5, 0))
+        after = source.read()
+        assert source.info.size == (32, 24)
+    assert isinstance(before, Frame)
+    assert isinstance(after, Frame)
+    assert (before.pixels.shape[:2], after.pixels.shape[:2]) == ((48, 64), (24, 32))
+    assert after.index > before.index
+    assert after.t_ms == pytest.approx(500, abs=0.1)
+
+
+def test_a_driver_that_wakes_for_nothing_costs_no_core(grabber: FakeGrabber) -> None:
+    with open_source("v4l2:") as source:
+        start = time.thread_time()
+        for _ in range(2):
+            assert isinstance(source.read(), Waiting)
+        assert time.thread_time() - start < 0.25, "half a second of waiting"
+
+
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.EIO])
 def test_a_grabber_that_is_unplugged_is_one_sentence(grabber: FakeGrabber, number: int) -> None:
     with open_source("v4l2:") as source:
@@ -175,6 +200,7 @@ def test_a_grabber_that_is_unplugged_is_one_sentence(grabber: FakeGrabber, numbe
     [
         (IOC.REQBUFS, errno.EBUSY, "another program uses it"),
         (IOC.STREAMON, errno.ENOSPC, "the USB bus has no room"),
+        (IOC.STREAMON, errno.ENOLINK, "there is no signal at its input"),
         (IOC.QUERYCAP, errno.EACCES, "this user may not use it: add the user to the group video"),
         (IOC.QUERYCAP, errno.ENOTTY, "it is no video device"),
         (IOC.S_FMT, errno.EIO, "input/output error"),
@@ -198,7 +224,8 @@ def test_the_camera_of_a_laptop_is_not_opened_unasked(grabber: FakeGrabber, card
 
 CALLS = [call for call in IOC if call.name in (
     "QUERYCAP", "ENUM_FMT", "ENUM_FRAMESIZES", "ENUM_FRAMEINTERVALS", "S_FMT", "G_FMT", "S_PARM", "G_PARM", "REQBUFS",
-    "QUERYBUF", "QBUF", "DQBUF", "STREAMON", "STREAMOFF", "QUERY_DV_TIMINGS",
+    "QUERYBUF", "QBUF", "DQBUF", "STREAMON", "STREAMOFF", "QUERY_DV_TIMINGS", "SUBSCRIBE_EVENT",
+    "DQEVENT",
 )]  # fmt: skip
 NUMBERS = [errno.EINVAL, errno.EIO, errno.ENODEV, errno.EBUSY, errno.ENOSPC, errno.ENOMEM, errno.EAGAIN, errno.ENOTTY]
 

@@ -219,7 +219,7 @@ class V4l2Source:
     def _first_grabber(self) -> Path:
         """Return the first device that does not call itself a camera, which would show the room."""
         found = grabbers()
-        chosen = next((path for path, name in found if not _CAMERA.search(name)), None)
+        chosen = next((path for path, name in found if not is_camera(name)), None)
         if chosen is not None:
             return chosen
         because = f"only a camera is connected ({found[0][1]})" if found else "none is connected"
@@ -254,6 +254,11 @@ def _name_of(path: Path) -> str | None:
         return None
     finally:
         grabber.close()
+
+
+def is_camera(name: str) -> bool:
+    """Return whether a device calls itself a camera: it looks into the room, not into a scanner."""
+    return bool(_CAMERA.search(name))
 
 
 def holder_of(path: Path, processes: Path = Path("/proc")) -> str | None:

@@ -66,6 +66,15 @@ def test_passwords_do_not_come_back() -> None:
     assert not any(secret in found.model_dump_json() for secret in ("nurse", "geheim", "t0ken"))
 
 
+def test_two_names_of_one_grabber_do_not_get_into_each_others_way() -> None:
+    from edge_app.capture import probing
+
+    waiting = [(0, "v4l2:"), (1, "v4l2:/dev/video0"), (2, "phantom:")]
+    assert probing._startable(waiting, []) == (0, "v4l2:")
+    assert probing._startable(waiting[1:], ["v4l2:"]) == (2, "phantom:")
+    assert probing._startable(waiting[1:2], ["v4l2:"]) is None
+
+
 def test_grabbers_and_screens_are_looked_for() -> None:
     assert all(name.startswith(("v4l2:/dev/video", "screen:")) for name in connected(8.0))
 

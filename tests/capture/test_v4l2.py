@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edge_app.capture.base import Frame, SourceError, Waiting
 from edge_app.capture.modes import COMPRESSED, READABLE, SMOOTH_FPS, UNCOMPRESSED, Mode, Wish, ranked
 from edge_app.capture.open import open_source
+from edge_app.capture.probing import probe
 from edge_app.capture.v4l2 import grabbers, holder_of
 
 if sys.platform != "linux":
@@ -220,6 +221,23 @@ def test_the_camera_of_a_laptop_is_not_opened_unasked(grabber: FakeGrabber, card
         pass
     with open_source(f"v4l2:{grabber.path}") as source:
         assert source.info.size == SIZE
+
+
+def test_the_list_of_sources_takes_no_picture_of_a_camera_unasked(grabber: FakeGrabber) -> None:
+    grabber.card = "Integrated Camera"
+    name = f"v4l2:{grabber.path}"
+    listed = probe(name, unasked=True)
+    assert listed.good
+    assert listed.title.startswith("Integrated Camera, a camera")
+    assert listed.modes[0] == "YUYV 64x48 at 30 frames/s"
+    assert listed.thumbnail is None
+    assert grabber.asked == [], "it was not started"
+    grabber.pictures.append(Picture(yuyv(235)))
+    named = probe(name)
+    assert named.size == SIZE
+    assert named.thumbnail is not None
+    grabber.capabilities = 0x04800000
+    assert probe(name).useless, "the second file of a USB grabber"
 
 
 CALLS = [call for call in IOC if call.name in (

@@ -30,7 +30,7 @@ from tests.capture.senders import (
 )
 
 CLIP = recording(75)
-SECONDS = 1.5  # for three seconds of video: the tests need not wait for all of it
+SECONDS = 0.8  # for three seconds of video: the tests need not wait for all of it
 
 
 def send_clip(receiver: socket.socket, stop: threading.Event) -> None:

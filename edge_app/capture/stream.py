@@ -38,9 +38,12 @@ _ENCRYPTED = ("rtsps", "tls", "https", "rtmps")
 _LOW_DELAY = {
     "analyzeduration": "1000000",  # microseconds; FFmpeg looks at 5 s of a stream without sound before it shows any
 }
+_DIRECT = {"http_proxy": ""}  # a picture comes from the host that was named and passes nobody else
 _OF_SCHEME = {
     "rtsp": {"rtsp_transport": "tcp"},  # a lost packet of UDP tears the picture, and firewalls keep it out
     "rtsps": {"rtsp_transport": "tcp"},
+    "http": _DIRECT,
+    "https": _DIRECT,
     "udp": {"overrun_nonfatal": "1", "fifo_size": "50000", "reuse": "1"},  # packets of 188 bytes: 9 MB
 }
 

@@ -69,7 +69,9 @@ def test_a_udp_stream_is_joined_in_the_middle() -> None:
     assert got[0].pixels.shape == (SIZE[1], SIZE[0], 3)
 
 
-def test_a_live_http_stream_is_read_as_it_grows() -> None:
+def test_a_live_http_stream_is_read_as_it_grows_and_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
     stop = threading.Event()
 
     def grow(request: http.server.BaseHTTPRequestHandler) -> None:

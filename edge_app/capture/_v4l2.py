@@ -70,9 +70,10 @@ class GrabberError(Exception):
         return self.number in _GONE
 
 
-def device_files() -> list[Path]:
-    """Return the device files of video, those that capture nothing among them."""
-    return sorted(v4l2.iter_video_files(), key=lambda path: (len(path.name), path.name))
+def device_files(folder: Path = Path("/dev")) -> list[Path]:
+    """Return the device files of video, those that capture nothing or that this user may not open among them."""
+    found = [path for path in folder.glob("video[0-9]*") if path.is_char_device()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 class Grabber:
@@ -245,14 +246,21 @@ class Grabber:
 
     def _modes_of(self, fourcc: str) -> Iterator[Mode]:
         code = v4l2.raw.v4l2_fourcc(*fourcc)
-        sizes = [size for found in v4l2.iter_read_frame_sizes(self._fd, code) for size in _sizes(found)]
+        try:
+            sizes = [size for found in v4l2.iter_read_frame_sizes(self._fd, code) for size in _sizes(found)]
+        except ValueError:  # a kind of size that the API does not have
+            sizes = []
         for width, height in sizes or [self._size_now()]:
             for fps in self._rates(code, width, height):
                 yield Mode(fourcc, width, height, fps)
 
     def _rates(self, code: int, width: int, height: int) -> list[float | None]:
         rates: list[float | None] = []
-        for found in v4l2.iter_read_frame_intervals(self._fd, code, width, height):
+        try:
+            intervals = list(v4l2.iter_read_frame_intervals(self._fd, code, width, height))
+        except (ZeroDivisionError, ValueError):  # drivers that say 0/0 or what the API does not have
+            return [None]
+        for found in intervals:
             ends = sorted((float(found.min_fps), float(found.max_fps)))
             if ends[0] == ends[1]:
                 rates.append(ends[1] or None)

@@ -18,6 +18,8 @@ import pytest
 from linuxpy.video import device as v4l2
 from linuxpy.video import raw
 
+from edge_app.capture import _v4l2
+
 IOC = raw.IOC
 
 
@@ -112,7 +114,8 @@ class FakeGrabber:
             for m in self.modes
             if (raw.v4l2_fourcc(*m[0]), m[1], m[2]) == (told.pixel_format, told.width, told.height)
         ]
-        told.type, told.discrete.numerator, told.discrete.denominator = 1, 1, _nth(rates, told.index)
+        rate = _nth(rates, told.index)
+        told.type, told.discrete.numerator, told.discrete.denominator = 1, int(rate > 0), rate
 
     def _set_format(self, told: raw.v4l2_format) -> None:
         pix = told.fmt.pix
@@ -200,5 +203,5 @@ def plug_in(grabber: FakeGrabber, monkeypatch: pytest.MonkeyPatch) -> FakeGrabbe
         ioctl = staticmethod(grabber.ioctl)
 
     monkeypatch.setattr(linuxpy.ioctl, "fcntl", Calls)
-    monkeypatch.setattr(v4l2, "iter_video_files", lambda: [grabber.path])
+    monkeypatch.setattr(_v4l2, "device_files", lambda: [grabber.path])
     return grabber

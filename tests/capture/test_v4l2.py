@@ -25,6 +25,7 @@ from edge_app.capture.v4l2 import grabbers, holder_of
 if sys.platform != "linux":
     pytest.skip("grabbers are Linux's", allow_module_level=True)
 
+from edge_app.capture._v4l2 import device_files
 from tests.capture.fake_v4l2 import IOC, FakeGrabber, Picture, plug_in
 
 SIZE = (64, 48)
@@ -146,6 +147,14 @@ def test_rows_that_the_driver_pads_are_cut(grabber: FakeGrabber) -> None:
         frame = source.read()
     assert isinstance(frame, Frame)
     assert np.all(frame.pixels == 255)
+
+
+def test_a_driver_that_says_nonsense_of_its_rates_is_used_all_the_same(grabber: FakeGrabber) -> None:
+    grabber.modes = [("YUYV", *SIZE, [0])]
+    with open_source("v4l2:") as source:
+        assert source.info.fps == 30, "assumed"
+        grabber.pictures.append(Picture(yuyv(50)))
+        assert isinstance(source.read(), Frame)
 
 
 def test_a_bus_without_room_gets_the_next_mode(grabber: FakeGrabber) -> None:
@@ -275,6 +284,13 @@ def test_what_captures_nothing_is_no_grabber(grabber: FakeGrabber) -> None:
         pass
     with pytest.raises(SourceError, match="it captures no video"), open_source(f"v4l2:{grabber.path}"):
         pass
+
+
+def test_device_files_are_found_in_their_order(tmp_path: Path) -> None:
+    for name in ("video10", "video2", "video", "media0"):
+        (tmp_path / name).symlink_to("/dev/null")  # a character device that everybody may open
+    (tmp_path / "video3").write_bytes(b"a plain file")
+    assert [path.name for path in device_files(tmp_path)] == ["video2", "video10"]
 
 
 def test_a_missing_device_is_one_sentence() -> None:

@@ -264,7 +264,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (av.error.HTTPForbiddenError, "the server forbids it"),
     (av.error.HTTPNotFoundError, "the server knows no such stream"),
     (av.error.ProtocolNotFoundError, "this FFmpeg does not know the protocol, or it is not allowed here"),
-    (av.error.PermissionError, "this user may not read it"),
+    (av.error.PermissionError, "permission is refused"),
     (av.error.EOFError, "it ended before the first picture"),
 )
 

@@ -292,8 +292,10 @@ def sources(
     settings = load_settings()
     with counted_progress("sources") as advance:
         here = connected(seconds)
-        names = dict.fromkeys([*here, settings.source, *settings.sources, *(others or ()), "phantom:"])
-        found = [one for one in probe_all(list(names), seconds, advance) if not one.useless]
+        asked = [settings.source, *settings.sources, *(others or ()), "phantom:"]
+        names = list(dict.fromkeys([*here, *asked]))
+        probed = probe_all(names, seconds, advance, unasked=set(here).difference(asked))
+        found = [one for one in probed if not one.useless]
     if as_json:
         for one in found:
             typer.echo(source_line(one))

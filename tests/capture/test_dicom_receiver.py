@@ -213,7 +213,7 @@ def test_more_than_can_be_shown_is_sent_back(receiver: DicomReceiver, monkeypatc
 def test_an_object_that_is_too_large_loses_its_connection(
     receiver: DicomReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dicom_receiver, "MOST_BYTES", 200_000)
+    monkeypatch.setattr(dicom_receiver, "MOST_BYTES", 25_000)
     small = study((5,))
     assert [answer.Status for answer in send(receiver, *[small] * 4)] == [0x0000] * 4, "each is counted for itself"
     shown(receiver, 4)

@@ -36,14 +36,9 @@ M_MODE = re.compile(r"^m.?mode\b|\bmm/s\b", re.IGNORECASE)
 SURE = 0.85
 
 
-def find_modes(
-    pixels: NDArray[np.uint8], sector: Sector | None, lines: Iterable[TextLine] = (), words: Iterable[Box] = ()
-) -> frozenset[Mode]:
-    """Return what RGB uint8 (H, W, 3) ``pixels`` and the ``lines`` around the image show beside one grey image.
-
-    ``words``: where words stand, read or not: they are no trace.
-    """
-    found: set[Mode] = set(told_by(lines))
+def find_modes(pixels: NDArray[np.uint8], sector: Sector | None, words: Iterable[Box] = ()) -> frozenset[Mode]:
+    """Return what RGB uint8 (H, W, 3) ``pixels`` show beside one grey image; ``words`` say where there is no trace."""
+    found: set[Mode] = set()
     traced = find_trace(pixels, words)
     if traced is not None:
         found.add(traced)

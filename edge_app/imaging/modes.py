@@ -30,7 +30,7 @@ OTHER_ORGAN = re.compile(
     r"ophthalmi\w*|ocular|carotid|venous|prostate|testis|scrot\w*|neonat\w*)\b|^(gen |adv |early |2/3 )?ob$",
     re.IGNORECASE,
 )
-CONTRAST = re.compile(r"\b(ceus|cps|cnti|contrast (agent|imaging|mode|timer))\b", re.IGNORECASE)
+CONTRAST = re.compile(r"\b(CEUS|CPS|CnTI|(?i:contrast (agent|imaging|mode|timer)))\b")  # 'Clips' may be read as 'Cps'
 SPECTRAL = re.compile(r"\b(cm/s|m/s|psv|edv)\b|\bPW\b.*\b(hz|mm|prf)\b", re.IGNORECASE)
 M_MODE = re.compile(r"^m.?mode\b|\bmm/s\b", re.IGNORECASE)
 SURE = 0.85
@@ -39,7 +39,7 @@ SURE = 0.85
 def find_modes(pixels: NDArray[np.uint8], sector: Sector | None, words: Iterable[Box] = ()) -> frozenset[Mode]:
     """Return what RGB uint8 (H, W, 3) ``pixels`` show beside one grey image; ``words`` say where there is no trace."""
     found: set[Mode] = set()
-    traced = find_trace(pixels, words)
+    traced = find_trace(pixels, words, sector)
     if traced is not None:
         found.add(traced)
     if sector is not None and flow_share(pixels, sector) > FLOW:

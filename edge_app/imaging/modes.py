@@ -21,7 +21,7 @@ LIT = 40  # of the brightest channel: what is darker shows no colour
 ALIEN = 0.24  # distance of two chromaticities, each 0..1 of the brightest channel, that no tint of one map spans
 ALIEN_GREY = 56.0  # the same in grey levels: a codec's chroma on dark tissue is less
 BLOB = 0.010  # share of the picture's height: thinner colour is a marker, its line, or words
-FLOW = 0.003  # share of the image: less colour is an icon
+FLOW = 0.0038  # share of the image: less colour is an icon
 MOST_TINTED = 0.45  # distance from grey up to which the map of a B-mode image goes
 
 RENAL = re.compile(r"\b(renal|ren|rein|reins|kidney|niere|abd\w*|general|uro\w*|nephro\w*)\b", re.IGNORECASE)

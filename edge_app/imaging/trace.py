@@ -22,7 +22,8 @@ IMAGE_HEIGHT = 0.18  # of what stands above it, share of the picture's height
 FULL = 0.93  # share of its box that an M-mode fills
 SPECTRUM = (0.20, 0.90)  # share of its box that a spectrum fills
 BASELINE = 0.95  # share of the width over which its line runs
-BLACK, GAP_ROWS = 6, 12  # grey level, and rows of the small picture
+BLACK, MOSTLY = 6, 80  # grey level, per cent of a row (labels may stand there)
+GAP_ROWS = 12  # of the small picture
 GREYS = 0.30  # least share of it that is neither black nor white: words, frames and an ECG have less
 
 
@@ -74,7 +75,7 @@ def _image_above(stats: NDArray[np.int32], index: int, rows: int) -> bool:
 def _black_above(grey: Grey, x: int, y: int, w: int) -> bool:
     """Tell whether some row shortly above is black over the piece's width: the screen between image and trace."""
     above = grey[max(0, y - GAP_ROWS) : y, x : x + w]
-    return above.size > 0 and bool((np.percentile(above, 95, axis=1) <= BLACK).any())
+    return above.size > 0 and bool((np.percentile(above, MOSTLY, axis=1) <= BLACK).any())
 
 
 def _is_tissue(piece: NDArray[np.bool_], at: tuple[int, int], factor: float, sector: Sector | None) -> bool:

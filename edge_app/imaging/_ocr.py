@@ -118,11 +118,6 @@ def prepare() -> None:
     _reader().line(np.zeros((48, 160, 3), np.uint8))
 
 
-def loading() -> bool:
-    """Tell whether another thread is loading the networks: who may not wait asks again later."""
-    return _LOADING.locked()
-
-
 def _reader() -> _Reader:
     with _LOADING:
         return _only_reader()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import ScreenRegion
-from edge_app.imaging.backdrop import Backdrop, find_backdrop
+from edge_app.imaging.backdrop import Backdrop, find_backdrop, without_wallpaper
 from edge_app.imaging.candidate import Candidate, best_candidate
 from edge_app.imaging.dual import beside, halves, hints
 from edge_app.imaging.evidence import Evidence, colourful, shrink, thinned
@@ -80,7 +80,7 @@ class SectorSearch:
         return next(self._steps, True)
 
     def _run(self) -> Generator[bool, None, None]:
-        backdrop = find_backdrop(self._evidence.brightest)
+        backdrop = without_wallpaper(find_backdrop(self._evidence.brightest), self._evidence.thin)
         yield False
         if self._regions:
             for region in self._regions:

@@ -45,6 +45,7 @@ class AnalyzePlan:
     seconds: float | None = None  # of the stream's own time
     allow_out_of_domain: bool = False
     quality: Path | None = None  # own limits of the quality gate
+    length_cm: float | None = None  # of the kidney, as the scanner shows it
 
 
 class _Model(BaseModel):
@@ -109,6 +110,7 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         pipeline = Pipeline(model.reader, settings)
         if plan.poles is not None:
             pipeline.set_poles(plan.poles)
+        pipeline.set_length(plan.length_cm)
         try:
             for frame in _frames(source, plan):
                 outcome = pipeline.process(frame)

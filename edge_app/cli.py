@@ -180,6 +180,10 @@ def analyze(
         str | None,
         typer.Option(metavar="X1,Y1,X2,Y2", help="The ends of the kidney, pixels, in place of the scanner's markers."),
     ] = None,
+    length: Annotated[
+        float | None,
+        typer.Option(metavar="CM", min=1, max=30, help="The kidney length that the scanner shows, to check the scale."),
+    ] = None,
     jsonl: Annotated[
         Path | None,
         typer.Option(help="Write one JSON object a frame and a summary; - is standard output."),
@@ -219,6 +223,7 @@ def analyze(
         seconds=seconds,
         allow_out_of_domain=settings.allow_out_of_domain,
         quality=settings.quality,
+        length_cm=length,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was analysed so far is kept
     with frame_progress() as progress:
@@ -292,8 +297,10 @@ def sources(
     settings = load_settings()
     with counted_progress("sources") as advance:
         here = connected(seconds)
-        names = dict.fromkeys([*here, settings.source, *settings.sources, *(others or ()), "phantom:"])
-        found = [one for one in probe_all(list(names), seconds, advance) if not one.useless]
+        asked = [settings.source, *settings.sources, *(others or ()), "phantom:"]
+        names = list(dict.fromkeys([*here, *asked]))
+        probed = probe_all(names, seconds, advance, unasked=set(here).difference(asked))
+        found = [one for one in probed if not one.useless]
     if as_json:
         for one in found:
             typer.echo(source_line(one))

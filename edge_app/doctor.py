@@ -65,6 +65,7 @@ def examine(plan: ModelPlan | None = None) -> list[Finding]:
         _display(),
         *_sources(),
         _dicom(),
+        _words(),
         _shared_memory(),
         _log(),
     ]
@@ -139,6 +140,13 @@ def _log() -> Finding:
         return Finding("log", False, f"{folder} cannot be written: name another folder in {LOG_VARIABLE}")
     written = [name for name in NAMES if (folder / name).is_file()]
     return Finding("log", True, f"{' and '.join(written) or 'none yet'} in {folder}")
+
+
+def _words() -> Finding:
+    if importlib.util.find_spec("rapidocr") is None:
+        detail = "rapidocr is not installed, so printed lengths and presets are not checked: pip install rapidocr"
+        return Finding("words", False, detail)
+    return Finding("words", True, "rapidocr reads the scanner's result and preset, with networks of its own wheel")
 
 
 def _shared_memory() -> Finding:

@@ -38,7 +38,7 @@ def test_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("command", ["run", "analyze", "phantom", "doctor", "bundle", "trust"])
 def test_help_needs_no_heavy_library(command: str) -> None:
-    heavy = ("numpy", "cv2", "cryptography", "onnxruntime", "PyQt6", "pydicom", "torch")
+    heavy = ("numpy", "cv2", "cryptography", "onnxruntime", "PyQt6", "pydicom", "rapidocr", "torch")
     block = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in heavy)
     done = echogfr(command, "--help", before=block)
     assert done.returncode == 0, done.stderr
@@ -96,6 +96,7 @@ def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) ->
         "video",
         "grabbers",
         "DICOM",
+        "words",
         "shared memory",
         "log",
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge_app.capture.base import SourceError
 from edge_app.capture.files import frozen
+from edge_app.capture.naming import UNREACHED
 
 try:
     import av
@@ -263,7 +264,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (av.error.HTTPForbiddenError, "the server forbids it"),
     (av.error.HTTPNotFoundError, "the server knows no such stream"),
     (av.error.ProtocolNotFoundError, "this FFmpeg does not know the protocol, or it is not allowed here"),
-    (av.error.PermissionError, "this user may not read it"),
+    (av.error.PermissionError, "permission is refused"),
     (av.error.EOFError, "it ended before the first picture"),
 )
 
@@ -276,7 +277,7 @@ def _explained(error: Exception) -> MediaError:
         if isinstance(error, kind):
             return MediaError(because)
     if number == errno.EIO:
-        return MediaError("the host is not known, or the connection failed")
+        return MediaError(UNREACHED)
     # Without the address, which may hold a password: FFmpeg repeats it behind the text.
     said = getattr(error, "strerror", None) or type(error).__name__
     return MediaError(f"FFmpeg says: {said[:1].lower()}{said[1:]}")

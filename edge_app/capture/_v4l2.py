@@ -7,6 +7,7 @@ import logging
 import mmap
 import os
 import select
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from edge_app.capture.base import SourceError
 from edge_app.capture.fields import FieldOrder
-from edge_app.capture.modes import Mode
+from edge_app.capture.modes import COMPRESSED, Mode
 from edge_app.capture.pixelformats import Matrix, PixelFormat, least_stride
 
 try:
@@ -26,6 +27,7 @@ except ImportError as error:
 
 logging.getLogger("linuxpy").setLevel(logging.CRITICAL)  # it warns of formats that nobody asked for
 
+PAUSE_S = 0.004  # between two looks at a driver that has nothing although it says so
 BUFFERS = 4  # one is filled, one is read, two for a reader that is late
 CAPTURE = v4l2.BufferType.VIDEO_CAPTURE
 MMAP = v4l2.Memory.MMAP
@@ -68,9 +70,10 @@ class GrabberError(Exception):
         return self.number in _GONE
 
 
-def device_files() -> list[Path]:
-    """Return the device files of video, those that capture nothing among them."""
-    return sorted(v4l2.iter_video_files(), key=lambda path: (len(path.name), path.name))
+def device_files(folder: Path = Path("/dev")) -> list[Path]:
+    """Return the device files of video, those that capture nothing or that this user may not open among them."""
+    found = [path for path in folder.glob("video[0-9]*") if path.is_char_device()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
 class Grabber:
@@ -86,6 +89,7 @@ class Grabber:
         with _explained():
             self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._maps: list[mmap.mmap] = []
+        self._tells_changes = self._subscribe()
         self._streaming = False
         self._format = v4l2.raw.v4l2_pix_format()
 
@@ -156,12 +160,7 @@ class Grabber:
         ``use`` must not keep the bytes: the buffer goes back to the driver. A picture that the driver marks as
         damaged is left out.
         """
-        with _explained():
-            poll = select.poll()
-            poll.register(self._fd, select.POLLIN | select.POLLPRI)
-            if not poll.poll(within_s * 1000):
-                return None
-        buffer = self._newest_buffer()
+        buffer = self._wait(within_s)
         if buffer is None:
             return None
         try:
@@ -170,6 +169,16 @@ class Grabber:
         finally:
             self._give_back(buffer)
         return made, Stamp(_time_s(buffer), int(buffer.sequence), _order(buffer.field))
+
+    def changed(self) -> bool:
+        """Return whether the picture at the input has taken another size: then it must be started anew."""
+        if not self._tells_changes:
+            return False
+        try:
+            event = v4l2.deque_event(self._fd)
+        except OSError:  # none is waiting
+            return False
+        return bool(event.type == v4l2.EventType.SOURCE_CHANGE)
 
     def stop(self) -> None:
         """Stop streaming and let go of the buffers; a device that is gone has stopped."""
@@ -191,6 +200,20 @@ class Grabber:
             os.close(self._fd)
         self._fd = -1
 
+    def _wait(self, within_s: float) -> v4l2.raw.v4l2_buffer | None:
+        until_s = time.monotonic() + within_s
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN | select.POLLPRI)
+        while (left_s := until_s - time.monotonic()) > 0:
+            with _explained():
+                ready = poll.poll(left_s * 1000)
+            buffer = self._newest_buffer() if ready else None
+            if buffer is not None:
+                return buffer
+            if ready:  # an event, a damaged picture, or a driver that says so without having any
+                time.sleep(PAUSE_S)
+        return None
+
     def _newest_buffer(self) -> v4l2.raw.v4l2_buffer | None:
         """Take all that is ready; keep the last whole one, give the others back."""
         newest = None
@@ -210,20 +233,34 @@ class Grabber:
     def _give_back(self, buffer: v4l2.raw.v4l2_buffer) -> None:
         self._call(v4l2.enqueue_buffer, CAPTURE, MMAP, buffer.length, buffer.index)
 
+    def _subscribe(self) -> bool:
+        try:
+            v4l2.subscribe_event(self._fd, v4l2.EventType.SOURCE_CHANGE)
+        except OSError:  # USB grabbers scale by themselves and tell nothing
+            return False
+        return True
+
     def _fourccs(self) -> Iterator[str]:
         for found in v4l2.iter_read_formats(self._fd, CAPTURE):
             yield found.pixel_format.human_str()
 
     def _modes_of(self, fourcc: str) -> Iterator[Mode]:
         code = v4l2.raw.v4l2_fourcc(*fourcc)
-        sizes = [size for found in v4l2.iter_read_frame_sizes(self._fd, code) for size in _sizes(found)]
+        try:
+            sizes = [size for found in v4l2.iter_read_frame_sizes(self._fd, code) for size in _sizes(found)]
+        except ValueError:  # a kind of size that the API does not have
+            sizes = []
         for width, height in sizes or [self._size_now()]:
             for fps in self._rates(code, width, height):
                 yield Mode(fourcc, width, height, fps)
 
     def _rates(self, code: int, width: int, height: int) -> list[float | None]:
         rates: list[float | None] = []
-        for found in v4l2.iter_read_frame_intervals(self._fd, code, width, height):
+        try:
+            intervals = list(v4l2.iter_read_frame_intervals(self._fd, code, width, height))
+        except (ZeroDivisionError, ValueError):  # drivers that say 0/0 or what the API does not have
+            return [None]
+        for found in intervals:
             ends = sorted((float(found.min_fps), float(found.max_fps)))
             if ends[0] == ends[1]:
                 rates.append(ends[1] or None)
@@ -300,5 +337,5 @@ def _full(pix: v4l2.raw.v4l2_pix_format, fourcc: str) -> bool:
     """Return whether levels are 0 to 255, as the V4L2 API defines its defaults (V4L2_MAP_QUANTIZATION_DEFAULT)."""
     if pix.quantization != v4l2.raw.Quantization.DEFAULT:
         return bool(pix.quantization == v4l2.raw.Quantization.FULL_RANGE)
-    rgb_or_jpeg = fourcc in ("RGB3", "BGR3", "BGR4", "XR24", "GREY")
+    rgb_or_jpeg = fourcc in ("RGB3", "BGR3", "BGR4", "XR24", "GREY", *COMPRESSED)
     return rgb_or_jpeg or pix.colorspace == v4l2.raw.Colorspace.JPEG

@@ -1,11 +1,12 @@
-"""What of a source's name may be shown: user names, passwords and tokens never."""
+"""What may be said of an address: user names, passwords and tokens never."""
 
 from __future__ import annotations
 
 import re
 
 MASK = "***"
-_CREDENTIALS = re.compile(r"(?<=//)[^/?#\s]*@")
+UNREACHED = "the host is not known, or the connection failed"
+_CREDENTIALS = re.compile(r"(?<=//)[^/?#\s]+@")
 _QUERY = re.compile(r"\?\S*")
 _PROPERTY = re.compile(
     r"\b((?:[a-z]+-)?(?:user|id|pw|passwd|password|passphrase|token|secret|key)\s*=\s*)(\"[^\"]*\"|\S+)"

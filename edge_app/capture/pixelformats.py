@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.capture.modes import COMPRESSED
+
 U8 = NDArray[np.uint8]
 Matrix = Literal["601", "709"]
 # Share of red and of blue in the luma: ITU-R BT.601-7 and BT.709-6, section 2.5.1 and item 3.2.
@@ -40,8 +42,9 @@ def to_rgb(data: memoryview | bytes, layout: PixelFormat) -> U8 | None:
     KeyError
         The format is none of ``modes.READABLE``: a defect of the caller.
     """
-    if layout.fourcc in _JPEG:
-        return _jpeg(data)
+    if layout.fourcc in COMPRESSED:
+        pixels = _jpeg(data)
+        return pixels if pixels is None or layout.full else _stretched(pixels)
     raw = np.frombuffer(data, np.uint8)
     if raw.size < _bytes_of(layout):
         return None  # the grabber lost its cable or its time in the middle of the picture
@@ -135,9 +138,14 @@ def _rgb(raw: U8, layout: PixelFormat) -> U8:
 def _grey(raw: U8, layout: PixelFormat) -> U8:
     luma = _rows(raw, layout, layout.height, layout.width)
     if not layout.full:
-        levels = np.clip((np.arange(256) - 16) * (255 / 219), 0, 255)
-        luma = cv2.LUT(np.ascontiguousarray(luma), np.rint(levels).astype(np.uint8)).astype(np.uint8, copy=False)
+        luma = _stretched(luma)
     return np.repeat(luma[:, :, None], 3, axis=2)
+
+
+def _stretched(pixels: U8) -> U8:
+    """Return levels of 16 to 235 as 0 to 255: cheap grabbers put limited range even into JPEG, which has none."""
+    levels = np.rint(np.clip((np.arange(256) - 16) * (255 / 219), 0, 255)).astype(np.uint8)
+    return cv2.LUT(np.ascontiguousarray(pixels), levels).astype(np.uint8, copy=False)
 
 
 def _rows(raw: U8, layout: PixelFormat, rows: int, width: int) -> U8:
@@ -173,7 +181,6 @@ def least_stride(fourcc: str, width: int) -> int:
     return width * _PIXEL_BYTES.get(fourcc, 1)
 
 
-_JPEG = ("MJPG", "JPEG")
 _HALVED = ("NV12", "NV21", "YU12", "YV12")
 _PIXEL_BYTES = {"YUYV": 2, "UYVY": 2, "YVYU": 2, "RGB3": 3, "BGR3": 3, "BGR4": 4, "XR24": 4}
 _OPENCV = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -61,20 +62,25 @@ class Probed(BaseModel):
 
 
 def probe_all(
-    uris: Sequence[str], timeout_s: float, advance: Callable[[int, int], None] = lambda done, total: None
+    uris: Sequence[str],
+    timeout_s: float,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+    unasked: Collection[str] = (),
 ) -> list[Probed]:
     """Look at each source until its first picture, or for ``timeout_s`` at most; results in the order of ``uris``.
 
-    Ctrl-C ends what is still looking.
+    Of those ``unasked`` that call themselves a camera no picture is taken: it would show the room. Ctrl-C ends what
+    is still looking.
     """
     found: dict[int, Probed] = {}
     waiting = list(enumerate(uris))
     running: dict[int, _Probe] = {}
     try:
         while waiting or running:
-            while waiting and len(running) < AT_ONCE:
-                index, uri = waiting.pop(0)
-                running[index] = _Probe(uri, timeout_s)
+            while len(running) < AT_ONCE and (free := _startable(waiting, [uris[index] for index in running])):
+                waiting.remove(free)
+                index, uri = free
+                running[index] = _Probe(uri, timeout_s, uri in unasked)
             wait([probe.answers for probe in running.values()], POLL_S)
             for index, probe in list(running.items()):
                 done = probe.result()
@@ -88,16 +94,28 @@ def probe_all(
     return [found[index] for index in range(len(uris))]
 
 
+def _startable(waiting: list[tuple[int, str]], running: list[str]) -> tuple[int, str] | None:
+    """Return the next to look at: one grabber at a time, for two names may mean the same one."""
+    busy = any(_is_grabber(uri) for uri in running)
+    return next((one for one in waiting if not (busy and _is_grabber(one[1]))), None)
+
+
+def _is_grabber(uri: str) -> bool:
+    return uri.lower().startswith("v4l2:")
+
+
 class _Probe:
     """One process that looks at one source."""
 
-    def __init__(self, uri: str, timeout_s: float) -> None:
+    def __init__(self, uri: str, timeout_s: float, unasked: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self._uri = uri
         self._timeout_s = timeout_s
         self._until_s = time.monotonic() + START_S
         self.answers, end = context.Pipe(duplex=False)
-        self._process: SpawnProcess = context.Process(target=look, args=(uri, end), name="echogfr-probe", daemon=True)
+        self._process: SpawnProcess = context.Process(
+            target=look, args=(uri, unasked, end), name="echogfr-probe", daemon=True
+        )
         self._process.start()
         end.close()
 
@@ -126,24 +144,28 @@ class _Probe:
         return Probed(source=name, good=False, trouble=f"{name} gives nothing, because {because}: look after it.")
 
 
-def look(uri: str, answers: Connection) -> None:
+def look(uri: str, unasked: bool, answers: Connection) -> None:
     """Look at a source and say what it is; runs in a process of its own."""
     import edge_app.capture.open  # noqa: F401 - what is loaded now is not counted against the source
 
     answers.send_bytes(READY)
-    answers.send_bytes(probe(uri).model_dump_json().encode())
+    answers.send_bytes(probe(uri, unasked).model_dump_json().encode())
 
 
-def probe(uri: str) -> Probed:
-    """Enter a source and wait for its first picture, for ever if it gives none."""
+def probe(uri: str, unasked: bool = False) -> Probed:
+    """Enter a source and wait for its first picture, for ever if it gives none; a camera only if asked for."""
     from edge_app.capture.base import frames
     from edge_app.capture.open import open_source
+    from edge_app.capture.v4l2 import is_camera
 
     name = shown(uri)
     try:
-        modes, useless = _grabber(uri)
-        if useless:
+        device = _device(uri)
+        if device.useless:
             return Probed(source=name, good=False, useless=True)
+        if unasked and is_camera(device.name):
+            title = f"{device.name}, a camera: no picture of it is taken unless it is named"
+            return Probed(source=name, good=True, title=title, live=True, modes=device.modes)
         with open_source(uri) as source:
             first = next(frames(source), None)
             info = source.info
@@ -159,33 +181,41 @@ def probe(uri: str) -> Probed:
         live=info.live,
         size=(width, height),
         fps=info.fps,
-        modes=modes,
+        modes=device.modes,
         thumbnail=_small(first.pixels),
     )
 
 
-def _grabber(uri: str) -> tuple[tuple[str, ...], bool]:
-    """Return the modes of a grabber, and whether the device is none."""
-    scheme, _, asked = uri.partition(":")
-    if scheme.lower() != "v4l2" or not asked:
-        return (), False
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What a grabber says of itself before it is started; empty for any other source."""
+
+    name: str = ""
+    modes: tuple[str, ...] = ()
+    useless: bool = False
+
+
+def _device(uri: str) -> _Device:
+    if not _is_grabber(uri):
+        return _Device()
     from edge_app.capture._v4l2 import Grabber, GrabberError
     from edge_app.capture.modes import ranked
     from edge_app.capture.v4l2 import parse_grabber
 
-    plan = parse_grabber(asked)
+    plan = parse_grabber(uri.partition(":")[2])
     if plan.path is None:
-        return (), False
+        return _Device()
     try:
         grabber = Grabber(plan.path)
     except GrabberError:
-        return (), False  # opening it says why
+        return _Device()  # opening it says why
     try:
         if not grabber.captures():
-            return (), True
-        return tuple(str(mode) for mode in ranked(grabber.modes(), plan.wish)[:MOST_MODES]), False
+            return _Device(useless=True)
+        modes = tuple(str(mode) for mode in ranked(grabber.modes(), plan.wish)[:MOST_MODES])
+        return _Device(grabber.identity().name, modes)
     except GrabberError:
-        return (), False
+        return _Device()
     finally:
         grabber.close()
 
@@ -216,16 +246,21 @@ def connected(timeout_s: float) -> list[str]:
 
 
 def _received(answers: Connection, timeout_s: float) -> Iterator[str]:
-    until_s = time.monotonic() + timeout_s
+    until_s = time.monotonic() + START_S
     while answers.poll(max(0.0, until_s - time.monotonic())):
         try:
-            yield answers.recv_bytes(MAX_MESSAGE_BYTES).decode()
+            message = answers.recv_bytes(MAX_MESSAGE_BYTES)
         except EOFError:
             return
+        if message == READY:
+            until_s = time.monotonic() + timeout_s
+        else:
+            yield message.decode()
 
 
 def _enumerate(answers: Connection) -> None:
     """Send one name after the other; the device files first, for they need no driver."""
+    answers.send_bytes(READY)
     for kind in (_devices, _screens):
         try:
             names = kind()

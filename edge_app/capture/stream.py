@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edge_app.capture.base import Frame, SourceError, SourceInfo
 from edge_app.capture.clock import StreamClock
-from edge_app.capture.naming import host_of, shown
+from edge_app.capture.naming import UNREACHED, host_of, shown
 from edge_app.capture.pace import Pace
 
 if TYPE_CHECKING:
@@ -32,13 +33,18 @@ _CARRIERS = {
     "rtmps": "rtmps,tls,tcp",
 }
 SCHEMES = tuple(_CARRIERS)
+_ENCRYPTED = ("rtsps", "tls", "https", "rtmps")
 
 _LOW_DELAY = {
     "analyzeduration": "1000000",  # microseconds; FFmpeg looks at 5 s of a stream without sound before it shows any
+    "fpsprobesize": "2",  # and counts 20 pictures to guess their rate: two are enough for a picture after 0.2 s
 }
+_DIRECT = {"http_proxy": ""}  # a picture comes from the host that was named and passes nobody else
 _OF_SCHEME = {
     "rtsp": {"rtsp_transport": "tcp"},  # a lost packet of UDP tears the picture, and firewalls keep it out
     "rtsps": {"rtsp_transport": "tcp"},
+    "http": _DIRECT,
+    "https": _DIRECT,
     "udp": {"overrun_nonfatal": "1", "fifo_size": "50000", "reuse": "1"},  # packets of 188 bytes: 9 MB
 }
 
@@ -130,7 +136,7 @@ class StreamSource:
         return picture
 
     def _failed(self, how: str, because: str) -> SourceError:
-        return SourceError(f"The stream {shown(self._address)} {how}", because, _cure(because))
+        return SourceError(f"The stream {shown(self._address)} {how}", because, _cure(self._address, because))
 
     def _close(self) -> None:
         if self._media is not None:
@@ -139,11 +145,31 @@ class StreamSource:
 
 
 def _options(address: str) -> dict[str, str]:
-    scheme = address.partition(":")[0].lower()
-    return {**_LOW_DELAY, "protocol_whitelist": _CARRIERS[scheme], **_OF_SCHEME.get(scheme, {})}
+    scheme = _scheme(address)
+    return {
+        **_LOW_DELAY,
+        "protocol_whitelist": _CARRIERS[scheme],
+        **_OF_SCHEME.get(scheme, {}),
+        **(_trusting() if scheme in _ENCRYPTED else {}),
+    }
 
 
-def _cure(because: str) -> str:
+def _scheme(address: str) -> str:
+    return address.partition(":")[0].lower()
+
+
+def _trusting() -> dict[str, str]:
+    """Return the options by which FFmpeg asks for a certificate; by itself it takes any."""
+    authorities = ssl.get_default_verify_paths().cafile
+    return {"tls_verify": "1", **({"ca_file": authorities} if authorities else {})}
+
+
+def _cure(address: str, because: str) -> str:
     if "password" in because:
         return "write them into the address, as in rtsp://USER:PASSWORD@HOST/"
+    if _scheme(address) in _ENCRYPTED and because == UNREACHED:
+        return (
+            "check the address, and that the certificate is for this host and of an authority that this computer "
+            "trusts; a hospital's own goes into a PEM file that the variable SSL_CERT_FILE names"
+        )
     return "check that the sender is on and sends to this address, and that the network lets it through"

@@ -23,9 +23,11 @@ from edge_app.capture.pixelformats import U8, Matrix, PixelFormat, to_rgb
 if TYPE_CHECKING:
     from edge_app.capture._v4l2 import Grabber, GrabberError
 
+_NO_SIGNAL = (errno.ENOLINK, errno.ENOLCK)  # as HDMI and SDI bridges say it
 TRIES = 8  # modes that are asked for until one starts: a USB bus may lack the width for the best
 Range = Literal["full", "limited"]
 _SIZE = re.compile(r"([0-9]{2,5})[xX]([0-9]{2,5})")
+_CAMERA = re.compile(r"cam\b|camera|webcam|facetime", re.IGNORECASE)
 _EXAMPLE = "write v4l2:/dev/video0,size=1920x1080,fps=30,format=YUYV,range=full,matrix=709, each option if needed"
 
 
@@ -111,13 +113,14 @@ class V4l2Source:
     def __init__(self, asked: str) -> None:
         self._uri = f"v4l2:{asked}"
         self._plan = parse_grabber(asked)
+        self._path = Path()
         self._grabber: Grabber | None = None
         self._layout: PixelFormat | None = None
         self._title = "video grabber"
         self._fps = WANTED_FPS
         self._clock = StreamClock(1000 / WANTED_FPS)
         self._deinterlace = Deinterlacer()
-        self._first: int | None = None  # the driver's number of the first picture
+        self._first: int | None = None  # the driver's number of what is our frame 0
         self._index = -1
 
     @property
@@ -129,7 +132,7 @@ class V4l2Source:
     def __enter__(self) -> V4l2Source:
         from edge_app.capture._v4l2 import Grabber, GrabberError
 
-        path = self._plan.path or self._first_grabber()
+        path = self._path = self._plan.path or self._first_grabber()
         try:
             self._grabber = Grabber(path)
             if not self._grabber.captures():
@@ -165,8 +168,11 @@ class V4l2Source:
 
         if self._grabber is None or self._layout is None:
             return None
-        layout = self._layout
         try:
+            if self._grabber.changed():
+                self._start(self._grabber, self._path)
+                self._first = None  # the driver counts anew
+            layout = self._layout
             got = self._grabber.newest(LONGEST_WAIT_S, lambda data: to_rgb(data, layout))
         except GrabberError as error:
             raise _lost(self._uri, error) from error
@@ -176,7 +182,8 @@ class V4l2Source:
         return self._frame(self._deinterlace(pixels, stamp.order), stamp.time_s, stamp.number)
 
     def _frame(self, pixels: U8, time_s: float | None, number: int) -> Frame:
-        self._first = number if self._first is None else self._first
+        if self._first is None:
+            self._first = number - (self._index + 1)
         # Drivers that do not count say 0 always.
         self._index = max(self._index + 1, number - self._first)
         return Frame(self._index, self._clock.at(time_s, time.monotonic()), frozen(pixels))
@@ -210,11 +217,14 @@ class V4l2Source:
         return replace(layout, full=full, matrix=self._plan.matrix or layout.matrix)
 
     def _first_grabber(self) -> Path:
+        """Return the first device that does not call itself a camera, which would show the room."""
         found = grabbers()
-        if not found:
-            cure = "plug one in, or name another source; echogfr sources lists them"
-            raise SourceError("No grabber can be opened", "none is connected", cure)
-        return found[0]
+        chosen = next((path for path, name in found if not is_camera(name)), None)
+        if chosen is not None:
+            return chosen
+        because = f"only a camera is connected ({found[0][1]})" if found else "none is connected"
+        cure = "plug a grabber in, or name the device; echogfr sources lists them"
+        raise SourceError("No grabber can be opened", because, cure)
 
     def _close(self) -> None:
         if self._grabber is not None:
@@ -222,26 +232,33 @@ class V4l2Source:
         self._grabber = None
 
 
-def grabbers() -> list[Path]:
-    """Return the device files that capture video, or that refuse to say so."""
+def grabbers() -> list[tuple[Path, str]]:
+    """Return device files that capture video, and their names; also those that refuse to say so, without a name."""
     from edge_app.capture._v4l2 import device_files
 
-    return [path for path in device_files() if _may_capture(path)]
+    named = [(path, _name_of(path)) for path in device_files()]
+    return [(path, name) for path, name in named if name is not None]
 
 
-def _may_capture(path: Path) -> bool:
+def _name_of(path: Path) -> str | None:
+    """Return what a grabber calls itself; None if it is none."""
     from edge_app.capture._v4l2 import Grabber, GrabberError
 
     try:
         grabber = Grabber(path)
     except GrabberError:
-        return True  # it will be said why, when it is opened
+        return ""  # it will be said why, when it is opened
     try:
-        return grabber.captures()
+        return grabber.identity().name if grabber.captures() else None
     except GrabberError:
-        return False
+        return None
     finally:
         grabber.close()
+
+
+def is_camera(name: str) -> bool:
+    """Return whether a device calls itself a camera: it looks into the room, not into a scanner."""
+    return bool(_CAMERA.search(name))
 
 
 def holder_of(path: Path, processes: Path = Path("/proc")) -> str | None:
@@ -273,11 +290,16 @@ def _refused(path: Path, error: GrabberError) -> SourceError:
         return SourceError(what, "there is no such device", "run: echogfr sources")
     if error.number == errno.ENOTTY:
         return SourceError(what, "it is no video device", "run: echogfr sources")
+    if error.number in _NO_SIGNAL:
+        cure = "switch the scanner's video output on, and look after the cable"
+        return SourceError(what, "there is no signal at its input", cure)
     if error.number == errno.ENOSPC:
         return SourceError(what, "the USB bus has no room for its pictures", "use a USB 3 socket of its own")
     return SourceError(what, str(error).lower(), "unplug the grabber and plug it in again")
 
 
 def _lost(uri: str, error: GrabberError) -> SourceError:
+    if error.number in _NO_SIGNAL:
+        return SourceError(f"{uri} has broken off", "there is no signal at its input", "look after its cables")
     because = "the grabber was unplugged or has given up" if error.gone else str(error).lower()
     return SourceError(f"{uri} has broken off", because, "look after its cables")

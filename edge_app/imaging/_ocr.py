@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol, cast
 
 import numpy as np
@@ -115,11 +118,6 @@ def prepare() -> None:
     _reader().line(np.zeros((48, 160, 3), np.uint8))
 
 
-def loading() -> bool:
-    """Tell whether another thread is loading the networks: who may not wait asks again later."""
-    return _LOADING.locked()
-
-
 def _reader() -> _Reader:
     with _LOADING:
         return _only_reader()
@@ -152,7 +150,33 @@ def _load() -> _Library:
         f"{engine}.intra_op_num_threads": THREADS,
         f"{engine}.inter_op_num_threads": 1,
     }
-    return cast("_Library", library.RapidOCR(params=settings))
+    with _nothing_fetched():  # its parts are imported only now
+        return cast("_Library", library.RapidOCR(params=settings))
+
+
+class _NoRequests(ModuleType):
+    """Stands where RapidOCR imports ``requests`` to fetch networks and pictures."""
+
+    Response = object
+    RequestException = OSError
+
+    def get(self, *_: object, **__: object) -> object:
+        """Refuse: nothing is ever fetched."""
+        raise OSError("this program fetches nothing")
+
+
+@contextmanager
+def _nothing_fetched() -> Iterator[None]:
+    """Import without the real ``requests``, whose import alone opens a socket to see whether there is IPv6."""
+    kept = sys.modules.get("requests")
+    sys.modules["requests"] = _NoRequests("requests")
+    try:
+        yield
+    finally:
+        if kept is None:
+            del sys.modules["requests"]
+        else:
+            sys.modules["requests"] = kept
 
 
 def _network(folder: Path, task: str) -> str:

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_app.imaging.evidence import colourful
+
 Labels = NDArray[np.int32]
 
 SMALLEST_SHARE = 0.004  # of the picture: a smaller flat piece may be a vessel or a saturated wall
@@ -20,7 +22,12 @@ DARK_SPREAD = 4.0  # standard deviation within a dark piece
 SPREAD = 1.5  # standard deviation within a lighter piece, or about a plane where it is shaded; noise comes on top
 CLEANEST = 2  # grey levels between neighbours that are flat in a clean picture
 NOISIEST = 3  # the 10th percentile of local ranges above which a picture has no flat part to speak of
+WALLPAPER = 0.05  # of the screen has many colours: less is a colour box, or keys
+AROUND = 0.35  # of the screen's border is such a part: a colour box that a still was cropped to has less
+DIVERSE = 0.3  # of such a part differ from its own tint
 APART = 8  # grey levels over the darkest piece from which another is a panel
+OWN_BLACK = 0.02  # of a picture between bars may have their level
+BAR_RANGE = 1  # grey levels within a bar beside the picture
 INNER = 24  # the same for pieces that do not touch the border: a deep dark part of an image is not a panel
 
 
@@ -49,18 +56,68 @@ class _Piece:
 def find_backdrop(grey: NDArray[np.uint8]) -> Backdrop:
     """Return the backdrop of a small grey picture, uint8 (h, w)."""
     labels, pieces = _pieces(grey)
+    content = content_of(grey)
     black = min((piece.level for piece in pieces), default=int(np.percentile(grey[::2, ::2], 2)))
-    black = _commonest(grey, black)
+    black = _commonest(grey[content], black)
     panels = [p for p in pieces if p.level > black + (APART if p.border else INNER)]
     if not panels:
-        return Backdrop(_difference(grey, black), np.zeros(grey.shape, np.bool_), black)
+        return Backdrop(_only(content, _difference(grey, black)), np.zeros(grey.shape, np.bool_), black)
     flat = _marked(labels, pieces)
     nearest = _nearest(grey, flat)
     nearest[nearest <= black + APART] = black  # flat parts of a dark image stand out from black by what they are
     over = np.asarray(cv2.absdiff(grey, nearest), dtype=np.uint8)
     wide = cv2.dilate(_marked(labels, panels).astype(np.uint8), np.ones((5, 5), np.uint8))
     over[wide > 0] = 0
-    return Backdrop(over, wide > 0, black)
+    return Backdrop(_only(content, over), wide > 0, black)
+
+
+def without_wallpaper(backdrop: Backdrop, thin: NDArray[np.uint8]) -> Backdrop:
+    """Return the backdrop with pictures of many colours at the screen's border added to its panels.
+
+    ``thin`` is the screen in colour, uint8 (h, w, 3), smaller. An image in one tint has not many colours.
+    """
+    height, width = thin.shape[:2]
+    spots = colourful(thin.reshape(-1, 3)).reshape(height, width).astype(np.uint8)
+    closed = cv2.morphologyEx(spots, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    own = np.asarray(cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), dtype=np.uint8)
+    if float(own.mean()) < WALLPAPER:
+        return backdrop
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(own, connectivity=4)
+    paper = np.zeros((height, width), np.uint8)
+    for label in range(1, count):
+        x, y, w, h, pixels = (int(v) for v in stats[label])
+        border = x == 0 or y == 0 or x + w == width or y + h == height
+        if border and pixels > SMALLEST_SHARE * own.size and colourful(thin[labels == label]).mean() > DIVERSE:
+            paper[labels == label] = 1
+    edges = np.concatenate([paper[0], paper[-1], paper[:, 0], paper[:, -1]])
+    if float(edges.mean()) < AROUND:
+        return backdrop
+    wide = cv2.resize(cv2.dilate(paper, np.ones((3, 3), np.uint8)), backdrop.over.shape[::-1])
+    over = np.where(wide > 0, 0, backdrop.over).astype(np.uint8)
+    return Backdrop(over, np.asarray(backdrop.panels | (wide > 0), dtype=np.bool_), backdrop.black)
+
+
+def content_of(grey: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """Return rows and columns without the bars that a grabber puts around a picture of another aspect.
+
+    Its black is another than the picture's own, as where that is in limited range: bars of the same black are none.
+    """
+    everything = slice(0, grey.shape[0]), slice(0, grey.shape[1])
+    if np.ptp(grey[[0, 0, -1, -1], [0, -1, 0, -1]]) > BAR_RANGE:  # all corners belong to bars, or there are none
+        return everything
+    level = int(grey[0, 0])
+    differ = cv2.absdiff(grey, np.full_like(grey, level)) > BAR_RANGE
+    rows, columns = np.flatnonzero(differ.any(axis=1)), np.flatnonzero(differ.any(axis=0))
+    if len(rows) == 0:
+        return everything
+    content = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return content if float((~differ[content]).mean()) < OWN_BLACK else everything
+
+
+def _only(content: tuple[slice, slice], over: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    kept = np.zeros_like(over)
+    kept[content] = over[content]
+    return kept
 
 
 def _commonest(grey: NDArray[np.uint8], level: int) -> int:

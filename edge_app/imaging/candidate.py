@@ -18,6 +18,7 @@ MOST_GAPS = 5  # dark stretches between lit rows: more than tissue has, fewer th
 HEAVY = 0.12  # of all pieces of a candidate: more than a line of text is of a page
 MOST = 0.9  # of all pieces of a candidate are few heavy ones: an image with its trace, and no page of text
 WIDER = 1.15  # times the width of the other: pieces of like width are one linear array's image
+SHALLOW = 0.7  # times the confidence in a band
 APART = 0.1  # more confidence in one piece than in all of them: the others are a trace, or another picture
 TRACE = 0.55  # confidence in the upper of two such pieces from which it is the image and the lower one its trace
 
@@ -47,8 +48,18 @@ def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
     if outline is None:
         return None
     confidence, share = _confidence(outline, lit)
+    if _is_shallow(outline, lit):
+        confidence *= SHALLOW
     merit = confidence * (0.75 + 0.25 * min(1.0, share / 0.25))
     return Candidate(outline, lit, confidence, merit, pieces, tuple(chosen))
+
+
+def _is_shallow(outline: Outline, lit: Mask) -> bool:
+    """Whether only a band under the probe is seen, as in air: the rest of the image's depth is not known."""
+    if outline.apex is not None and outline.top.arc:
+        return outline.top.position > 0.7 * outline.bottom.position
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    return bool(rows[-1] - rows[0] < 0.2 * (columns[-1] - columns[0]))
 
 
 def best_candidate(pieces: Pieces) -> Candidate | None:

@@ -21,7 +21,7 @@ LIT = 40  # of the brightest channel: what is darker shows no colour
 ALIEN = 0.24  # distance of two chromaticities, each 0..1 of the brightest channel, that no tint of one map spans
 ALIEN_GREY = 56.0  # the same in grey levels: a codec's chroma on dark tissue is less
 BLOB = 0.010  # share of the picture's height: thinner colour is a marker, its line, or words
-FLOW = 0.003  # share of the image: less colour is an icon
+FLOW = 0.0038  # share of the image: less colour is an icon
 MOST_TINTED = 0.45  # distance from grey up to which the map of a B-mode image goes
 
 RENAL = re.compile(r"\b(renal|ren|rein|reins|kidney|niere|abd\w*|general|uro\w*|nephro\w*)\b", re.IGNORECASE)
@@ -30,21 +30,16 @@ OTHER_ORGAN = re.compile(
     r"ophthalmi\w*|ocular|carotid|venous|prostate|testis|scrot\w*|neonat\w*)\b|^(gen |adv |early |2/3 )?ob$",
     re.IGNORECASE,
 )
-CONTRAST = re.compile(r"\b(ceus|cps|cnti|contrast (agent|imaging|mode|timer))\b", re.IGNORECASE)
+CONTRAST = re.compile(r"\b(CEUS|CPS|CnTI|(?i:contrast (agent|imaging|mode|timer)))\b")  # 'Clips' may be read as 'Cps'
 SPECTRAL = re.compile(r"\b(cm/s|m/s|psv|edv)\b|\bPW\b.*\b(hz|mm|prf)\b", re.IGNORECASE)
 M_MODE = re.compile(r"^m.?mode\b|\bmm/s\b", re.IGNORECASE)
 SURE = 0.85
 
 
-def find_modes(
-    pixels: NDArray[np.uint8], sector: Sector | None, lines: Iterable[TextLine] = (), words: Iterable[Box] = ()
-) -> frozenset[Mode]:
-    """Return what RGB uint8 (H, W, 3) ``pixels`` and the ``lines`` around the image show beside one grey image.
-
-    ``words``: where words stand, read or not: they are no trace.
-    """
-    found: set[Mode] = set(told_by(lines))
-    traced = find_trace(pixels, words)
+def find_modes(pixels: NDArray[np.uint8], sector: Sector | None, words: Iterable[Box] = ()) -> frozenset[Mode]:
+    """Return what RGB uint8 (H, W, 3) ``pixels`` show beside one grey image; ``words`` say where there is no trace."""
+    found: set[Mode] = set()
+    traced = find_trace(pixels, words, sector)
     if traced is not None:
         found.add(traced)
     if sector is not None and flow_share(pixels, sector) > FLOW:

@@ -17,11 +17,11 @@ from edge_app.imaging.images import overlap as overlap
 from edge_app.imaging.modes import find_modes
 from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.presets import Presets
-from edge_app.imaging.printed import agree, length_of_longest, results, stated_depths
+from edge_app.imaging.printed import agree, length_of_longest
 from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Mode, Point, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.signal import SignalFault, signal_fault
-from edge_app.imaging.thresholds import find_maker
+from edge_app.imaging.told import told
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
@@ -115,6 +115,7 @@ class SceneObserver:
 
     def _scene(self, frame: Frame, fault: SignalFault | None) -> Scene:
         height, width = frame.pixels.shape[:2]
+        said = told(self._words.lines)
         asked: frozenset[Mode] = frozenset({"dual"} if self._images.undecided else ())
         return Scene(
             frame_index=frame.index,
@@ -129,9 +130,9 @@ class SceneObserver:
             printed=self._printed,
             signal_fault=fault,
             repeated_ms=self._repeated_ms,
-            maker=find_maker(self._words.lines),
+            maker=said.maker,
             images=self._images.images,
-            modes=self._modes - {"dual"} | asked,
+            modes=(self._modes | said.modes) - {"dual"} | asked,
             layout=self._images.layout,
             by_hand=self._images.by_hand,
             notice=self._images.notice,
@@ -199,7 +200,7 @@ class SceneObserver:
             self._words.read_still(frame.pixels, self._sector)
         elif not self._still:
             self._words.follow(frame.pixels, frame.t_ms, self._sector, frozen=self._frozen)
-        depths = stated_depths(self._words.lines)
+        depths = told(self._words.lines).depths_cm
         self._scale_due |= self._scale is None and depths != self._depths
         self._depths = depths
 
@@ -208,11 +209,11 @@ class SceneObserver:
         self._printed = self._printed_length()
         if self._still or frame.t_ms - self._modes_ms >= self._rules.modes_every_ms:
             self._modes_ms = frame.t_ms
-            self._modes = find_modes(frame.pixels, self._sector, self._words.lines, self._words.boxes)
+            self._modes = find_modes(frame.pixels, self._sector, self._words.boxes)
 
     def _printed_length(self) -> PrintedLength | None:
         """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""
-        printed = length_of_longest(results(self._words.lines), self._pairs, self._scale)
+        printed = length_of_longest(told(self._words.lines).lengths, self._pairs, self._scale)
         if printed is None or self._scale is None or not self._words.waiting:
             return printed
         agrees = agree(printed.length_cm, self._pairs[0].length_px / self._scale.px_per_cm)

@@ -26,7 +26,7 @@ COLOURED = 60  # highest less lowest channel of a tick that has a colour
 SAME_SPACING = 0.01
 LONGER = 1.3  # a long tick's length or area over a common one's
 FAN_DEPTH_CM = (6.5, 32.0)
-FLAT_DEPTH_CM = (1.2, 10.0)
+FLAT_DEPTH_CM = (1.2, 14.0)
 AS_DEEP = (0.85, 1.3)  # height of the image over its stated depth
 CURVATURE_CM = (3.2, 8.0)  # radius of a curved abdominal probe
 
@@ -154,13 +154,19 @@ def long_period(ticks: Ticks) -> int:
 
 
 def _period(numbers: NDArray[np.int64], longer: NDArray[np.bool_]) -> int:
-    """Return the period of the long ticks: all of one residue are long and no other is."""
+    """Return the period of the long ticks: all of one residue are long and no other is.
+
+    One other may be, of nine ticks or more, where a focus mark or a number touches it.
+    """
     if int(longer.sum()) < 2:
         return 0
+    touched = 1 if len(numbers) >= MANY_TICKS else 0
     for period in (2, 5, 10):
         for phase in range(period):
             expected = (numbers - phase) % period == 0
-            if int(expected.sum()) >= 2 and int((expected != longer).sum()) <= len(numbers) // 16:
+            if int(expected.sum()) < 2 or int((expected & ~longer).sum()) > len(numbers) // 16:
+                continue
+            if int((longer & ~expected).sum()) <= max(touched, len(numbers) // 16):
                 return period
     return 0
 

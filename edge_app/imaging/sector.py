@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import ScreenRegion
-from edge_app.imaging.backdrop import Backdrop, find_backdrop
+from edge_app.imaging.backdrop import Backdrop, find_backdrop, without_wallpaper
 from edge_app.imaging.candidate import Candidate, best_candidate
 from edge_app.imaging.dual import beside, halves, hints
 from edge_app.imaging.evidence import Evidence, colourful, shrink, thinned
@@ -25,6 +25,7 @@ THRESHOLDS = (24, 12, 6, 2, 0)
 """Grey levels over the screen's flat colours that count as lit; the faintest serves lossless pictures of a dark fan."""
 
 LOSSLESS_BLACK = 0.4  # share of pure black above which one grey level over black is a signal
+MIXED = 0.03  # of the pixels differ from most of their neighbours in being black: noise, or lossy compression
 SMALLEST_PART = 0.25  # of a declared region: a shape smaller than this is a lit corner of a dark image
 WHOLE_LIT = 6  # grey levels over black that count as lit where the whole picture is ultrasound
 MOST_COLOUR = 0.55  # of an image, beyond its own tint: more than a colour box covers
@@ -79,7 +80,7 @@ class SectorSearch:
         return next(self._steps, True)
 
     def _run(self) -> Generator[bool, None, None]:
-        backdrop = find_backdrop(self._evidence.brightest)
+        backdrop = without_wallpaper(find_backdrop(self._evidence.brightest), self._evidence.thin)
         yield False
         if self._regions:
             for region in self._regions:
@@ -111,7 +112,7 @@ class SectorSearch:
         best: Candidate | None = None
         window = self._window(region)
         for threshold in THRESHOLDS:
-            if threshold == 0 and np.mean(backdrop.over == 0) < LOSSLESS_BLACK:
+            if threshold == 0 and not _is_lossless(backdrop.over):
                 break
             lit = np.zeros(backdrop.over.shape, dtype=np.bool_)
             lit[window] = backdrop.over[window] > threshold
@@ -165,3 +166,11 @@ class SectorSearch:
         points = tuple((x * factor + shift, y * factor + shift) for x, y in outline.polygon())
         mask = polygon_mask(points, self._size, region)
         return Sector(outline.kind, mask_box(mask), points, mask, round(confidence, 3))
+
+
+def _is_lossless(over: NDArray[np.uint8]) -> bool:
+    """Whether one grey level over black means something: black is pure and common, and no noise is mixed with it."""
+    if np.mean(over == 0) < LOSSLESS_BLACK:
+        return False
+    lit = (over > 0).astype(np.uint8)
+    return float((cv2.medianBlur(lit, 3) != lit).mean()) < MIXED

@@ -65,12 +65,13 @@ NO_PIECES = Pieces(np.zeros((1, 1), np.int32), np.zeros((1, 4), np.int32), np.ze
 
 def find_pieces(evidence: Evidence, lit: Mask) -> Pieces:
     """Return the pieces of the lit pixels, bool (h, w), that may be ultrasound image."""
+    spread = _spread(evidence)
     solid = without_bars(opened(lit.astype(np.uint8)))
     joined = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     count, found, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
     labels = np.where(solid > 0, np.asarray(found, dtype=np.int32), 0).astype(np.int32)
     boxes = np.asarray(stats[:, : cv2.CC_STAT_AREA], dtype=np.int32)
-    return Pieces(labels, boxes, _weights(evidence, solid.astype(np.bool_), labels, count))
+    return Pieces(labels, boxes, _weights(evidence, spread, labels, count))
 
 
 def opened(lit: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -113,11 +114,16 @@ def _bars(stats: NDArray[np.int32], shape: tuple[int, ...]) -> Mask:
     return np.asarray(level | upright | thin, dtype=np.bool_)
 
 
-def _weights(evidence: Evidence, solid: Mask, labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """Return for each component its count of textured pixels, times its share of moving ones where time is known."""
+def _spread(evidence: Evidence) -> NDArray[np.float32]:
+    """Return the standard deviation of 5 x 5 pixels about each."""
     grey = evidence.brightest.astype(np.float32)
     mean = cv2.blur(grey, (5, 5))
-    spread = cv2.sqrt(np.maximum(cv2.blur(grey * grey, (5, 5)) - mean * mean, 0))
+    return np.asarray(cv2.sqrt(np.maximum(cv2.blur(grey * grey, (5, 5)) - mean * mean, 0)), dtype=np.float32)
+
+
+def _weights(evidence: Evidence, spread: NDArray[np.float32], labels: Labels, count: int) -> NDArray[np.float64]:
+    """Return for each component its count of textured pixels, times its share of moving ones where time is known."""
+    solid = labels > 0
     textured = solid & (spread > 1.0) & (spread < STROKES) & (evidence.brightest < 250)
     weights = np.asarray(np.bincount(labels.ravel(), textured.ravel(), count), dtype=np.float64)
     if evidence.pictures > 2:

@@ -156,6 +156,9 @@ class PoleTracker:
         if self._answer.state == "lost":
             self._search(window, small, sector)
             return
+        if previous is not None and np.array_equal(previous, small):  # nothing moved: not by a thousandth of a pixel
+            self._answer = replace(self._answer, state="following")
+            return
         moves = None if previous is None else self._flow(previous, small)
         if moves is None:
             self._search(window, small, sector)

@@ -12,6 +12,9 @@ from edge_app.imaging.outline import Edge, Outline, Side
 BAND = 0.05  # of the picture's width and height: how far along each border tissue is looked for
 FAINT = 4  # grey levels over black, or between neighbours, that tissue has and a screen's background has not
 EACH = 0.4  # of every border's band must be tissue: a screen leaves at least one border to its background
+THREE = 0.6  # of the bands of three borders, where the fourth is dark
+STROKE = 60  # grey levels between neighbours that letters and lines have
+DRAWN = 0.0005  # of the picture
 MOST_PANELS = 0.03  # of the picture flat and lighter than black: more is a screen
 TOGETHER = 0.65  # of all four bands
 
@@ -21,7 +24,9 @@ def whole_picture(grey: NDArray[np.uint8], backdrop: Backdrop) -> Outline | None
     if backdrop.panels.mean() > MOST_PANELS:
         return None
     shares = _border_shares(_tissue(grey, backdrop))
-    if min(shares) < EACH or sum(shares) / 4 < TOGETHER:
+    ordered = sorted(shares)
+    around = ordered[0] >= EACH and sum(shares) / 4 >= TOGETHER
+    if not around and not (ordered[1] >= THREE and _is_undrawn(grey, backdrop)):
         return None
     height, width = grey.shape
     left, right, top, bottom = shares
@@ -39,6 +44,15 @@ def _tissue(grey: NDArray[np.uint8], backdrop: Backdrop) -> NDArray[np.bool_]:
     kernel = np.ones((5, 5), np.uint8)
     spread = cv2.subtract(cv2.dilate(grey, kernel), cv2.erode(grey, kernel))
     return np.asarray((spread > FAINT) & (spread < 160) & (backdrop.over + spread > FAINT), dtype=np.bool_)
+
+
+def _is_undrawn(grey: NDArray[np.uint8], backdrop: Backdrop) -> bool:
+    """Whether no letters or lines stand in what is dark: an image with a dark part, and no screen."""
+    kernel = np.ones((3, 3), np.uint8)
+    strokes = cv2.subtract(cv2.dilate(grey, kernel), cv2.erode(grey, kernel)) > STROKE
+    lit = cv2.morphologyEx((backdrop.over > FAINT).astype(np.uint8), cv2.MORPH_OPEN, np.ones((15, 15), np.uint8))
+    apart = cv2.dilate(lit, np.ones((9, 9), np.uint8)) == 0
+    return float((strokes & apart).mean()) < DRAWN
 
 
 def _border_shares(tissue: NDArray[np.bool_]) -> tuple[float, float, float, float]:

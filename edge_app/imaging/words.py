@@ -5,15 +5,17 @@ Everything stays in memory: the words of a screen name the patient.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging._ocr import Box, TextLine, loading, read_text
+from edge_app.imaging._ocr import Box, TextLine
 from edge_app.imaging.evidence import brightest_channel, over
 from edge_app.imaging.scene import Sector
+from edge_app.imaging.scribe import SCRIBE, Lines, Scribe
 from edge_app.imaging.strokes import stroke_map
 from engines.errors import RuntimeUnavailableError
 
@@ -54,11 +56,14 @@ class _Line:
 class ScreenWords:
     """Follows the lines of text on one screen: the newest are read first, the same are read once.
 
-    Without the OCR library there are no words, and ``unavailable`` says why.
+    Without the OCR library there are no words, and ``unavailable`` says why. The scribe may read on a thread of its
+    own: the words are then there a picture or two later.
     """
 
-    def __init__(self, rules: WordRules | None = None) -> None:
+    def __init__(self, rules: WordRules | None = None, scribe: Scribe = SCRIBE) -> None:
         self._rules = rules or WordRules()
+        self._scribe = scribe
+        self._asked: tuple[list[_Line], Future[Lines]] | None = None
         self._lines: list[_Line] = []
         self._looks = 0
         self._look_ms = self._read_ms = self._stirred_ms = -np.inf
@@ -86,7 +91,8 @@ class ScreenWords:
 
     def follow(self, pixels: NDArray[np.uint8], t_ms: float, sector: Sector | None, *, frozen: bool) -> None:
         """Look at the next RGB uint8 (H, W, 3) picture of the stream, and read a little of it."""
-        if self.unavailable or loading():
+        self._take()
+        if self.unavailable:
             return
         stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
         if t_ms - self._look_ms >= (self._rules.look_stirred_ms if stirred else self._rules.look_ms):
@@ -95,14 +101,17 @@ class ScreenWords:
         if frozen:
             self._read(pixels, self._rules.lines_frozen)
         elif t_ms - self._read_ms >= self._rules.read_live_ms:
-            first, self._read_ms = np.isinf(self._read_ms), t_ms
-            self._read(pixels, 0 if first else 1)  # whoever loads the networks beside us has begun by then
+            self._read_ms = t_ms
+            self._read(pixels, 1)
 
     def read_still(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
-        """Read all of a picture that has no next one."""
+        """Read all of a picture that has no next one, and wait for it."""
         if not self.unavailable:
             self._look(pixels, sector)
             self._read(pixels, self._rules.lines_still)
+        if self._asked is not None:
+            wait([self._asked[1]])
+            self._take()
 
     def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
         """Find the lines anew; those that have not changed keep their words."""
@@ -116,11 +125,20 @@ class ScreenWords:
                 self._lines.append(_Line(box, _seen(pixels, box), self._looks))
 
     def _read(self, pixels: NDArray[np.uint8], count: int) -> None:
+        """Ask for the newest lines that are not read yet, unless an answer is still to come."""
         unread = sorted((line for line in self._lines if not line.read), key=lambda line: -line.born)[:count]
+        if self._asked is None and unread:
+            self._asked = unread, self._scribe.request(pixels, [line.box for line in unread])
+            self._take()
+
+    def _take(self) -> None:
+        """Take the answer if it has come."""
+        if self._asked is None or not self._asked[1].done():
+            return
+        (lines, answer), self._asked = self._asked, None
         try:
-            for line in unread:
-                found = read_text(pixels, [line.box])
-                line.text, line.read = (found[0] if found else None), True
+            for line, text in zip(lines, answer.result(), strict=True):
+                line.text, line.read = text, True
         except RuntimeUnavailableError as error:
             self.unavailable = error.sentence
             self._lines = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_app.capture.base import Frame, FrameSource
 
 HELD_S = 0.1  # a source that has ended shows its last picture this often: handles still work on it
-STEADY_S = 5.0  # a source that gave frames for so long failed anew, not again
+STEADY_S = 2.0  # a source that gave frames for so long failed anew, not again
 STREAM_ENDED = "The stream of pictures has ended: look at the scanner, its cable and the device that sends."
 
 Call = Literal["open", "read"]

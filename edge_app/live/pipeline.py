@@ -346,6 +346,7 @@ class Pipeline:
 
     def _report(self, work: _Work, state: State, readout: Readout | None) -> FrameReport:
         scene = work.scene
+        scale = lengths.scale_of(scene, work.placed)
         return FrameReport(
             frame=work.frame.index,
             t_ms=work.frame.t_ms,
@@ -359,8 +360,8 @@ class Pipeline:
             by_hand=scene.by_hand,
             notice=scene.notice,
             calipers=reports.calipers(scene.calipers),
-            px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
-            scale_basis=None if scene.scale is None else scene.scale.basis,
+            px_per_cm=None if scale is None else scale.px_per_cm,
+            scale_basis=None if scale is None else scale.basis,
             modes=tuple(sorted(scene.modes)),
             crop=None if work.placed is None else work.placed.report,
             tracking=reports.tracking(work.tracked),

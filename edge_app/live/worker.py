@@ -85,7 +85,7 @@ class _Worker:
         self._log = Log(None if plan.logs is None else Path(plan.logs), NAMES[1])
 
     def run(self) -> None:
-        jobs = (("capture", self._capturing.run), ("inference", self._infer), ("words", self._load_words))
+        jobs = (("capture", self._capturing.run), ("inference", self._infer), ("words", self._read_words))
         threads = [
             threading.Thread(target=_guarded, args=(job, self._log), name=name, daemon=True) for name, job in jobs
         ]
@@ -166,16 +166,11 @@ class _Worker:
             self._say(Started(pid=os.getpid(), source=source, model=summary))
             self._read_frames(reading)
 
-    def _load_words(self) -> None:
-        """Load what reads words beside the first pictures: inline it would hold them up for half a second."""
-        from edge_app.imaging._ocr import prepare
+    def _read_words(self) -> None:
+        """Read words beside the pictures: inline each line would hold them up for 15 ms, and the first for more."""
+        from edge_app.imaging.scribe import SCRIBE
 
-        self._started.wait()
-        try:
-            if not self._stop.is_set():
-                prepare()
-        except EchoGFRError:
-            return  # the pipeline meets the same sentence, and does without words
+        SCRIBE.serve(self._stop.is_set, self._started)  # the model is loaded first
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
         from edge_app.live.journal import first_line

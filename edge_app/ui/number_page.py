@@ -38,7 +38,7 @@ class NumberPage(QWidget):
         self.categories = Line(0.95, theme.TEXT)
         self.ramp = CategoryRamp()
         self.others = OtherHeads()
-        self.length = Line(0.85, theme.TEXT)
+        self.length = Line(0.85, theme.TEXT, wrap=True)
         self.basis = Line(0.72, theme.QUIET)
         self._unit_px, self._size, self._room = 16.0, HUGE, HUGE
         self._number: Number | None = None

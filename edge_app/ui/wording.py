@@ -124,7 +124,8 @@ def length(length_cm: float | None, basis: str, known: Sequence[str] = ()) -> st
         return f"Length unknown: no depth scale ({between})"
     by = " = ".join(LENGTH_BASES[name] for name in known)
     usual = "" if USUAL_CM[0] <= length_cm <= USUAL_CM[1] else f", usual {USUAL_CM[0]:g}–{USUAL_CM[1]:g}"
-    return f"Kidney length {length_cm:.1f} cm ({between}{', ' if by else ''}{by}){usual}"
+    said = ", ".join(part for part in ("" if basis == "calipers" and by else between, by) if part)
+    return f"Kidney length {length_cm:.1f} cm ({said}){usual}"
 
 
 def age(age_ms: float) -> str:

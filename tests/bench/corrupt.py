@@ -1,6 +1,6 @@
-"""Reads damaged videos and DICOM files, each in a process that may die, and counts how it ends.
+"""Reads damaged videos, streams and DICOM files, each in a process that may die, and counts how it ends.
 
-Run: ``python tests/bench/corrupt.py [CASES] [SEED]``; 200 cases of videos and 200 of DICOM without arguments. Every
+Run: ``python tests/bench/corrupt.py [CASES] [SEED]``; 200 cases of each without arguments. Every
 end but pictures or one sentence (a traceback, a crash of a decoder, a hang) ends the run with the name of the file,
 which is kept. Real clips and DICOM files are taken from ``../shared/data`` too, where that is there.
 """
@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.capture.damage import KINDS, damaged, read, wholes  # noqa: E402
+from tests.capture.damage import KINDS, damaged, read, read_stream, wholes  # noqa: E402
 from tests.capture.test_dicom import write_dicom  # noqa: E402
 
 LONGEST_S = 60.0
@@ -34,6 +34,7 @@ def bases(folder: Path) -> dict[str, list[Path]]:
     real = [path for path in sorted(SHARED.rglob("*")) if path.is_file() and path.stat().st_size < LARGEST]
     return {
         "videos": wholes(folder) + [path for path in real if path.suffix == ".mp4"],
+        "streams": [path for path in wholes(folder) if path.suffix in (".ts", ".mkv", ".mpg")],
         "DICOM": dicom + [path for path in real if path.suffix == ".dcm"],
     }
 
@@ -72,7 +73,8 @@ def run(name: str, whole: list[Path], cases: int, seed: int, folder: Path) -> No
 
 def child() -> None:
     for line in sys.stdin:
-        print(read(Path(line.rstrip("\n"))), flush=True)
+        path = Path(line.rstrip("\n"))
+        print(read_stream(path) if path.name.startswith("streams") else read(path), flush=True)
 
 
 def main() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
+import threading
 from pathlib import Path
 
 import numpy as np
 
 from edge_app.capture.base import frames
 from edge_app.capture.open import open_source
+from edge_app.capture.stream import StreamSource
 from engines.errors import EchoGFRError
-from tests.capture.senders import recording
+from tests.capture.senders import recording, tcp_sender
 
 KINDS = ("cut", "noise", "zeros", "header", "doubled", "swapped")
 MOST_FRAMES = 400  # a damaged header may claim any number
@@ -67,4 +71,23 @@ def read(path: Path) -> str:
         if "\n" in error.sentence or len(error.sentence) > 600:
             raise AssertionError(f"no sentence: {error.sentence}") from error
         return "sentence"
+    return "pictures" if count else "nothing"
+
+
+def read_stream(path: Path) -> str:
+    """Send a file over TCP, and read it as a live stream to its end; return how it ended."""
+    data = path.read_bytes()
+
+    def send(receiver: socket.socket, stop: threading.Event) -> None:
+        receiver.sendall(data)
+
+    count = 0
+    with tcp_sender(send) as port:
+        try:
+            with StreamSource(f"tcp://127.0.0.1:{port}", open_s=3.0, read_s=1.0) as source:
+                count = sum(1 for _ in itertools.islice(frames(source), MOST_FRAMES))
+        except EchoGFRError as error:
+            if "\n" in error.sentence or len(error.sentence) > 600:
+                raise AssertionError(f"no sentence: {error.sentence}") from error
+            return "sentence"
     return "pictures" if count else "nothing"

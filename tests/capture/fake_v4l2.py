@@ -18,6 +18,8 @@ import pytest
 from linuxpy.video import device as v4l2
 from linuxpy.video import raw
 
+from edge_app.capture import _v4l2
+
 IOC = raw.IOC
 
 
@@ -51,6 +53,10 @@ class FakeGrabber:
     format: tuple[str, int, int] = ("", 0, 0)
     fps: int = 0
     streaming: bool = False
+    changes: int = 0  # events of another size at the input that nobody took yet
+
+    def __post_init__(self) -> None:
+        self.format = self.modes[0][:3]  # devices are in one mode or another from the start
 
     def ioctl(self, fd: int, request: int, argument: Any = None) -> int:
         if request in self.errors:
@@ -72,6 +78,8 @@ class FakeGrabber:
             IOC.STREAMOFF: self._off,
             IOC.QUERY_DV_TIMINGS: self._timings,
             IOC.S_DV_TIMINGS: lambda _: None,
+            IOC.SUBSCRIBE_EVENT: self._subscribe,
+            IOC.DQEVENT: self._event,
         }
         if request not in answers:
             raise OSError(errno.ENOTTY, "not supported")
@@ -106,7 +114,8 @@ class FakeGrabber:
             for m in self.modes
             if (raw.v4l2_fourcc(*m[0]), m[1], m[2]) == (told.pixel_format, told.width, told.height)
         ]
-        told.type, told.discrete.numerator, told.discrete.denominator = 1, 1, _nth(rates, told.index)
+        rate = _nth(rates, told.index)
+        told.type, told.discrete.numerator, told.discrete.denominator = 1, int(rate > 0), rate
 
     def _set_format(self, told: raw.v4l2_format) -> None:
         pix = told.fmt.pix
@@ -164,6 +173,16 @@ class FakeGrabber:
         self.streaming = False
         self.queued.clear()
 
+    def _subscribe(self, _: object) -> None:
+        if self.native is None:
+            raise OSError(errno.ENOTTY, "not supported")
+
+    def _event(self, told: raw.v4l2_event) -> None:
+        if not self.changes:
+            raise OSError(errno.ENOENT, "none")
+        self.changes -= 1
+        told.type = raw.EventType.SOURCE_CHANGE
+
     def _timings(self, told: raw.v4l2_dv_timings) -> None:
         if self.native is None:
             raise OSError(errno.ENOTTY, "not supported")
@@ -184,5 +203,5 @@ def plug_in(grabber: FakeGrabber, monkeypatch: pytest.MonkeyPatch) -> FakeGrabbe
         ioctl = staticmethod(grabber.ioctl)
 
     monkeypatch.setattr(linuxpy.ioctl, "fcntl", Calls)
-    monkeypatch.setattr(v4l2, "iter_video_files", lambda: [grabber.path])
+    monkeypatch.setattr(_v4l2, "device_files", lambda: [grabber.path])
     return grabber

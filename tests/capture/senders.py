@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,14 @@ from fractions import Fraction
 
 import av
 import numpy as np
+import trustme
 from numpy.typing import NDArray
 
 SIZE = (320, 240)
 FPS = 25
 BITS, CELL = 8, 32  # each frame carries its number in a row of cells, black or white
 PACKET = 188  # of MPEG-TS
+Send = Callable[[socket.socket, threading.Event], None]
 
 
 def numbered(index: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
@@ -67,7 +70,7 @@ def paced(data: bytes, seconds: float, stop: threading.Event) -> Iterator[bytes]
 
 
 @contextmanager
-def tcp_sender(send: Callable[[socket.socket, threading.Event], None], times: int = 1) -> Iterator[int]:
+def tcp_sender(send: Send, times: int = 1) -> Iterator[int]:
     """Serve so many receivers one after the other; gives the port."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -81,9 +84,7 @@ def tcp_sender(send: Callable[[socket.socket, threading.Event], None], times: in
             thread.join()
 
 
-def _serve(
-    server: socket.socket, send: Callable[[socket.socket, threading.Event], None], times: int, stop: threading.Event
-) -> None:
+def _serve(server: socket.socket, send: Send, times: int, stop: threading.Event) -> None:
     while times and not stop.is_set():
         try:
             receiver, _ = server.accept()
@@ -149,7 +150,19 @@ def web_server(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> 
         server.server_close()
 
 
-def rtsp_session(data: bytes, seconds: float) -> Callable[[socket.socket, threading.Event], None]:
+def encrypted(certificate: trustme.LeafCert, send: Send) -> Send:
+    """Return the same sender behind TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+
+    def wrapped(receiver: socket.socket, stop: threading.Event) -> None:
+        with context.wrap_socket(receiver, server_side=True) as connection:
+            send(connection, stop)
+
+    return wrapped
+
+
+def rtsp_session(data: bytes, seconds: float) -> Send:
     """Return the server's side of one RTSP session: MPEG-TS in RTP, interleaved on the same connection (RFC 2326)."""
 
     def send(receiver: socket.socket, stop: threading.Event) -> None:

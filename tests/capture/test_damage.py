@@ -9,7 +9,7 @@ import pytest
 
 from edge_app.capture.base import SourceError
 from edge_app.capture.open import open_source
-from tests.capture.damage import KINDS, damaged, read, wholes
+from tests.capture.damage import KINDS, damaged, read, read_stream, wholes
 from tests.capture.test_dicom import write_dicom
 
 
@@ -27,6 +27,15 @@ def test_damage_of_each_kind_ends_in_pictures_or_one_sentence(files: list[Path],
         path = tmp_path / whole.name
         path.write_bytes(damaged(whole.read_bytes(), kind, rng))
         assert read(path) in ("pictures", "sentence")
+
+
+def test_damage_on_the_way_ends_in_one_sentence(files: list[Path], tmp_path: Path) -> None:
+    """A live stream always ends in one: the sender has ended, or what came was none."""
+    (whole,) = (path for path in files if path.suffix == ".ts")
+    for kind in KINDS:
+        path = tmp_path / whole.name
+        path.write_bytes(damaged(whole.read_bytes(), kind, np.random.default_rng(5)))
+        assert read_stream(path) == "sentence"
 
 
 def test_a_whole_file_gives_all_its_pictures(files: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -98,10 +99,14 @@ def test_limited_range_is_stretched_and_full_range_is_not() -> None:
 def test_a_jpeg_comes_in_rgb_and_a_cut_one_does_not_come() -> None:
     red = np.full((32, 48, 3), (0, 0, 255), np.uint8)  # BGR
     data = cv2.imencode(".jpg", red)[1].tobytes()
-    layout = PixelFormat("MJPG", 48, 32, 0)
+    layout = PixelFormat("MJPG", 48, 32, 0, full=True)
     pixels = to_rgb(data + bytes(40), layout)
     assert pixels is not None
     assert pixels[5, 5, 0] > 240 > 20 > pixels[5, 5, 2]
+    dull = cv2.imencode(".jpg", np.full((32, 48, 3), 235, np.uint8))[1].tobytes()
+    stretched = to_rgb(dull, replace(layout, full=False))
+    assert stretched is not None
+    assert int(stretched[5, 5, 1]) == 255, "where the operator knows that the grabber puts limited range into JPEG"
     assert to_rgb(data[: len(data) // 2], layout) is None
     assert to_rgb(b"", layout) is None
 

@@ -16,8 +16,9 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from edge_app.capture.probing import connected, probe_all
+from edge_app.capture.probing import connected, probe, probe_all
 from edge_app.cli import app
+from edge_app.summary import print_sources
 
 
 @pytest.fixture
@@ -66,6 +67,15 @@ def test_passwords_do_not_come_back() -> None:
     assert not any(secret in found.model_dump_json() for secret in ("nurse", "geheim", "t0ken"))
 
 
+def test_two_names_of_one_grabber_do_not_get_into_each_others_way() -> None:
+    from edge_app.capture import probing
+
+    waiting = [(0, "v4l2:"), (1, "v4l2:/dev/video0"), (2, "phantom:")]
+    assert probing._startable(waiting, []) == (0, "v4l2:")
+    assert probing._startable(waiting[1:], ["v4l2:"]) == (2, "phantom:")
+    assert probing._startable(waiting[1:2], ["v4l2:"]) is None
+
+
 def test_grabbers_and_screens_are_looked_for() -> None:
     assert all(name.startswith(("v4l2:/dev/video", "screen:")) for name in connected(8.0))
 
@@ -84,17 +94,20 @@ def test_the_command_lists_json_without_pictures(still: Path, monkeypatch: pytes
 
 
 def test_pictures_are_shown_on_request_where_there_are_colours(
-    still: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    still: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setenv("ECHOGFR_SOURCE", str(still))
-    plain = CliRunner().invoke(app, ["sources", "--look"])
-    assert "this terminal has no colours" in plain.stdout
-    assert "▀" not in plain.stdout
+    found = [probe(str(still))]
+    print_sources(found, look=True)
+    plain = capsys.readouterr().out
+    assert "this terminal has no colours" in plain
+    assert f"yes {still}  still picture, 160x90" in plain
+    assert "▀" not in plain
     for name, value in (("FORCE_COLOR", "1"), ("COLORTERM", "truecolor"), ("TERM", "xterm-256color")):
         monkeypatch.setenv(name, value)
-    shown = CliRunner().invoke(app, ["sources", "--look"])
-    assert "\x1b[38;2;0;255;0;48;2;0;255;0m▀" in shown.stdout
+    print_sources(found, look=True)
+    assert "\x1b[38;2;0;255;0;48;2;0;255;0m▀" in capsys.readouterr().out
+    print_sources(found, look=False)
+    assert "▀" not in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_it_and_leaves_no_process(hanging: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trustme
 
 from edge_app.capture.base import Frame, SourceError, frames
 from edge_app.capture.naming import host_of, shown
@@ -20,6 +21,7 @@ from edge_app.capture.stream import StreamSource
 from tests.capture.senders import (
     FPS,
     SIZE,
+    encrypted,
     number_of,
     paced,
     recording,
@@ -30,7 +32,7 @@ from tests.capture.senders import (
 )
 
 CLIP = recording(75)
-SECONDS = 1.5  # for three seconds of video: the tests need not wait for all of it
+SECONDS = 0.8  # for three seconds of video: the tests need not wait for all of it
 
 
 def send_clip(receiver: socket.socket, stop: threading.Event) -> None:
@@ -67,7 +69,9 @@ def test_a_udp_stream_is_joined_in_the_middle() -> None:
     assert got[0].pixels.shape == (SIZE[1], SIZE[0], 3)
 
 
-def test_a_live_http_stream_is_read_as_it_grows() -> None:
+def test_a_live_http_stream_is_read_as_it_grows_and_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
     stop = threading.Event()
 
     def grow(request: http.server.BaseHTTPRequestHandler) -> None:
@@ -110,6 +114,28 @@ def test_an_rtsp_stream_comes_over_its_own_connection() -> None:
     with tcp_sender(rtsp_session(CLIP, SECONDS)) as port:
         got = received(StreamSource(f"rtsp://127.0.0.1:{port}/kidney"), 30)
     assert in_order(got)
+
+
+@pytest.mark.parametrize("scheme", ["tls", "rtsps"])
+@pytest.mark.parametrize("whose", ["trusted", "of a stranger", "for another host"])
+def test_an_encrypted_stream_is_read_from_whom_it_is_meant_alone(
+    scheme: str, whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, stranger = trustme.CA(), trustme.CA()
+    trusted.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    by, host = (
+        (stranger if whose == "of a stranger" else trusted),
+        ("other" if whose == "for another host" else "127.0.0.1"),
+    )
+    send = encrypted(by.issue_cert(host), send_clip if scheme == "tls" else rtsp_session(CLIP, SECONDS))
+    with tcp_sender(send) as port:
+        source = StreamSource(f"{scheme}://127.0.0.1:{port}/kidney")
+        if whose == "trusted":
+            assert in_order(received(source, 20))
+        else:
+            with pytest.raises(SourceError, match="certificate is for this host and of an authority"), source:
+                pass
 
 
 def test_a_stream_that_stalls_ends_in_one_sentence_within_its_deadline() -> None:
@@ -280,7 +306,7 @@ def test_a_play_list_on_disk_asks_nobody(tmp_path: Path) -> None:
         ("rtsp://u:p@h:554/a", "rtsp://***@h:554/a"),
         ("rtsp://u:p@x@h/a", "rtsp://***@h/a"),
         ("http://h/a?key=1&b=2", "http://h/a?***"),
-        ("udp://@239.0.0.1:5000", "udp://***@239.0.0.1:5000"),
+        ("udp://@239.0.0.1:5000", "udp://@239.0.0.1:5000"),
         ("phantom:look=ge", "phantom:look=ge"),
         (
             'gst:rtspsrc location=rtsp://u:p@h/a?t=1 user-id=u user-pw="a b" ! decodebin',

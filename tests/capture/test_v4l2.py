@@ -13,17 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_app.capture.base import Frame, SourceError, Waiting
 from edge_app.capture.modes import COMPRESSED, READABLE, SMOOTH_FPS, UNCOMPRESSED, Mode, Wish, ranked
 from edge_app.capture.open import open_source
+from edge_app.capture.probing import probe
 from edge_app.capture.v4l2 import grabbers, holder_of
 
 if sys.platform != "linux":
     pytest.skip("grabbers are Linux's", allow_module_level=True)
 
+from edge_app.capture._v4l2 import device_files
 from tests.capture.fake_v4l2 import IOC, FakeGrabber, Picture, plug_in
 
 SIZE = (64, 48)
@@ -147,6 +149,14 @@ def test_rows_that_the_driver_pads_are_cut(grabber: FakeGrabber) -> None:
     assert np.all(frame.pixels == 255)
 
 
+def test_a_driver_that_says_nonsense_of_its_rates_is_used_all_the_same(grabber: FakeGrabber) -> None:
+    grabber.modes = [("YUYV", *SIZE, [0])]
+    with open_source("v4l2:") as source:
+        assert source.info.fps == 30, "assumed"
+        grabber.pictures.append(Picture(yuyv(50)))
+        assert isinstance(source.read(), Frame)
+
+
 def test_a_bus_without_room_gets_the_next_mode(grabber: FakeGrabber) -> None:
     grabber.refused = {"YUYV": errno.ENOSPC}
     with open_source("v4l2:") as source:
@@ -162,6 +172,31 @@ def test_the_input_of_an_hdmi_bridge_gives_the_size(tmp_path: Path, monkeypatch:
     assert grabber.asked == ["UYVY 1280x1024"]
 
 
+def test_a_scanner_that_changes_its_size_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = [("UYVY", 64, 48, [30]), ("UYVY", 32, 24, [30])]
+    grabber = plug_in(FakeGrabber(tmp_path / "video0", modes, native=(64, 48)), monkeypatch)
+    with open_source("v4l2:") as source:
+        grabber.pictures.append(Picture(yuyv(128), 1.0, 1))
+        before = source.read()
+        grabber.native, grabber.changes = (32, 24), 1
+        grabber.pictures.append(Picture(yuyv(128, (32, 24)), 1.5, 0))
+        after = source.read()
+        assert source.info.size == (32, 24)
+    assert isinstance(before, Frame)
+    assert isinstance(after, Frame)
+    assert (before.pixels.shape[:2], after.pixels.shape[:2]) == ((48, 64), (24, 32))
+    assert after.index > before.index
+    assert after.t_ms == pytest.approx(500, abs=0.1)
+
+
+def test_a_driver_that_wakes_for_nothing_costs_no_core(grabber: FakeGrabber) -> None:
+    with open_source("v4l2:") as source:
+        start = time.thread_time()
+        for _ in range(2):
+            assert isinstance(source.read(), Waiting)
+        assert time.thread_time() - start < 0.25, "half a second of waiting"
+
+
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.EIO])
 def test_a_grabber_that_is_unplugged_is_one_sentence(grabber: FakeGrabber, number: int) -> None:
     with open_source("v4l2:") as source:
@@ -175,6 +210,7 @@ def test_a_grabber_that_is_unplugged_is_one_sentence(grabber: FakeGrabber, numbe
     [
         (IOC.REQBUFS, errno.EBUSY, "another program uses it"),
         (IOC.STREAMON, errno.ENOSPC, "the USB bus has no room"),
+        (IOC.STREAMON, errno.ENOLINK, "there is no signal at its input"),
         (IOC.QUERYCAP, errno.EACCES, "this user may not use it: add the user to the group video"),
         (IOC.QUERYCAP, errno.ENOTTY, "it is no video device"),
         (IOC.S_FMT, errno.EIO, "input/output error"),
@@ -187,6 +223,60 @@ def test_a_grabber_that_refuses_is_one_sentence(grabber: FakeGrabber, call: int,
     assert not grabber.streaming
 
 
+@pytest.mark.parametrize("card", ["Integrated Camera: Integrated C", "HD Webcam C525", "FaceTime HD", "USB2.0 PC CAM"])
+def test_the_camera_of_a_laptop_is_not_opened_unasked(grabber: FakeGrabber, card: str) -> None:
+    grabber.card = card
+    with pytest.raises(SourceError, match="only a camera is connected"), open_source("v4l2:"):
+        pass
+    with open_source(f"v4l2:{grabber.path}") as source:
+        assert source.info.size == SIZE
+
+
+def test_the_list_of_sources_takes_no_picture_of_a_camera_unasked(grabber: FakeGrabber) -> None:
+    grabber.card = "Integrated Camera"
+    name = f"v4l2:{grabber.path}"
+    listed = probe(name, unasked=True)
+    assert listed.good
+    assert listed.title.startswith("Integrated Camera, a camera")
+    assert listed.modes[0] == "YUYV 64x48 at 30 frames/s"
+    assert listed.thumbnail is None
+    assert grabber.asked == [], "it was not started"
+    grabber.pictures.append(Picture(yuyv(235)))
+    named = probe(name)
+    assert named.size == SIZE
+    assert named.thumbnail is not None
+    grabber.capabilities = 0x04800000
+    assert probe(name).useless, "the second file of a USB grabber"
+
+
+CALLS = [call for call in IOC if call.name in (
+    "QUERYCAP", "ENUM_FMT", "ENUM_FRAMESIZES", "ENUM_FRAMEINTERVALS", "S_FMT", "G_FMT", "S_PARM", "G_PARM", "REQBUFS",
+    "QUERYBUF", "QBUF", "DQBUF", "STREAMON", "STREAMOFF", "QUERY_DV_TIMINGS", "SUBSCRIBE_EVENT",
+    "DQEVENT",
+)]  # fmt: skip
+NUMBERS = [errno.EINVAL, errno.EIO, errno.ENODEV, errno.EBUSY, errno.ENOSPC, errno.ENOMEM, errno.EAGAIN, errno.ENOTTY]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(CALLS), st.sampled_from(NUMBERS), st.booleans())
+def test_any_call_may_fail_at_any_time(tmp_path: Path, call: IOC, number: int, later: bool) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.MonkeyPatch.context() as patch:
+        grabber = plug_in(FakeGrabber(tmp_path / "video0", list(MODES)), patch)
+        fault = {int(call): number}
+        grabber.errors = {} if later else fault
+        try:
+            with open_source(f"v4l2:{grabber.path}") as source:
+                for index in range(3):
+                    grabber.pictures.append(Picture(yuyv(50), index / 30, index))
+                    grabber.errors = fault
+                    source.read()
+        except SourceError as error:
+            assert "\n" not in error.sentence
+            assert len(error.sentence) > 40
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "no device is left open"
+
+
 def test_what_captures_nothing_is_no_grabber(grabber: FakeGrabber) -> None:
     grabber.capabilities = 0x04800000  # metadata of a USB camera
     assert grabbers() == []
@@ -194,6 +284,13 @@ def test_what_captures_nothing_is_no_grabber(grabber: FakeGrabber) -> None:
         pass
     with pytest.raises(SourceError, match="it captures no video"), open_source(f"v4l2:{grabber.path}"):
         pass
+
+
+def test_device_files_are_found_in_their_order(tmp_path: Path) -> None:
+    for name in ("video10", "video2", "video", "media0"):
+        (tmp_path / name).symlink_to("/dev/null")  # a character device that everybody may open
+    (tmp_path / "video3").write_bytes(b"a plain file")
+    assert [path.name for path in device_files(tmp_path)] == ["video2", "video10"]
 
 
 def test_a_missing_device_is_one_sentence() -> None:

@@ -137,7 +137,7 @@ def test_a_trace_under_the_image_is_told_by_its_kind(
 def test_results_an_ecg_and_thumbnails_are_no_trace(studio: Studio, kind: str, size: tuple[int, int]) -> None:
     pixels = with_trace(studio, kind, size)
     sector = find_sector(pixels)
-    assert find_modes(pixels, sector, (), find_lines(pixels, sector)) == frozenset()
+    assert find_modes(pixels, sector, find_lines(pixels, sector)) == frozenset()
 
 
 def test_words_that_were_hardly_read_tell_nothing() -> None:

@@ -256,6 +256,7 @@ def test_a_slow_bag_gives_each_member_two_turns_before_it_is_checked_anew(line: 
 
 def test_a_member_that_fails_is_a_refusal_and_no_number_of_this_frame(line: Line) -> None:
     line.show(0.0)
+    line.eye.frozen = True  # in a moving picture the handles would lose what turned white
     white = np.full_like(frame().pixels, 255)
     outcome = line.pipeline.process(type(frame())(9, 100.0, white))
     assert outcome.report.refusal is not None

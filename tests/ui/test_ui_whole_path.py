@@ -57,7 +57,7 @@ def test_the_phantom_gives_a_marked_number_and_a_picture_and_nothing_stays_behin
 ) -> None:
     target = tmp_path / "first-light.png"
     logs = tmp_path / "logs"
-    options = RunOptions(source=PHANTOM, offscreen_seconds=7, screenshot=target, logs=logs, asked="nothing by name")
+    options = RunOptions(source=PHANTOM, offscreen_seconds=12, screenshot=target, logs=logs, asked="nothing by name")
     code = app.run(options)
     said = capsys.readouterr().out
     assert code == 0, said

@@ -6,15 +6,17 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/constraints.txt
 BINDINGS := .cache/tensorrt-bindings
 MLSERVER := .cache/mlserver
+FREEZER := .cache/freezer
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx frozen bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
 	@echo "make test   set up, then check style, types and imports and run the tests"
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
+	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -70,6 +72,21 @@ tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed
 
 rtx: $(VENV)/.for-test $(BINDINGS)/.installed
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/convert/test_tensorrt_*.py tests/convert/test_engines_command.py
+
+# An environment of its own: what is not installed there cannot end up in the folder.
+$(FREEZER)/.installed: $(SET_UP) packaging/frozen/requirements.txt
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@rm -rf $(FREEZER) && $(PYTHON) -m venv $(FREEZER)
+	@echo "Installing EchoGFR and PyInstaller into $(FREEZER) ..."
+	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check -c packaging/constraints.txt \
+	   -r packaging/frozen/requirements.txt '.[dicom,igtl,triton]'
+	@touch $@
+
+frozen: $(FREEZER)/.installed
+	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	@echo "Freezing (a minute) ..."
+	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
+	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SECONDS = 40
+SECONDS = 20
 SAMPLE_S = 0.2
 
 
@@ -54,7 +54,7 @@ def live(program: Path) -> int:
         picture = Path(home) / "picture.png"
         arguments = ["run", "--offscreen-seconds", str(SECONDS), "--screenshot", str(picture)]
         began = time.monotonic()
-        largest, first = 0, ""
+        largest, first = 0, 0.0
         with subprocess.Popen(
             [program, *arguments], env=bare(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as child:
@@ -62,9 +62,10 @@ def live(program: Path) -> int:
             for line in child.stdout:
                 largest = max(largest, resident(child.pid))
                 print(f"  {time.monotonic() - began:5.1f} s  {line.rstrip()}")
-                first = first or ("yes" if "mL/min" in line else "")
-        left = descendants_of_group(program)
-        print(f"exit code {child.returncode}, largest memory {largest / 1e6:.0f} MB, picture {picture.exists()}")
+                if "mL/min" in line and not first:
+                    first = time.monotonic() - began
+        left = still_running(program)
+        print(f"exit code {child.returncode}, first reading after {first:.1f} s, memory {largest / 1e6:.0f} MB")
         if left:
             print("left behind:", left)
         return 0 if child.returncode == 0 and picture.exists() and not left else 1
@@ -85,7 +86,7 @@ def resident(root: int) -> int:
     return total
 
 
-def descendants_of_group(program: Path) -> list[int]:
+def still_running(program: Path) -> list[int]:
     """Return processes that still run the program."""
     found = []
     for entry in Path("/proc").iterdir():

@@ -1,8 +1,7 @@
 """Starts the frozen app on the phantom, offscreen and with an empty environment, until its first reading.
 
-Run: ``python packaging/frozen/check.py FOLDER``; FOLDER holds ``echogfr``. Prints size, seconds to the first picture and
-to the first reading, and the largest memory of the process tree; ends with 1 where no reading came, or anything stayed
-behind.
+Run: ``python packaging/frozen/check.py FOLDER``; FOLDER holds ``echogfr``. Prints size, seconds to the
+first reading, and the largest memory of the process tree; ends with 1 where no reading came, or anything stayed behind.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ def live(program: Path) -> int:
         with subprocess.Popen(
             [program, *arguments], env=bare(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as child:
-            assert child.stdout is not None
-            for line in child.stdout:
+            for line in child.stdout or ():
                 largest = max(largest, resident(child.pid))
                 print(f"  {time.monotonic() - began:5.1f} s  {line.rstrip()}")
                 if "mL/min" in line and not first:

@@ -209,7 +209,8 @@ class SceneObserver:
         self._printed = self._printed_length()
         if self._still or frame.t_ms - self._modes_ms >= self._rules.modes_every_ms:
             self._modes_ms = frame.t_ms
-            self._modes = find_modes(frame.pixels, self._sector, self._words.boxes)
+            low_power = told(self._words.lines).low_power
+            self._modes = find_modes(frame.pixels, self._sector, self._words.boxes, low_power=low_power)
 
     def _printed_length(self) -> PrintedLength | None:
         """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""

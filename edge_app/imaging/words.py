@@ -28,14 +28,16 @@ GAP = 0.035  # between the words of one line, share of the picture's height
 CHANGED = 70  # grey levels: more than compression does to a letter
 FEW_CHANGED = 4  # pixels
 MOST_LINES = 200
+SAMPLE = 4  # every so many pixels are compared to see whether something was written
 
 
 @dataclass(frozen=True, slots=True)
 class WordRules:
     """How often lines are looked for and read; milliseconds of the stream's own time."""
 
-    look_ms: float = 1000.0
-    look_stirred_ms: float = 120.0  # while something is new: a freeze, markers that were set
+    look_ms: float = 3000.0  # at the latest
+    look_changed_ms: float = 800.0  # where something has changed around the image
+    look_stirred_ms: float = 120.0  # the same, while something is new: a freeze, markers that were set
     stirred_ms: float = 1500.0
     read_live_ms: float = 250.0  # between two lines in a moving picture
     lines_frozen: int = 3  # read in one frozen picture
@@ -65,8 +67,9 @@ class ScreenWords:
         self._scribe = scribe
         self._asked: tuple[list[_Line], Future[Lines]] | None = None
         self._lines: list[_Line] = []
+        self._sample: Grey = np.zeros((0, 0), np.uint8)
         self._looks = 0
-        self._look_ms = self._read_ms = self._stirred_ms = -np.inf
+        self._look_ms = self._check_ms = self._read_ms = self._stirred_ms = -np.inf
         self.unavailable = ""
 
     @property
@@ -94,8 +97,14 @@ class ScreenWords:
         self._take()
         if self.unavailable:
             return
+        since = t_ms - self._look_ms
         stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
-        if t_ms - self._look_ms >= (self._rules.look_stirred_ms if stirred else self._rules.look_ms):
+        rest_ms = self._rules.look_stirred_ms if stirred else self._rules.look_changed_ms
+        due = since >= self._rules.look_ms
+        if not due and min(since, t_ms - self._check_ms) >= rest_ms:
+            self._check_ms = t_ms
+            due = self._changed(pixels, sector)
+        if due:
             self._look_ms = t_ms
             self._look(pixels, sector)
         if frozen:
@@ -113,9 +122,19 @@ class ScreenWords:
             wait([self._asked[1]])
             self._take()
 
+    def _changed(self, pixels: NDArray[np.uint8], sector: Sector | None) -> bool:
+        """Tell whether something has been written or wiped around the image since the last look."""
+        if self._sample.shape != pixels[::SAMPLE, ::SAMPLE, 1].shape:
+            return True
+        change = over(np.asarray(cv2.absdiff(_sample(pixels), self._sample), dtype=np.uint8), CHANGED)
+        if sector is not None:
+            change[sector.mask[::SAMPLE, ::SAMPLE]] = 0
+        return int(np.count_nonzero(change)) >= FEW_CHANGED
+
     def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
         """Find the lines anew; those that have not changed keep their words."""
         self._looks += 1
+        self._sample = _sample(pixels)
         known, self._lines = self._lines, []
         for box in find_lines(pixels, sector):
             before = next((line for line in known if _alike(line.box, box)), None)
@@ -148,7 +167,9 @@ def find_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Box]:
     """Return boxes of lines of bright text in RGB uint8 (H, W, 3) ``pixels`` outside ``sector``."""
     height, width = pixels.shape[:2]
     step = 2 if height >= FINE_ROWS else 1
-    grey = halved(brightest_channel(pixels)) if step == 2 else brightest_channel(pixels)
+    red, green = cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1)  # nobody writes results in blue
+    bright = np.asarray(cv2.max(red, green), dtype=np.uint8)
+    grey = halved(bright) if step == 2 else bright
     rows = grey.shape[0]
     ink = over(stroke_map(grey, round(0.03 * rows)), INK)
     rim = np.zeros(ink.shape, np.uint8)
@@ -189,8 +210,12 @@ def _without_large(ink: Grey, rows: int) -> Grey:
     """Return the ink without what is no letter: frames, bars, the edge of the image."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     large = (stats[:, cv2.CC_STAT_HEIGHT] > LETTER[1] * rows) | (stats[:, cv2.CC_STAT_WIDTH] > 8 * LETTER[1] * rows)
-    large[0] = True
-    return np.where(large[labels], 0, ink).astype(np.uint8) if count > 1 else ink
+    for index in range(1, count):
+        if large[index]:
+            x, y, w, h = stats[index, :4].tolist()
+            part = (slice(y, y + h), slice(x, x + w))
+            ink[part][labels[part] == index] = 0
+    return ink
 
 
 def _alike(one: Box, other: Box) -> bool:
@@ -201,6 +226,11 @@ def _alike(one: Box, other: Box) -> bool:
         return False
     areas = ((one[2] - one[0]) * (one[3] - one[1]), (other[2] - other[0]) * (other[3] - other[1]))
     return across * down > 0.7 * max(areas)
+
+
+def _sample(pixels: NDArray[np.uint8]) -> Grey:
+    """Return every fourth pixel, green: most strokes of a new line have some of them."""
+    return np.ascontiguousarray(pixels[::SAMPLE, ::SAMPLE, 1])
 
 
 def _seen(pixels: NDArray[np.uint8], box: Box) -> Grey:

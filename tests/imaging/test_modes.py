@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_app.imaging._ocr import TextLine
-from edge_app.imaging.modes import FLOW, find_modes, flow_share, told_by
+from edge_app.imaging.modes import FLOW, find_modes, flow_share, is_low_power, told_by
 from edge_app.imaging.sector import find_sector
 from edge_app.imaging.trace import find_trace
 from edge_app.imaging.words import find_lines
@@ -138,6 +138,23 @@ def test_results_an_ecg_and_thumbnails_are_no_trace(studio: Studio, kind: str, s
     pixels = with_trace(studio, kind, size)
     sector = find_sector(pixels)
     assert find_modes(pixels, sector, find_lines(pixels, sector)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text, low", [("MI 0.08", True), ("MI: 0.1TIS: 0.0", True), ("MI 0.10", True), ("MI 0.7", False), ("MI 1.0", False),
+                  ("MI 0.2", False), ("TIS: 0.01, MI: 0.45, Nerve", False), ("DR 0.05", False)]
+)  # fmt: skip
+def test_the_power_of_contrast_is_told_from_others(text: str, low: bool) -> None:
+    assert is_low_power(lines(text)) is low
+
+
+def test_a_gold_image_at_the_power_of_contrast_is_contrast_and_each_alone_is_not(studio: Studio) -> None:
+    grey = studio.fan(1)[0]
+    gold, sector = tinted(grey, (1, 0.7, 0.25)), find_sector(grey)
+    assert "contrast" in find_modes(gold, sector, low_power=True)
+    assert "contrast" not in find_modes(gold, sector)
+    for tint in TINTS.values():
+        assert "contrast" not in find_modes(tinted(grey, tint), sector, low_power=True)  # type: ignore[arg-type]
 
 
 def test_words_that_were_hardly_read_tell_nothing() -> None:

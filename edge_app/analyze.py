@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
@@ -20,6 +20,7 @@ from edge_app.live.medians import median_values
 from edge_app.live.messages import ModelSummary, Poles, SourceSummary
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
+from edge_app.live.proposing import open_proposer
 from edge_app.live.report import State, Values
 from edge_app.live.reports import line, summary_of
 from edge_app.snapshot import Shot, check_snapshot, write_snapshot
@@ -42,6 +43,7 @@ class AnalyzePlan:
     max_frames: int | None = None
     seconds: float | None = None  # of the stream's own time
     allow_out_of_domain: bool = False
+    localizer: Path | str | None = None  # None: the one that ships with the app; "off": none
 
 
 class _Model(BaseModel):
@@ -97,9 +99,13 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
     if plan.snapshot is not None:
         check_snapshot(plan.snapshot)
     tally = _Tally()
-    with _lines(plan.jsonl) as write, open_model(plan.model) as model, open_source(plan.source) as source:
+    with ExitStack() as stack:
+        write = stack.enter_context(_lines(plan.jsonl))
+        model, source = stack.enter_context(open_model(plan.model)), stack.enter_context(open_source(plan.source))
         told = summary_of(source)
-        pipeline = Pipeline(model.reader, PipelineSettings(plan.allow_out_of_domain, stills=told.stills))
+        proposer = stack.enter_context(open_proposer(plan.localizer, plan.model.signatures, stills=told.stills))
+        settings = PipelineSettings(plan.allow_out_of_domain, stills=told.stills)
+        pipeline = Pipeline(model.reader, settings, proposer=proposer)
         if plan.poles is not None:
             pipeline.set_poles(plan.poles)
         try:

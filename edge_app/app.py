@@ -42,6 +42,7 @@ class RunOptions:
     fallback: str | None = None
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"
+    localizer: str | None = None  # as in the settings
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
     screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
@@ -102,6 +103,7 @@ def _window(options: RunOptions) -> MainWindow:
         fallback=options.fallback,
         allow_out_of_domain=options.allow_out_of_domain,
         rotate=options.rotate,
+        localizer=options.localizer,
     )
     return MainWindow(Supervisor(plan))
 

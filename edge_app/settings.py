@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     triton_deadline_s: float = Field(default=2.0, gt=0, le=60)  # for one reading, tries included
     fallback: Literal["onnxruntime"] | None = None  # consent: what reads here while the server is away
     allow_out_of_domain: bool = False
+    localizer: str | None = None  # directory, or id of an imported one; None: the shipped one; "off": none
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     fullscreen: bool = False
     offscreen_seconds: float | None = Field(default=None, gt=0)  # None: a window, or a short run without a display

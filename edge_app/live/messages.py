@@ -30,6 +30,7 @@ class Poles(_Message):
     y1: float
     x2: float
     y2: float
+    proposed: bool = False  # by a localizer, and accepted by the operator as they were
 
 
 class WorkerPlan(_Message):
@@ -45,6 +46,7 @@ class WorkerPlan(_Message):
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     generation: int = 0  # of the first report; the supervisor counts on across restarts
+    localizer: str | None = None  # directory or id; None: the one that ships with the app; "off": none
 
 
 class SourceSummary(_Message):
@@ -87,6 +89,7 @@ class Started(_Message):
     pid: int
     source: SourceSummary
     model: ModelSummary | None
+    localizer: str = ""  # what proposes poles, or why nothing does
 
 
 class Report(_Message):

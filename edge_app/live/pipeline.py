@@ -21,8 +21,9 @@ from edge_app.live import gate, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
 from edge_app.live.messages import Poles
+from edge_app.live.proposing import Proposer
 from edge_app.live.refusals import STRANGE, Refused, refuse
-from edge_app.live.report import FrameReport, Readout, Refusal, State
+from edge_app.live.report import FrameReport, ProposalReport, Readout, Refusal, State
 from edge_app.live.rotation import Rotation, View
 from engines.errors import InferenceError, ServerUnavailableError, TensorMismatchError
 from engines.manifest import BundleManifest, InputSpec
@@ -96,6 +97,7 @@ class _Work:
     scene: Scene
     timings_ms: dict[str, float]
     tracked: Tracked | None = None
+    proposal: ProposalReport | None = None
     placed: Placed | None = None
     quality: Quality | None = None
     reading: Reading | None = None
@@ -127,12 +129,19 @@ class Pipeline:
         Frozen for the life of the pipeline.
     observer : Observer or None
         None: a new ``SceneObserver``, for one stream.
+    proposer : Proposer or None
+        None: no poles are proposed.
     """
 
     def __init__(
-        self, reader: CropReader | None, settings: PipelineSettings | None = None, observer: Observer | None = None
+        self,
+        reader: CropReader | None,
+        settings: PipelineSettings | None = None,
+        observer: Observer | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         self._reader = reader
+        self._proposer = proposer
         self._settings = settings or PipelineSettings()
         self._input = reader.manifest.input if reader else WITHOUT_MODEL
         self._observer: Observer = observer or SceneObserver(still=self._settings.stills)
@@ -169,6 +178,7 @@ class Pipeline:
         start = perf_counter()
         scene = self._observer.observe(frame)
         work = _Work(frame, scene, dict(self._observer.timings_ms))
+        self._propose(work)
         try:
             placed = self._judge(work)
             self._read(work, placed, infer)
@@ -194,6 +204,15 @@ class Pipeline:
             work.matches = gate.require_match(scene, synthetic, self._settings.allow_out_of_domain)
         return placed
 
+    def _propose(self, work: _Work) -> None:
+        """Look for poles to propose, where the operator has placed none."""
+        if self._proposer is None:
+            return
+        if self._poles is not None:
+            return self._proposer.forget()
+        with _timed(work, "propose"):
+            work.proposal = self._proposer.consider(work.frame, work.scene)
+
     def _follow(self, work: _Work) -> Poles | None:
         """Return where the operator's poles are in this frame, if there are any; raises ``Refused`` (poles_lost)."""
         if self._poles is None or self._settings.stills:
@@ -208,7 +227,8 @@ class Pipeline:
             tracked = work.tracked = self._tracker.follow(work.frame.pixels, sector, work.scene.frozen)
         if tracked.state == "lost":
             raise Refused(refuse("poles_lost"))
-        return Poles(x1=tracked.first[0], y1=tracked.first[1], x2=tracked.second[0], y2=tracked.second[1])
+        (x1, y1), (x2, y2) = tracked.first, tracked.second
+        return Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=poles.proposed)
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -301,6 +321,7 @@ class Pipeline:
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
             crop=None if work.placed is None else work.placed.report,
             tracking=reports.tracking(work.tracked),
+            proposal=work.proposal,
             quality=reports.quality(work.quality),
             refusal=work.refusal,
             reading=reports.reading(work.reading),

@@ -35,7 +35,7 @@ class CropReport(_Model):
     y1: float
     mode: str
     poles: tuple[float, float, float, float]
-    basis: Literal["calipers", "poles"]
+    basis: Literal["calipers", "poles", "proposed-accepted"]  # the last: proposed by a localizer, accepted by a person
     length_cm: float | None
 
 
@@ -46,6 +46,14 @@ class TrackingReport(_Model):
     poles: tuple[float, float, float, float]
     confidence: float  # 0..1
     why: str = ""  # lost: what was seen
+
+
+class ProposalReport(_Model):
+    """Where a localizer proposes the poles, x1, y1, x2, y2; nothing is read from it until the operator accepts it."""
+
+    poles: tuple[float, float, float, float]
+    confidence: float  # 0..1
+    localizer: str  # bundle id and version
 
 
 class QualityReport(_Model):
@@ -168,6 +176,7 @@ class FrameReport(_Model):
     px_per_cm: float | None
     crop: CropReport | None
     tracking: TrackingReport | None = None  # of the operator's poles, in a picture that may move
+    proposal: ProposalReport | None = None  # where no calipers and no handles are
     quality: QualityReport | None
     refusal: Refusal | None
     reading: ReadingReport | None

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edge_app.capture.base import Frame, FrameSource
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
+    from edge_app.live.proposing import Proposer
 
 HEARTBEAT_S = 0.1
 HELD_S = 0.1  # a source that has ended shows its last picture this often: handles still work on it
@@ -159,15 +160,16 @@ class _Worker:
         cv2.setNumThreads(1)  # frames are small: threads would only take the cores from the model and the window
         with ExitStack() as stack:
             opened = self._open_model(stack)
+            proposer, proposes = self._open_proposer(stack)
             source = self._wait_for_source()
             if source is None:
                 return
             summary = None if opened is None else opened.summary
-            self._say(Started(pid=os.getpid(), source=source, model=summary))
+            self._say(Started(pid=os.getpid(), source=source, model=summary, localizer=proposes))
             reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
             plan = self._plan
             settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
-            self._read_frames(Pipeline(reader, settings))
+            self._read_frames(Pipeline(reader, settings, proposer=proposer))
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
         from edge_app.live.model import ModelPlan, open_model
@@ -187,6 +189,16 @@ class _Worker:
         except EchoGFRError as error:
             self._say(Failed(scope="model", sentence=error.sentence))
             return None
+
+    def _open_proposer(self, stack: ExitStack) -> tuple[Proposer | None, str]:
+        """Return what proposes poles and its name, or None and why; all else works without it."""
+        from edge_app.live.proposing import open_proposer
+
+        try:
+            proposer = stack.enter_context(open_proposer(self._plan.localizer, self._plan.signatures))
+        except EchoGFRError as error:
+            return None, error.sentence
+        return proposer, "none: switched off" if proposer is None else proposer.told
 
     def _wait_for_source(self) -> SourceSummary | None:
         while not self._stop.is_set():

@@ -15,7 +15,7 @@ KEYS: Final = (
     ("P", "place two handles on the poles of the kidney"),
     ("1, 2", "choose a handle"),
     ("Arrows", "move it by one pixel, with Shift by ten"),
-    ("Enter", "use the handles as they are"),
+    ("Enter", "use the handles, or the poles that are proposed, as they are"),
     ("C, Esc", "clear the handles, use the scanner's calipers"),
     ("M", "show where the network looked"),
     ("F11", "full screen"),
@@ -32,13 +32,15 @@ def app_version() -> str:
         return "unknown"
 
 
-def about(model: ModelSummary | None) -> str:
-    """Return what the sheet says beside the keys."""
+def about(model: ModelSummary | None, localizer: str = "") -> str:
+    """Return what the sheet says beside the keys; ``localizer``: what proposes poles, or why nothing does."""
     lines = [
         f"EchoGFR {app_version()}  ·  GPL-3.0-or-later  ·  no warranty",
         "Research prototype, not for diagnosis or treatment.",
         wording.purpose(model.heads if model is not None else ()),
     ]
+    if localizer:
+        lines.append(f"Proposes poles: {localizer}")
     if model is None:
         return "\n\n".join([*lines, "No model is loaded."])
     mark = "SYNTHETIC. " if model.synthetic else ""
@@ -98,9 +100,9 @@ class HelpOverlay(QFrame):
         area.setWidget(label)
         return area
 
-    def show_about(self, model: ModelSummary | None) -> None:
-        """Describe this model."""
-        self._about.setText(about(model))
+    def show_about(self, model: ModelSummary | None, localizer: str = "") -> None:
+        """Describe this model, and what proposes poles."""
+        self._about.setText(about(model, localizer))
 
     def fit(self, unit_px: float) -> None:
         """Fit sizes and place to the window."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from edge_app.live.link import FrameView
-from edge_app.live.report import FrameReport, TrackingReport
+from edge_app.live.report import FrameReport, ProposalReport, TrackingReport
 from edge_app.ui import overlays, theme
 from edge_app.ui._qt import (
     QFocusEvent,
@@ -26,7 +26,7 @@ from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
 from edge_app.ui.pictures import Picture, image_over, scaled
 from edge_app.ui.supply import FrameSupply
-from edge_app.ui.wording import FOLLOWING, IN_USE, PLACE_HINT
+from edge_app.ui.wording import FOLLOWING, IN_USE, PLACE_HINT, PROPOSED
 
 OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
 OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
@@ -43,14 +43,19 @@ _ARROWS = {
 }
 
 
+_ACCEPT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+
+
 class LiveView(QWidget):
     """Scales the newest picture straight out of the ring and paints it: nothing is queued or waited for.
 
     Signals: ``poles_placed(x1, y1, x2, y2)``, frame pixels, when both handles are placed and let go;
+    ``proposal_accepted``, the same, when the operator takes the proposed poles as they are;
     ``poles_cleared()`` when they are taken away, by the operator or because the picture changed size.
     """
 
     poles_placed = pyqtSignal(float, float, float, float)
+    proposal_accepted = pyqtSignal(float, float, float, float)
     poles_cleared = pyqtSignal()
 
     def __init__(self, supply: FrameSupply, parent: QWidget | None = None) -> None:
@@ -136,6 +141,21 @@ class LiveView(QWidget):
             self._handles = self._handles.accepted()
             self._announce()
 
+    @property
+    def proposal(self) -> ProposalReport | None:
+        """The proposed poles that are on the screen, or None."""
+        near = self._report if self._report is not None and self._is_near(self._report) else None
+        return near.proposal if near is not None and self._handles is None else None
+
+    def accept_proposal(self) -> None:
+        """Make the proposed poles the operator's handles, if there are any."""
+        if (proposal := self.proposal) is not None:
+            x1, y1, x2, y2 = proposal.poles
+            self._handles, self._chosen, self._tracking = Handles((x1, y1), (x2, y2)).accepted(), 0, None
+            self.setFocus()
+            self.update()
+            self.proposal_accepted.emit(x1, y1, x2, y2)
+
     def _announce(self) -> None:
         self._nudged = False
         self.update()
@@ -174,13 +194,24 @@ class LiveView(QWidget):
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:
         """Take hold of a handle."""
-        if a0 is None or self._handles is None or a0.button() != Qt.MouseButton.LeftButton:
+        if a0 is None or a0.button() != Qt.MouseButton.LeftButton:
             return
         box = self.letterbox()
         at = box.to_frame((a0.position().x(), a0.position().y()))
-        self._held = self._handles.grabbed(at, max(GRAB_RADIUS_PX, GRAB_RADIUS * theme.unit_of(self)) / box.scale)
+        radius = max(GRAB_RADIUS_PX, GRAB_RADIUS * theme.unit_of(self)) / box.scale
+        if self._handles is None:
+            self._touch_proposal(at, radius)
+            return
+        self._held = self._handles.grabbed(at, radius)
         if self._held is not None:
             self._move(self._held, at)
+
+    def _touch_proposal(self, at: Point, radius: float) -> None:
+        """Accept the proposed poles if one of them is touched."""
+        if (proposal := self.proposal) is not None:
+            x1, y1, x2, y2 = proposal.poles
+            if Handles((x1, y1), (x2, y2)).nearest(at)[1] <= radius:
+                self.accept_proposal()
 
     def mouseMoveEvent(self, a0: QMouseEvent | None) -> None:
         """Drag the held handle; it stays within the picture."""
@@ -204,7 +235,9 @@ class LiveView(QWidget):
         super().focusOutEvent(a0)
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
-        """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both."""
+        """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both, or the proposed poles."""
+        if a0 is not None and a0.key() in _ACCEPT and self.proposal is not None:
+            return self.accept_proposal()
         if a0 is None or self._handles is None:
             return super().keyPressEvent(a0)
         key = Qt.Key(a0.key())
@@ -287,6 +320,8 @@ class LiveView(QWidget):
         if self._report is not None and self._is_near(self._report):
             overlays.draw_report(painter, box, self._report, theme.unit_of(self))
         painter.setClipping(False)
+        if (proposal := self.proposal) is not None:
+            overlays.draw_proposal(painter, box, proposal.poles, theme.unit_of(self))
         if self._handles is not None:
             lost = self._tracking is not None and self._tracking.state == "lost"
             overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, theme.unit_of(self))
@@ -325,4 +360,6 @@ class LiveView(QWidget):
         if self._handles is not None:
             in_use = IN_USE if self._tracking is None else FOLLOWING[self._tracking.state]
             return in_use if self._handles.complete else PLACE_HINT
+        if self.proposal is not None:
+            return PROPOSED
         return f"frame {self._picture.index}" if self._picture is not None else ""

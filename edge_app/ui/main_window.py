@@ -110,6 +110,7 @@ class MainWindow(QMainWindow):
         self.bridge.frame_came.connect(self._on_frame)
         self.bridge.time_passed.connect(self._on_time)
         self.live.poles_placed.connect(self._on_poles)
+        self.live.proposal_accepted.connect(self._on_proposal_accepted)
         self.live.poles_cleared.connect(self._on_poles_cleared)
         for keys, act in self._keys().items():
             QShortcut(QKeySequence(keys), self).activated.connect(act)
@@ -130,6 +131,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Start the worker and begin to ask it."""
+        self.live.setFocus()  # Enter accepts what is proposed
         self.bridge.start()
 
     def open(self, *, fullscreen: bool) -> None:
@@ -154,7 +156,7 @@ class MainWindow(QMainWindow):
         if self.help.isVisible():
             self._hide_help()
             return
-        self.help.show_about(self.situation.model)
+        self.help.show_about(self.situation.model, self.situation.localizer)
         self.help.show()
         self.help.raise_()
         self.help.text.setFocus()  # arrow keys scroll it, and move no handle that is out of sight
@@ -221,6 +223,9 @@ class MainWindow(QMainWindow):
 
     def _on_poles(self, x1: float, y1: float, x2: float, y2: float) -> None:
         self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2)))
+
+    def _on_proposal_accepted(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=True)))
 
     def _on_poles_cleared(self) -> None:
         self._command(ClearPoles())

@@ -22,6 +22,8 @@ SYNTHETIC_MODEL = "SYNTHETIC MODEL: no patient's value"
 SYNTHETIC_PICTURE = "SYNTHETIC PICTURE: no patient's value"
 PLACE_HINT = "Touch the two ends of the kidney, or drag the handles there. Enter: use them as they are."
 IN_USE = "Handles in use instead of calipers."
+PROPOSED = "Poles PROPOSED, not measured. Enter, or a touch on one: use them. P: place your own."
+BETWEEN = {"poles": "handles", "proposed-accepted": "proposed, accepted"}
 FOLLOWING = {
     "following": "Handles in use: following the kidney.",
     "held": "Handles in use: the picture is frozen.",
@@ -106,8 +108,8 @@ def short(name: str) -> str:
 
 
 def length(length_cm: float | None, basis: str) -> str:
-    """Return the kidney's length and between what it was measured; ``basis`` is 'calipers' or 'poles'."""
-    between = "handles" if basis == "poles" else basis
+    """Return the kidney's length and between what it was measured; ``basis`` as in a report's crop."""
+    between = BETWEEN.get(basis, basis)
     if length_cm is None:
         return f"Length unknown: no depth scale ({between})"
     return f"Kidney length {length_cm:.1f} cm ({between})"

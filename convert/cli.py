@@ -139,9 +139,9 @@ def parity(
         from convert.dataset import read_table
         from convert.overview import parity_table
         from convert.recheck import recheck, told
-        from engines.bundle import open_bundle
+        from engines.localizer import open_reader
 
-        opened, table = open_bundle(bundle), read_table(dataset).split("test")
+        opened, table = open_reader(bundle), read_table(dataset).split("test")
         with bars() as progress:
             found = recheck(opened, table, seed, progress)
         out.print(parity_table(found.parity))

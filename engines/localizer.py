@@ -7,11 +7,12 @@ probability of the kidney and a distribution of the place of each pole.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.bundle import Bundle
+from engines.bundle import Bundle, open_bundle
 from engines.domain import DomainModel
 from engines.errors import BundleError
 from engines.preprocess import Point
@@ -96,17 +97,19 @@ def require_localizer(bundle: Bundle) -> None:
         raise BundleError(f"{bundle.manifest.bundle_id} cannot propose poles", because, "give a localizer's bundle")
 
 
-def require_reader(bundle: Bundle) -> None:
-    """Refuse a bundle that reads nothing.
+def open_reader(path: Path | str) -> Bundle:
+    """Open a bundle as ``engines.bundle.open_bundle``, and refuse one that reads nothing.
 
     Raises
     ------
     BundleError
-        It is a localizer.
+        It has defects, or is a localizer.
     """
+    bundle = open_bundle(path)
     if bundle.manifest.role != "reader":
         because = "it is a localizer, which proposes poles and reads nothing between them"
         raise BundleError(f"{bundle.manifest.bundle_id} cannot read a kidney", because, "give it with --localizer")
+    return bundle
 
 
 def places(kidney: NDArray[np.float32], poles: NDArray[np.float32]) -> Places:

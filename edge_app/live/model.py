@@ -12,9 +12,8 @@ from edge_app.bundles.locks import in_use
 from edge_app.live.messages import ModelSummary
 from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
-from engines.bundle import open_bundle
 from engines.fallback import FallbackSession
-from engines.localizer import require_reader
+from engines.localizer import open_reader
 from engines.reading import Reader
 from engines.runtimes import Selection
 from engines.served import TritonSession
@@ -58,8 +57,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     with ExitStack() as stack:
         path = bundle_path(plan.bundle)
         stack.enter_context(in_use(path))
-        bundle = open_bundle(path)
-        require_reader(bundle)
+        bundle = open_reader(path)
         verdict = admit_bundle(bundle, plan.signatures)
         selection = runtimes.select(bundle, plan.runtime, plan.precision, server=plan.server)
         session = stack.enter_context(open_session(selection, plan.fallback))

@@ -26,7 +26,7 @@ from engines._onnxruntime import OnnxSession
 from engines.bundle import open_bundle
 from engines.consistency import contradictions
 from engines.errors import BundleError, UsageError
-from engines.localizer import Localizer, places, require_reader
+from engines.localizer import Localizer, open_reader, places
 from engines.manifest import BundleManifest
 from engines.square import square_over
 
@@ -94,7 +94,7 @@ def test_a_bundle_is_written_whole_and_verified(dataset: Path, tmp_path: Path, o
     with OnnxSession(bundle, bundle.artifact("fp32", "any"), threads=1) as session:
         assert selftest.run(bundle, session).passed
     with pytest.raises(BundleError, match="--localizer"):
-        require_reader(bundle)
+        open_reader(target)
 
 
 def test_a_manifest_of_one_role_with_the_parts_of_the_other_is_refused() -> None:

@@ -31,6 +31,7 @@ class Poles(_Message):
     x2: float
     y2: float
     proposed: bool = False  # by a localizer, and accepted by the operator as they were
+    frame: int | None = None  # index of the picture in which they are there; None: the next
 
 
 class WorkerPlan(_Message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from engines.reading import Reading
 
 ENOUGH_READINGS = 5  # of one unchanged picture: more would only repeat what is known
 SAME_GREY = 2.0  # mean |difference| of two crops of one frozen picture through a lossy grabber (7.1: < 2)
+RECENT = 6  # pictures: a hand and a screen are about so far behind, and the kidney breathes on meanwhile
 WITHOUT_MODEL = InputSpec(name="crop", height=224, width=224, crop_mode="square")  # to show the crop all the same
 
 
@@ -150,6 +152,7 @@ class Pipeline:
         self._generation = self._settings.generation
         self._poles: Poles | None = None
         self._tracker: PoleTracker | None = None
+        self._recent: deque[tuple[Frame, Scene]] = deque(maxlen=RECENT)
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -162,7 +165,7 @@ class Pipeline:
     def set_poles(self, poles: Poles | None, generation: int | None = None) -> None:
         """Use these poles until they are cleared with None; the generation goes up by one, or to the one given.
 
-        They are where they are in the next frame, and follow the kidney from there.
+        They are where they are in the frame that they name, or in the next, and follow the kidney from there.
         """
         self._poles, self._tracker = poles, None
         self._generation = self._generation + 1 if generation is None else generation
@@ -178,6 +181,8 @@ class Pipeline:
         start = perf_counter()
         scene = self._observer.observe(frame)
         work = _Work(frame, scene, dict(self._observer.timings_ms))
+        if not self._settings.stills:
+            self._recent.append((frame, scene))
         self._propose(work)
         try:
             placed = self._judge(work)
@@ -223,12 +228,24 @@ class Pipeline:
             if not all(gate.inside(sector, end) for end in ends):
                 return poles  # which the gate refuses
             self._tracker = PoleTracker(*ends)
+            with _timed(work, "catch_up"):
+                self._catch_up(self._tracker, poles.frame)
         with _timed(work, "track"):
             tracked = work.tracked = self._tracker.follow(work.frame.pixels, sector, work.scene.frozen)
         if tracked.state == "lost":
             raise Refused(refuse("poles_lost"))
         (x1, y1), (x2, y2) = tracked.first, tracked.second
         return Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=poles.proposed)
+
+    def _catch_up(self, tracker: PoleTracker, placed: int | None) -> None:
+        """Follow from the picture nearest to that in which the poles were placed, up to the one before this."""
+        indices = [frame.index for frame, _ in self._recent]
+        if placed is None or placed < indices[0]:  # of long ago, or of a worker that has died since
+            return
+        start = min(range(len(indices)), key=lambda at: (abs(indices[at] - placed), -at))
+        for frame, scene in list(self._recent)[start:-1]:
+            if scene.sector is not None and frame.pixels.shape == self._recent[-1][0].pixels.shape:
+                tracker.follow(frame.pixels, scene.sector, scene.frozen)
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:

@@ -49,13 +49,14 @@ _ACCEPT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 class LiveView(QWidget):
     """Scales the newest picture straight out of the ring and paints it: nothing is queued or waited for.
 
-    Signals: ``poles_placed(x1, y1, x2, y2)``, frame pixels, when both handles are placed and let go;
-    ``proposal_accepted``, the same, when the operator takes the proposed poles as they are;
-    ``poles_cleared()`` when they are taken away, by the operator or because the picture changed size.
+    Signals: ``poles_placed(x1, y1, x2, y2, frame)``, pixels and index of the picture that was seen (-1: not known),
+    when both handles are placed and let go; ``proposal_accepted``, the same, when the operator takes the proposed
+    poles as they are; ``poles_cleared()`` when handles are taken away, by the operator or because the picture changed
+    size.
     """
 
-    poles_placed = pyqtSignal(float, float, float, float)
-    proposal_accepted = pyqtSignal(float, float, float, float)
+    poles_placed = pyqtSignal(float, float, float, float, int)
+    proposal_accepted = pyqtSignal(float, float, float, float, int)
     poles_cleared = pyqtSignal()
 
     def __init__(self, supply: FrameSupply, parent: QWidget | None = None) -> None:
@@ -154,13 +155,15 @@ class LiveView(QWidget):
             self._handles, self._chosen, self._tracking = Handles((x1, y1), (x2, y2)).accepted(), 0, None
             self.setFocus()
             self.update()
-            self.proposal_accepted.emit(x1, y1, x2, y2)
+            seen = -1 if self._report is None else self._report.frame
+            self.proposal_accepted.emit(x1, y1, x2, y2, seen)
 
     def _announce(self) -> None:
         self._nudged = False
         self.update()
         if self._handles is not None and self._handles.complete and self._handles.length_px >= 1.0:
-            self.poles_placed.emit(*self._handles.first, *self._handles.second)
+            seen = -1 if self._picture is None else self._picture.index
+            self.poles_placed.emit(*self._handles.first, *self._handles.second, seen)
 
     def _move(self, index: int, to: Point) -> None:
         if self._handles is not None:
@@ -353,7 +356,8 @@ class LiveView(QWidget):
         rest = QRectF(used + strip / 2, 0, self.width() - used - strip / 2, strip - 4)
         painter.setFont(theme.font(0.4 * strip))
         lost = self._tracking is not None and self._tracking.state == "lost"
-        painter.setPen(theme.colour(theme.LOST if lost else theme.HANDLE if self._handles else theme.QUIET))
+        ours = self._handles is not None or self.proposal is not None
+        painter.setPen(theme.colour(theme.LOST if lost else theme.HANDLE if ours else theme.QUIET))
         painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, self._strip_text())
 
     def _strip_text(self) -> str:

@@ -221,11 +221,12 @@ class MainWindow(QMainWindow):
         self.status.see_frame(self.bridge.now_ms, view.index)
         self.live.show_frame((view.pixels.shape[1], view.pixels.shape[0]))
 
-    def _on_poles(self, x1: float, y1: float, x2: float, y2: float) -> None:
-        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2)))
+    def _on_poles(self, x1: float, y1: float, x2: float, y2: float, frame: int) -> None:
+        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2, frame=None if frame < 0 else frame)))
 
-    def _on_proposal_accepted(self, x1: float, y1: float, x2: float, y2: float) -> None:
-        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=True)))
+    def _on_proposal_accepted(self, x1: float, y1: float, x2: float, y2: float, frame: int) -> None:
+        at = None if frame < 0 else frame
+        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=True, frame=at)))
 
     def _on_poles_cleared(self) -> None:
         self._command(ClearPoles())

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from edge_app.bundles import SHIPPED_LOCALIZER
 from edge_app.capture.base import Frame
+from edge_app.capture.open import open_source
+from edge_app.capture.phantom import PhantomTruth
 from edge_app.imaging.scene import Scale, Scene
 from edge_app.live.messages import Poles
 from edge_app.live.pipeline import Pipeline, PipelineSettings
@@ -128,3 +130,23 @@ def test_off_is_off_and_a_reader_is_no_localizer() -> None:
     reader = SHIPPED_LOCALIZER.with_name("synthetic-standin")
     with pytest.raises(BundleError, match="give a localizer's bundle"), open_proposer(reader):
         pass
+
+
+def test_poles_that_were_placed_on_an_earlier_picture_catch_up_with_the_kidney() -> None:
+    """The hand is behind: what was on the kidney in frame 4 is on it in frame 8 as well."""
+    errors = []
+    for named in (4, None):
+        line = Pipeline(None)
+        with open_source("phantom:seed=6,size=960x720,fps=10,cycle=live,frames=9") as source:
+            frames = [frame for frame in iter(source.read, None) if frame is not None]
+        for frame in frames[:8]:
+            line.process(frame)
+        before, now = frames[4].truth, frames[8].truth
+        assert isinstance(before, PhantomTruth) and isinstance(now, PhantomTruth)
+        (x1, y1), (x2, y2) = before.poles
+        line.set_poles(Poles(x1=x1, y1=y1, x2=x2, y2=y2, frame=named))
+        tracking = line.process(frames[8]).report.tracking
+        assert tracking is not None
+        errors.append(float(np.abs(np.subtract(tracking.poles[:2], now.poles[0])).max()))
+    assert errors[1] > 8.0, "the kidney has moved"
+    assert errors[0] < 0.3 * errors[1]

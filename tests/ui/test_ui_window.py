@@ -369,7 +369,7 @@ def test_proposed_poles_are_said_to_be_proposed_and_taken_by_one_key(bench: Any,
     assert bench.worker.sent == []
     bench.window.live.setFocus()
     qtbot.keyClick(bench.window.live, key)
-    assert bench.worker.sent[-1].poles == Poles(x1=340, y1=370, x2=620, y2=430, proposed=True)
+    assert bench.worker.sent[-1].poles == Poles(x1=340, y1=370, x2=620, y2=430, proposed=True, frame=12)
     assert bench.window.live.handles.complete
     bench.window.live._move(0, (350.0, 380.0))
     bench.window.live._announce()

@@ -23,6 +23,7 @@ F32 = NDArray[np.float32]
 TrackState = Literal["following", "held", "lost"]
 _PX_A_LENGTH = 120.0  # about so many pixels from pole to pole in the shrunk picture: enough for a tenth of one
 _AROUND = 0.6  # of the length around both poles is looked at: farther no breath carries them
+_REPEATED = 0.25  # mean |difference|, grey levels: the picture before once more, through a lossy grabber perhaps
 _GRID = 5  # points across and down a patch
 
 
@@ -152,11 +153,16 @@ class PoleTracker:
     # -- one frame ------------------------------------------------------------------------------------
 
     def _step(self, window: _Window, small: U8, sector: Sector) -> None:
-        previous, self._previous = self._previous, small
-        if self._answer.state == "lost":
+        previous = self._previous
+        if previous is None or self._answer.state == "lost":
+            self._previous = small
             self._search(window, small, sector)
             return
-        moves = None if previous is None else self._flow(previous, small)
+        if float(cv2.norm(previous, small, cv2.NORM_L1)) < _REPEATED * small.size:
+            self._answer = replace(self._answer, state="following")
+            return
+        self._previous = small
+        moves = self._flow(previous, small)
         if moves is None:
             self._search(window, small, sector)
             return

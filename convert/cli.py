@@ -13,6 +13,7 @@ from convert.commands import calibration as calibration_command
 from convert.commands import engines as engines_commands
 from convert.commands import evaluate as evaluate_command
 from convert.commands import kuo2019 as kuo2019_command
+from convert.commands import localizer as localizer_command
 from convert.commands import model as model_command
 from convert.commands import signing as signing_commands
 from convert.commands import triton as triton_command
@@ -32,6 +33,7 @@ app = typer.Typer(
 for commands in (
     kuo2019_command,
     model_command,
+    localizer_command,
     calibration_command,
     evaluate_command,
     engines_commands,
@@ -137,9 +139,9 @@ def parity(
         from convert.dataset import read_table
         from convert.overview import parity_table
         from convert.recheck import recheck, told
-        from engines.bundle import open_bundle
+        from engines.localizer import open_reader
 
-        opened, table = open_bundle(bundle), read_table(dataset).split("test")
+        opened, table = open_reader(bundle), read_table(dataset).split("test")
         with bars() as progress:
             found = recheck(opened, table, seed, progress)
         out.print(parity_table(found.parity))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from edge_app.live.medians import median_values
 from edge_app.live.messages import ModelSummary, Poles, SourceSummary
 from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.pipeline import Outcome, Pipeline, PipelineSettings
+from edge_app.live.proposing import open_proposer
 from edge_app.live.report import State, Values
 from edge_app.live.reports import line, summary_of
 from edge_app.snapshot import Shot, check_snapshot, write_snapshot
@@ -46,6 +47,7 @@ class AnalyzePlan:
     allow_out_of_domain: bool = False
     quality: Path | None = None  # own limits of the quality gate
     length_cm: float | None = None  # of the kidney, as the scanner shows it
+    localizer: Path | str | None = None  # None: the one that ships with the app; "off": none
 
 
 class _Model(BaseModel):
@@ -104,10 +106,13 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
     if plan.snapshot is not None:
         check_snapshot(plan.snapshot)
     tally, limits = _Tally(), load_thresholds(plan.quality)
-    with _lines(plan.jsonl) as write, open_model(plan.model) as model, open_source(plan.source) as source:
+    with ExitStack() as stack:
+        write = stack.enter_context(_lines(plan.jsonl))
+        model, source = stack.enter_context(open_model(plan.model)), stack.enter_context(open_source(plan.source))
         told = summary_of(source)
+        proposer = stack.enter_context(open_proposer(plan.localizer, plan.model.signatures, stills=told.stills))
         settings = PipelineSettings(plan.allow_out_of_domain, stills=told.stills, thresholds=limits)
-        pipeline = Pipeline(model.reader, settings)
+        pipeline = Pipeline(model.reader, settings, proposer=proposer)
         if plan.poles is not None:
             pipeline.set_poles(plan.poles)
         pipeline.set_length(plan.length_cm)

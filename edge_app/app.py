@@ -45,6 +45,7 @@ class RunOptions:
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"
     quality: Path | None = None  # the operator's own limits of the quality gate
+    localizer: str | None = None  # as in the settings
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
     asked: str = ""  # by whom runtime and precision were asked for, in words
@@ -113,6 +114,7 @@ def _window(options: RunOptions) -> MainWindow:
         asked=options.asked,
         logs=None if options.logs is None else str(options.logs),
         quality=str(options.quality) if options.quality is not None else None,
+        localizer=options.localizer,
     )
     return MainWindow(Supervisor(plan))
 

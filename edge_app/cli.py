@@ -89,6 +89,12 @@ RotateOption = Annotated[
         show_default="auto",
     ),
 ]
+LocalizerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Bundle that proposes the poles where no markers are seen, or off.", show_default="the shipped one"
+    ),
+]
 VersionOption = Annotated[bool, typer.Option("--version", help="Say what is installed and what would run, and end.")]
 
 
@@ -113,6 +119,7 @@ def run(
     fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
     rotate: RotateOption = None,
+    localizer: LocalizerOption = None,
     fullscreen: Annotated[bool | None, typer.Option("--fullscreen", help="Fill the screen.")] = None,
     offscreen_seconds: Annotated[
         float | None,
@@ -136,6 +143,7 @@ def run(
         fallback=fallback,
         allow_out_of_domain=allow_out_of_domain,
         rotate=rotate,
+        localizer=localizer,
         fullscreen=fullscreen,
         offscreen_seconds=offscreen_seconds,
     )
@@ -157,6 +165,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         allow_out_of_domain=settings.allow_out_of_domain,
         rotate=settings.rotate,
         quality=settings.quality,
+        localizer=settings.localizer,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
         screenshot=screenshot,
@@ -176,6 +185,7 @@ def analyze(
     triton_ca: CaOption = None,
     fallback: FallbackOption = None,
     allow_out_of_domain: DomainOption = None,
+    localizer: LocalizerOption = None,
     poles: Annotated[
         str | None,
         typer.Option(metavar="X1,Y1,X2,Y2", help="The ends of the kidney, pixels, in place of the scanner's markers."),
@@ -212,6 +222,7 @@ def analyze(
         triton_ca=triton_ca,
         fallback=fallback,
         allow_out_of_domain=allow_out_of_domain,
+        localizer=localizer,
     )
     plan = AnalyzePlan(
         source=source,
@@ -224,6 +235,7 @@ def analyze(
         allow_out_of_domain=settings.allow_out_of_domain,
         quality=settings.quality,
         length_cm=length,
+        localizer=settings.localizer,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was analysed so far is kept
     with frame_progress() as progress:

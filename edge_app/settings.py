@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     triton_deadline_s: float = Field(default=2.0, gt=0, le=60)  # for one reading, tries included
     fallback: Literal["onnxruntime"] | None = None  # consent: reads while a server is away, or for a failed engine
     allow_out_of_domain: bool = False
+    localizer: str | None = None  # directory, or id of an imported one; None: the shipped one; "off": none
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
     quality: Path | None = None  # TOML file with own limits of the quality gate (docs/imaging.md)
     fullscreen: bool = False

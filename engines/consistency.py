@@ -18,6 +18,7 @@ from engines.manifest import (
 )
 
 MANIFEST_NAME = "manifest.json"
+LOCAL = ("kidney", "poles")  # what the outputs of a localizer mean
 SIGNATURE_NAME = "manifest.sig"  # detached, so that it is the one file that no manifest lists
 
 
@@ -31,6 +32,7 @@ def contradictions(manifest: BundleManifest) -> Iterator[str]:
     """Yield each contradiction of a manifest as a clause of a sentence; nothing if it makes sense."""
     yield from _files(manifest)
     yield from _outputs(manifest)
+    yield from _role(manifest)
     yield from _heads(manifest)
     yield from _artifacts(manifest)
     yield from _tolerances(manifest)
@@ -54,10 +56,29 @@ def _outputs(manifest: BundleManifest) -> Iterator[str]:
         yield "two outputs mean features"
     named = {name for head in manifest.heads for name in (head.output, head.map)}
     for output in manifest.outputs:
-        if output.meaning != "features" and output.name not in named:
+        if output.meaning not in ("features", *LOCAL) and output.name not in named:
             yield f"no head names the output {output.name}"
         if any(length < 1 for length in output.shape) or (output.meaning == "features" and len(output.shape) != 1):
             yield f"the output {output.name} has the shape {output.shape}, which {output.meaning} cannot have"
+
+
+def _role(manifest: BundleManifest) -> Iterator[str]:
+    """Hold against each role what it must have: heads and a crop, or the sector and the maps of the poles."""
+    local = [output for output in manifest.outputs if output.meaning in LOCAL]
+    if manifest.role == "reader":
+        if not manifest.heads:
+            yield "it is a reader without a head"
+        if local or manifest.input.crop_mode == "sector":
+            yield "it is a reader and has the input or an output of a localizer"
+        return
+    if manifest.heads or manifest.members != 1 or manifest.input.crop_mode != "sector":
+        yield "it is a localizer and has heads, several members or another input than the sector"
+    if manifest.input.height != manifest.input.width:
+        yield "it is a localizer and its input is no square"
+    if [output.meaning for output in manifest.outputs] != list(LOCAL):
+        yield "it is a localizer and its outputs are not kidney and poles"
+    elif (2, *local[0].shape) != local[1].shape or len(set(local[0].shape)) != 1:
+        yield "it is a localizer and its maps are not squares of one size"
 
 
 def _heads(manifest: BundleManifest) -> Iterator[str]:
@@ -153,6 +174,7 @@ def _shared_features(manifest: BundleManifest) -> Iterator[str]:
 
 def _tolerances(manifest: BundleManifest) -> Iterator[str]:
     needed = dict.fromkeys(name for head in manifest.heads for name in (head.output, head.map) if name is not None)
+    needed |= dict.fromkeys(output.name for output in manifest.outputs if output.meaning in LOCAL)
     known = {output.name for output in manifest.outputs}
     for precision in dict.fromkeys(artifact.precision for artifact in manifest.artifacts):
         given = manifest.golden.tolerance.get(precision, {})
@@ -163,7 +185,7 @@ def _tolerances(manifest: BundleManifest) -> Iterator[str]:
 
 
 def _parity(manifest: BundleManifest) -> Iterator[str]:
-    names = {head.name for head in manifest.heads}
+    names = {head.name for head in manifest.heads} if manifest.role == "reader" else {"poles"}
     for row in manifest.parity:
         if {head.head for head in row.heads} != names:
             yield f"the parity of {row.precision} for {row.family} is not that of the heads {', '.join(sorted(names))}"

@@ -15,12 +15,14 @@ SCHEMA_VERSION = 2  # 1 knew the two heads of Kuo 2019 only
 
 Precision = Literal["fp32", "fp16", "int8"]
 Family = Literal["any", "cpu", "tensorrt"]
-CropMode = Literal["square", "legacy_tight"]
+CropMode = Literal["square", "legacy_tight", "sector"]  # sector: the square over the sector, of a localizer
 Meaning = Literal[
     "members",  # (N, M) one value a member: of a regression, in its unit, or a probability 0..1
     "grade_members",  # (N, M, K) probabilities of K grades by member; they add up to 1
     "features",  # (N, F) pooled features, all members side by side: read by the domain check
     "map",  # (N, h, w) signed class activation map, mean over members; (N, K, h, w) of a head with grades
+    "kidney",  # (N, h, w) of a localizer: probability that the kidney lies in a cell of its picture
+    "poles",  # (N, 2, h, w) of a localizer: where each pole is, left one first; each map adds up to 1
 ]
 
 HeadName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -212,7 +214,11 @@ class ParityRow(_Model):
 
 
 class BundleManifest(_Model):
-    """A bundle: one model, possibly an ensemble, in every precision that passed its limits."""
+    """A bundle: one model, possibly an ensemble, in every precision that passed its limits.
+
+    ``role``: a reader answers questions about the kidney between its poles, by its heads; a localizer has none and
+    proposes where the poles are.
+    """
 
     schema_version: Literal[2]
     bundle_id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -220,10 +226,10 @@ class BundleManifest(_Model):
     title: str
     created: datetime
     synthetic: bool
-    role: Literal["reader"] = "reader"
+    role: Literal["reader", "localizer"] = "reader"
     members: Annotated[int, Field(ge=1, le=100)]
     input: InputSpec
-    heads: Annotated[tuple[HeadSpec, ...], Field(min_length=1, max_length=8)]  # the first is the main one
+    heads: Annotated[tuple[HeadSpec, ...], Field(max_length=8)]  # the first is the main one; a localizer has none
     outputs: tuple[OutputSpec, ...]
     artifacts: Annotated[tuple[Artifact, ...], Field(min_length=1)]
     golden: GoldenSpec

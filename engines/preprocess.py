@@ -71,9 +71,12 @@ def crop_box(first: Point, second: Point, mode: CropMode, factor: float = 1.0) -
     Raises
     ------
     UsageError
-        The markers are not finite, closer than 8 px, or, for ``legacy_tight``, so steep that the box
+        The mode is ``sector``, which has no markers (see ``engines.square``). The markers are not finite,
+        closer than 8 px, or, for ``legacy_tight``, so steep that the box
         would be less than half as wide as high.
     """
+    if mode == "sector":
+        raise UsageError("The crop cannot be placed", "the model looks at the whole sector", "use it as a localizer")
     dx, dy = abs(second[0] - first[0]), abs(second[1] - first[1])
     distance = hypot(dx, dy)
     if not (isfinite(distance) and isfinite(factor) and factor > 0):

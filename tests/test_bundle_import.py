@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge_app import cli
-from edge_app.bundles import SHIPPED, bundle_path, receive
+from edge_app.bundles import SHIPPED, SHIPPED_LOCALIZER, bundle_path, receive
 from edge_app.bundles.locks import in_use
 from edge_app.bundles.receive import Terms
 from edge_app.bundles.shelf import Shelf
@@ -279,6 +279,21 @@ def test_a_bundle_on_a_stick_has_to_be_signed_by_a_trusted_key(echogfr, tmp_path
     assert "believed no more" in echogfr("bundle", "list").stdout
     assert "believed no more" in echogfr("bundle", "import", stick / "signed.zip").stderr
     assert [path.name for path in (tmp_path / "shelf").glob(".draft*")] == []
+
+
+def test_an_imported_localizer_proposes_and_is_not_chosen_to_read(echogfr, tmp_path: Path) -> None:
+    assert echogfr("bundle", "import", SHIPPED_LOCALIZER).returncode == 0
+    refused = echogfr("bundle", "use", "synthetic-localizer")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "give it with --localizer" in refused.stderr
+    told = tmp_path / "told.jsonl"
+    words = ("analyze", "phantom:cycle=live,size=960x720,fps=10", "--max-frames", "4", "--jsonl", told)
+    assert echogfr(*words, "--localizer", "synthetic-localizer").returncode == 0
+    frames = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()][:-1]
+    assert frames[-1]["proposal"]["localizer"] == "synthetic-localizer 1.0.0"
+    assert [frame["refusal"]["code"] for frame in frames] == ["no_calipers"] * 4
+    assert echogfr(*words, "--localizer", "off").returncode == 0
+    assert "synthetic-localizer" not in told.read_text(encoding="utf-8")
 
 
 def test_an_imported_bundle_is_chosen_shown_and_left_again(echogfr, tmp_path: Path) -> None:

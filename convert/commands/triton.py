@@ -34,7 +34,7 @@ def triton(
     """Write a model repository for NVIDIA Triton, so that several beds read on one GPU server."""
     with boundary("Cancelled: nothing was written."):
         from convert.triton import Backend, RepositoryPlan, write_repository
-        from engines.bundle import open_bundle
+        from engines.localizer import open_reader
         from engines.manifest import Precision
         from engines.store import EngineStore, store_folder
 
@@ -48,7 +48,7 @@ def triton(
             force=force,
         )
         store = EngineStore((engines or store_folder()).absolute())
-        opened = open_bundle(bundle)
+        opened = open_reader(bundle)
         with bars() as progress:
             names = write_repository(opened, plan, store, this_machine(), progress)
         mark = " SYNTHETIC" if opened.manifest.synthetic else ""

@@ -15,7 +15,7 @@ from convert.evaluate.sample import ClassSample
 from convert.evaluate.tables import write_tables
 from convert.folder import Kind, all_or_nothing, check_target
 from convert.progress import Progress
-from engines.bundle import open_bundle
+from engines.localizer import open_reader
 
 PAGE, DOCUMENT = "evaluation.html", "evaluation.json"
 EVALUATION = Kind("evaluation", DOCUMENT)
@@ -30,8 +30,8 @@ def run(plan: EvaluationPlan, progress: Progress) -> Evaluation:
         The target, a bundle or the table cannot be used, or the bundle failed its self-test.
     """
     check_target(plan.out, plan.force, EVALUATION)
-    bundle = open_bundle(plan.bundle)
-    other = None if plan.contender.bundle is None else open_bundle(plan.contender.bundle)
+    bundle = open_reader(plan.bundle)
+    other = None if plan.contender.bundle is None else open_reader(plan.contender.bundle)
     check_question(plan, bundle.manifest, None if other is None else other.manifest)
     cohort = read_cohort(plan, question_of(bundle.manifest), progress)
     readings = read_all(bundle, plan.precision, cohort, progress)

@@ -75,10 +75,15 @@ def use(
 ) -> None:
     """Choose what the app takes where no bundle is named."""
     from edge_app.bundles.shelf import Shelf
+    from engines.localizer import open_reader
 
     if shipped == (bundle is not None):
         raise UsageError("No bundle can be chosen", "exactly one of ID and --shipped is wanted", "name one")
-    Shelf().use(bundle)
+    shelf = Shelf()
+    current = None if bundle is None else shelf.current(bundle)
+    if current is not None:
+        open_reader(current)
+    shelf.use(bundle)
     typer.echo(f"The app takes {bundle or 'the synthetic stand-in that ships with it'} from its next start on.")
 
 

@@ -23,6 +23,7 @@ F32 = NDArray[np.float32]
 TrackState = Literal["following", "held", "lost"]
 _PX_A_LENGTH = 120.0  # about so many pixels from pole to pole in the shrunk picture: enough for a tenth of one
 _AROUND = 0.6  # of the length around both poles is looked at: farther no breath carries them
+_REPEATED = 0.25  # mean |difference|, grey levels: the picture before once more, through a lossy grabber perhaps
 _GRID = 5  # points across and down a patch
 
 
@@ -37,8 +38,10 @@ class TrackingRules:
     enough: float = 0.3  # share of a patch's points whose flow leads back
     pull: float = 0.3  # of the way from the flow's answer to the template's, in one frame
     learn: int = 20  # pictures whose mean is the template: speckle differs in each, the anatomy does not
+    settled: int = 5  # pictures after which the usual score is known
+    learn_usual: float = 0.92  # of the usual score: what fits less teaches nothing, or a slow sweep would be learned
     lose: float = 0.42  # mean score below which a pole is lost, whatever it was
-    of_usual: float = 0.78  # of what a pole's score was while the template was learned: below that it is lost too
+    of_usual: float = 0.75  # of what a pole's score was while the template was learned: below that it is lost too
     found: float = 0.62  # score of both poles at which lost ones are found again
     found_usual: float = 0.85  # the same, of the usual score
     smooth: float = 0.2  # of a new score in the mean
@@ -152,14 +155,16 @@ class PoleTracker:
     # -- one frame ------------------------------------------------------------------------------------
 
     def _step(self, window: _Window, small: U8, sector: Sector) -> None:
-        previous, self._previous = self._previous, small
-        if self._answer.state == "lost":
+        previous = self._previous
+        if previous is None or self._answer.state == "lost":
+            self._previous = small
             self._search(window, small, sector)
             return
-        if previous is not None and np.array_equal(previous, small):  # nothing moved: not by a thousandth of a pixel
+        if float(cv2.norm(previous, small, cv2.NORM_L1)) < _REPEATED * small.size:
             self._answer = replace(self._answer, state="following")
             return
-        moves = None if previous is None else self._flow(previous, small)
+        self._previous = small
+        moves = self._flow(previous, small)
         if moves is None:
             self._search(window, small, sector)
             return
@@ -190,15 +195,15 @@ class PoleTracker:
         pole.score += self._rules.smooth * (score - pole.score)
         known = score > self._least(pole)
         pole.at = at + np.float32(self._rules.pull if known else 0.0) * (peak - at)
-        if known and pole.seen < self._rules.learn:
+        fits = pole.seen < self._rules.settled or score > self._rules.learn_usual * pole.usual
+        if known and fits and pole.seen < self._rules.learn:
             pole.seen += 1
             pole.usual += (score - pole.usual) / (pole.seen - 1)
             pole.template += (_patch(small, pole.at, self._half) - pole.template) / pole.seen
 
     def _least(self, pole: _Pole) -> float:
         """Return the score below which a pole is lost."""
-        learned = pole.seen >= self._rules.learn
-        return max(self._rules.lose, self._rules.of_usual * pole.usual * learned)
+        return max(self._rules.lose, self._rules.of_usual * pole.usual * (pole.seen >= self._rules.settled))
 
     def _judge(self, window: _Window, sector: Sector) -> None:
         """Say where the poles are, or that they are lost and why."""
@@ -231,7 +236,7 @@ class PoleTracker:
         shifts = [peak - home for (peak, _), home in zip(found, homes, strict=True)]
         alike = float(np.linalg.norm(shifts[0] - shifts[1])) < self._rules.apart * self._length
         enough = all(
-            score >= max(self._rules.found, self._rules.found_usual * pole.usual * (pole.seen >= self._rules.learn))
+            score >= max(self._rules.found, self._rules.found_usual * pole.usual * (pole.seen >= self._rules.settled))
             for pole, (_, score) in zip(self._poles, found, strict=True)
         )
         if not (alike and enough):

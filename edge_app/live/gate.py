@@ -91,7 +91,7 @@ def place(scene: Scene, poles: Poles | None, spec: InputSpec, marked: Poles | No
         y1=box.y1,
         mode=box.mode,
         poles=(*first, *second),
-        basis="calipers" if poles is None else "poles",
+        basis="calipers" if poles is None else "proposed-accepted" if poles.proposed else "poles",
         length_cm=None,
     )
     return Placed(box, report, None if marked is None else (marked.x1, marked.y1, marked.x2, marked.y2))

@@ -31,6 +31,8 @@ class Poles(_Message):
     y1: float
     x2: float
     y2: float
+    proposed: bool = False  # by a localizer, and accepted by the operator as they were
+    frame: int | None = None  # index of the picture in which they are there; None: the next
 
 
 class WorkerPlan(_Message):
@@ -49,6 +51,7 @@ class WorkerPlan(_Message):
     logs: str | None = None  # folder of the worker's log; None: none is written
     quality: str | None = None  # file with the operator's own limits of the quality gate
     generation: int = 0  # of the first report; the supervisor counts on across restarts
+    localizer: str | None = None  # directory or id; None: the one that ships with the app; "off": none
 
 
 class SourceSummary(_Message):
@@ -92,6 +95,7 @@ class Started(_Message):
     pid: int
     source: SourceSummary
     model: ModelSummary | None
+    localizer: str = ""  # what proposes poles, or why nothing does
 
 
 class Report(_Message):

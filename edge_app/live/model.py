@@ -12,8 +12,9 @@ from edge_app.bundles.locks import in_use
 from edge_app.live.messages import ModelSummary
 from edge_app.live.rotation import Rotate, decide
 from engines import runtimes, selftest
-from engines.bundle import Bundle, open_bundle
+from engines.bundle import Bundle
 from engines.fallback import FallbackSession
+from engines.localizer import open_reader
 from engines.memory import memory_limited
 from engines.reading import Reader
 from engines.runtimes import Selection
@@ -60,7 +61,7 @@ def open_model(plan: ModelPlan) -> Iterator[OpenModel]:
     with ExitStack() as stack:
         path = bundle_path(plan.bundle)
         stack.enter_context(in_use(path))
-        bundle = open_bundle(path)
+        bundle = open_reader(path)
         verdict = admit_bundle(bundle, plan.signatures)
         stack.enter_context(memory_limited())
         ready = stack.enter_context(_ready(bundle, plan))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,8 +24,9 @@ from edge_app.live import gate, lengths, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
 from edge_app.live.messages import ChooseImage, ClearPoles, Command, MoveImage, Poles, SetLength, SetPoles
+from edge_app.live.proposing import Proposer
 from edge_app.live.refusals import STRANGE, Refused, refuse
-from edge_app.live.report import FrameReport, Readout, Refusal, State
+from edge_app.live.report import FrameReport, ProposalReport, Readout, Refusal, State
 from edge_app.live.rotation import Rotation, View
 from engines.errors import InferenceError, ServerUnavailableError, TensorMismatchError
 from engines.manifest import BundleManifest, InputSpec
@@ -33,6 +35,7 @@ from engines.reading import Reading
 
 ENOUGH_READINGS = 5  # of one unchanged picture: more would only repeat what is known
 SAME_GREY = 2.0  # mean |difference| of two crops of one frozen picture through a lossy grabber (7.1: < 2)
+RECENT = 6  # pictures: a hand and a screen are about so far behind, and the kidney breathes on meanwhile
 WITHOUT_MODEL = InputSpec(name="crop", height=224, width=224, crop_mode="square")  # to show the crop all the same
 
 
@@ -107,6 +110,7 @@ class _Work:
     scene: Scene
     timings_ms: dict[str, float]
     tracked: Tracked | None = None
+    proposal: ProposalReport | None = None
     placed: Placed | None = None
     quality: Quality | None = None
     reading: Reading | None = None
@@ -138,12 +142,19 @@ class Pipeline:
         Frozen for the life of the pipeline.
     observer : Observer or None
         None: a new ``SceneObserver``, for one stream.
+    proposer : Proposer or None
+        None: no poles are proposed.
     """
 
     def __init__(
-        self, reader: CropReader | None, settings: PipelineSettings | None = None, observer: Observer | None = None
+        self,
+        reader: CropReader | None,
+        settings: PipelineSettings | None = None,
+        observer: Observer | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         self._reader = reader
+        self._proposer = proposer
         self._settings = settings or PipelineSettings()
         self._input = reader.manifest.input if reader else WITHOUT_MODEL
         self._observer: Observer = observer or SceneObserver(still=self._settings.stills)
@@ -154,6 +165,7 @@ class Pipeline:
         self._typed = lengths.TypedLength()
         self._motion = CropMotion()
         self._tracker: PoleTracker | None = None
+        self._recent: deque[tuple[Frame, Scene]] = deque(maxlen=RECENT)
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -166,7 +178,7 @@ class Pipeline:
     def set_poles(self, poles: Poles | None, generation: int | None = None) -> None:
         """Use these poles until they are cleared with None; the generation goes up by one, or to the one given.
 
-        They are where they are in the next frame, and follow the kidney from there.
+        They are where they are in the frame that they name, or in the next, and follow the kidney from there.
         """
         self._poles, self._tracker = poles, None
         self._generation = self._generation + 1 if generation is None else generation
@@ -205,6 +217,9 @@ class Pipeline:
         start = perf_counter()
         scene = self._observer.observe(frame)
         work = _Work(frame, scene, dict(self._observer.timings_ms))
+        if not self._settings.stills:
+            self._recent.append((frame, scene))
+        self._propose(work)
         try:
             placed = self._judge(work)
             self._read(work, placed, infer)
@@ -250,6 +265,15 @@ class Pipeline:
         rules = self._settings.thresholds.rules(scene.maker, scene.layout)
         return assess(frame.pixels, sector, placed.box, None, rules, beside)
 
+    def _propose(self, work: _Work) -> None:
+        """Look for poles to propose, where the operator has placed none."""
+        if self._proposer is None:
+            return
+        if self._poles is not None:
+            return self._proposer.forget()
+        with _timed(work, "propose"):
+            work.proposal = self._proposer.consider(work.frame, work.scene)
+
     def _follow(self, work: _Work) -> Poles | None:
         """Return where the operator's poles are in this frame, if there are any; raises ``Refused`` (poles_lost)."""
         if self._poles is None or self._settings.stills:
@@ -260,11 +284,24 @@ class Pipeline:
             if not all(gate.inside(sector, end) for end in ends):
                 return poles  # which the gate refuses
             self._tracker = PoleTracker(*ends)
+            with _timed(work, "catch_up"):
+                self._catch_up(self._tracker, poles.frame)
         with _timed(work, "track"):
             tracked = work.tracked = self._tracker.follow(work.frame.pixels, sector, work.scene.frozen)
         if tracked.state == "lost":
             raise Refused(refuse("poles_lost"))
-        return Poles(x1=tracked.first[0], y1=tracked.first[1], x2=tracked.second[0], y2=tracked.second[1])
+        (x1, y1), (x2, y2) = tracked.first, tracked.second
+        return Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=poles.proposed)
+
+    def _catch_up(self, tracker: PoleTracker, placed: int | None) -> None:
+        """Follow from the picture nearest to that in which the poles were placed, up to the one before this."""
+        indices = [frame.index for frame, _ in self._recent]
+        if placed is None or placed < indices[0]:  # of long ago, or of a worker that has died since
+            return
+        start = min(range(len(indices)), key=lambda at: (abs(indices[at] - placed), -at))
+        for frame, scene in list(self._recent)[start:-1]:
+            if scene.sector is not None and frame.pixels.shape == self._recent[-1][0].pixels.shape:
+                tracker.follow(frame.pixels, scene.sector, scene.frozen)
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -365,6 +402,7 @@ class Pipeline:
             modes=tuple(sorted(scene.modes)),
             crop=None if work.placed is None else work.placed.report,
             tracking=reports.tracking(work.tracked),
+            proposal=work.proposal,
             quality=reports.quality(work.quality),
             refusal=work.refusal,
             reading=reports.reading(work.reading),

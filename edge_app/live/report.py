@@ -36,7 +36,7 @@ class CropReport(_Model):
     y1: float
     mode: str
     poles: tuple[float, float, float, float]
-    basis: Literal["calipers", "poles"]
+    basis: Literal["calipers", "poles", "proposed-accepted"]  # the last: proposed by a localizer, accepted by a person
     length_cm: float | None
     length_basis: LengthBasis | None = None  # what ``length_cm`` rests on
     lengths_cm: dict[LengthBasis, float] = Field(default_factory=dict)  # by all that is known, the best first
@@ -49,6 +49,14 @@ class TrackingReport(_Model):
     poles: tuple[float, float, float, float]
     confidence: float  # 0..1
     why: str = ""  # lost: what was seen
+
+
+class ProposalReport(_Model):
+    """Where a localizer proposes the poles, x1, y1, x2, y2; nothing is read from it until the operator accepts it."""
+
+    poles: tuple[float, float, float, float]
+    confidence: float  # 0..1
+    localizer: str  # bundle id and version
 
 
 class QualityReport(_Model):
@@ -174,6 +182,7 @@ class FrameReport(_Model):
     modes: tuple[str, ...] = ()  # what else than one grey image is shown
     crop: CropReport | None
     tracking: TrackingReport | None = None  # of the operator's poles, in a picture that may move
+    proposal: ProposalReport | None = None  # where no calipers and no handles are
     quality: QualityReport | None
     refusal: Refusal | None
     reading: ReadingReport | None

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from edge_app.imaging.observer import SceneObserver
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
+    from edge_app.live.proposing import Proposer
 
 HEARTBEAT_S = 0.1
 HELD_S = 0.3  # a still that waits for the next one is looked at this often
@@ -157,13 +158,14 @@ class _Worker:
         cv2.setNumThreads(1)  # frames are small: threads would only take the cores from the model and the window
         with ExitStack() as stack:
             opened = self._open_model(stack)
+            proposer, proposes = self._open_proposer(stack)
             source = self._wait_for_source()
             if source is None:
                 return
-            reading = _Reading(self._plan, opened)
+            reading = _Reading(self._plan, opened, proposer)
             summary = None if opened is None else opened.summary
             self._started.set()
-            self._say(Started(pid=os.getpid(), source=source, model=summary))
+            self._say(Started(pid=os.getpid(), source=source, model=summary, localizer=proposes))
             self._read_frames(reading)
 
     def _read_words(self) -> None:
@@ -196,6 +198,16 @@ class _Worker:
             self._say(Failed(scope="model", sentence=error.sentence))
             return None
 
+    def _open_proposer(self, stack: ExitStack) -> tuple[Proposer | None, str]:
+        """Return what proposes poles and its name, or None and why; all else works without it."""
+        from edge_app.live.proposing import open_proposer
+
+        try:
+            proposer = stack.enter_context(open_proposer(self._plan.localizer, self._plan.signatures))
+        except EchoGFRError as error:
+            return None, error.sentence
+        return proposer, "none: switched off" if proposer is None else proposer.told
+
     def _wait_for_source(self) -> SourceSummary | None:
         while not self._stop.is_set():
             source = self._source.take(HEARTBEAT_S)
@@ -224,7 +236,7 @@ class _Worker:
 class _Reading:
     """The pipeline of each opening of the source; the operator's handles stay from one to the next."""
 
-    def __init__(self, plan: WorkerPlan, opened: OpenModel | None) -> None:
+    def __init__(self, plan: WorkerPlan, opened: OpenModel | None, proposer: Proposer | None) -> None:
         from edge_app.imaging.thresholds import load_thresholds
         from edge_app.live import pipeline
 
@@ -232,6 +244,7 @@ class _Reading:
         self._module = pipeline
         self._plan = plan
         self._opened = opened
+        self._proposer = proposer
         self._pipeline: Pipeline | None = None
         self._generation = plan.generation
         self._opening = 0
@@ -273,7 +286,9 @@ class _Reading:
         reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
         allowed, limits = plan.allow_out_of_domain, self._limits
         settings = self._module.PipelineSettings(allowed, self._generation, stills, rotates, limits)
-        return self._module.Pipeline(reader, settings, _observer(stills))
+        if self._proposer is not None:
+            self._proposer.forget()
+        return self._module.Pipeline(reader, settings, _observer(stills), self._proposer)
 
 
 def _observer(stills: bool) -> SceneObserver:

@@ -15,7 +15,7 @@ KEYS: Final = (
     ("P", "place two handles on the poles of the kidney"),
     ("1, 2", "choose a handle"),
     ("Arrows", "move it by one pixel, with Shift by ten"),
-    ("Enter", "use the handles as they are"),
+    ("Enter", "use the handles, or the poles that are proposed, as they are"),
     ("C, Esc", "clear the handles, use the scanner's calipers"),
     ("L", "type the kidney length that the scanner shows"),
     ("B", "move the image's border: Tab chooses a side, arrows or a finger move it"),
@@ -37,13 +37,18 @@ def app_version() -> str:
         return "unknown"
 
 
-def about(model: ModelSummary | None, failed: str = "") -> str:
-    """Return what the sheet says beside the keys; ``failed``: why there is no model."""
+def about(model: ModelSummary | None, failed: str = "", localizer: str = "") -> str:
+    """Return what the sheet says beside the keys.
+
+    ``failed``: why there is no model; ``localizer``: what proposes poles, or why nothing does.
+    """
     lines = [
         f"EchoGFR {app_version()}  ·  GPL-3.0-or-later  ·  no warranty",
         "Research prototype, not for diagnosis or treatment.",
         wording.purpose(model.heads if model is not None else ()),
     ]
+    if localizer:
+        lines.append(f"Proposes poles: {localizer}")
     if model is None:
         return "\n\n".join([*lines, f"No model is loaded. {failed}".strip()])
     mark = "SYNTHETIC. " if model.synthetic else ""
@@ -103,9 +108,9 @@ class HelpOverlay(QFrame):
         area.setWidget(label)
         return area
 
-    def show_about(self, model: ModelSummary | None, failed: str = "") -> None:
-        """Describe this model, or say why there is none."""
-        self._about.setText(about(model, failed))
+    def show_about(self, model: ModelSummary | None, failed: str = "", localizer: str = "") -> None:
+        """Describe this model, or say why there is none, and what proposes poles."""
+        self._about.setText(about(model, failed, localizer))
 
     def fit(self, unit_px: float) -> None:
         """Fit sizes and place to the window."""

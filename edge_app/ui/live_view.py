@@ -7,7 +7,7 @@ from typing import Final
 
 from edge_app.imaging.place import middle_box
 from edge_app.live.link import FrameView
-from edge_app.live.report import FrameReport, TrackingReport
+from edge_app.live.report import FrameReport, ProposalReport, TrackingReport
 from edge_app.ui import overlays, theme
 from edge_app.ui._qt import (
     QFocusEvent,
@@ -29,7 +29,7 @@ from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
 from edge_app.ui.pictures import Picture, image_over, scaled
 from edge_app.ui.supply import FrameSupply
-from edge_app.ui.wording import BORDER_HINT, FOLLOWING, IN_USE, PLACE_HINT, TWO_IMAGES
+from edge_app.ui.wording import BORDER_HINT, FOLLOWING, IN_USE, PLACE_HINT, PROPOSED, TWO_IMAGES
 
 OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
 OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
@@ -46,16 +46,22 @@ _ARROWS = {
 }
 
 
+_ACCEPT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+
+
 class LiveView(QWidget):
     """Scales the newest picture straight out of the ring and paints it: nothing is queued or waited for.
 
-    Signals: ``poles_placed(x1, y1, x2, y2)``, frame pixels, when both handles are placed and let go;
-    ``poles_cleared()`` when they are taken away, by the operator or because the picture changed size.
+    Signals: ``poles_placed(x1, y1, x2, y2, frame)``, pixels and index of the picture that was seen (-1: not known),
+    when both handles are placed and let go; ``proposal_accepted``, the same, when the operator takes the proposed
+    poles as they are; ``poles_cleared()`` when handles are taken away, by the operator or because the picture changed
+    size.
     ``border_moved(nudge)`` a ``Nudge`` when the operator has moved the image's border, None for back as it is found.
     ``image_chosen(x, y)``, frame pixels, when the other of two images is tapped.
     """
 
-    poles_placed = pyqtSignal(float, float, float, float)
+    poles_placed = pyqtSignal(float, float, float, float, int)
+    proposal_accepted = pyqtSignal(float, float, float, float, int)
     poles_cleared = pyqtSignal()
     border_moved = pyqtSignal(object)
     image_chosen = pyqtSignal(float, float)
@@ -146,11 +152,28 @@ class LiveView(QWidget):
             self._handles = self._handles.accepted()
             self._announce()
 
+    @property
+    def proposal(self) -> ProposalReport | None:
+        """The proposed poles that are on the screen, or None."""
+        near = self._report if self._report is not None and self._is_near(self._report) else None
+        return near.proposal if near is not None and self._handles is None and self._border is None else None
+
+    def accept_proposal(self) -> None:
+        """Make the proposed poles the operator's handles, if there are any."""
+        if (proposal := self.proposal) is not None:
+            x1, y1, x2, y2 = proposal.poles
+            self._handles, self._chosen, self._tracking = Handles((x1, y1), (x2, y2)).accepted(), 0, None
+            self.setFocus()
+            self.update()
+            seen = -1 if self._report is None else self._report.frame
+            self.proposal_accepted.emit(x1, y1, x2, y2, seen)
+
     def _announce(self) -> None:
         self._nudged = False
         self.update()
         if self._handles is not None and self._handles.complete and self._handles.length_px >= 1.0:
-            self.poles_placed.emit(*self._handles.first, *self._handles.second)
+            seen = -1 if self._picture is None else self._picture.index
+            self.poles_placed.emit(*self._handles.first, *self._handles.second, seen)
 
     def _move(self, index: int, to: Point) -> None:
         if self._handles is not None:
@@ -258,7 +281,7 @@ class LiveView(QWidget):
     # -- events ---------------------------------------------------------------------------------------
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:
-        """Take hold of a handle or of the border, or choose an image."""
+        """Take hold of a handle or of the border, accept proposed poles, or choose an image."""
         if a0 is None or a0.button() != Qt.MouseButton.LeftButton:
             return
         box = self.letterbox()
@@ -267,10 +290,20 @@ class LiveView(QWidget):
         if self._border is not None:
             return self._press_border(self._border, at, reach)
         if self._handles is None:
-            return self._tap_image(at)
+            return None if self._touch_proposal(at, reach) else self._tap_image(at)
         self._held = self._handles.grabbed(at, reach)
         if self._held is not None:
             self._move(self._held, at)
+
+    def _touch_proposal(self, at: Point, radius: float) -> bool:
+        """Accept the proposed poles if one of them is touched; return whether one was."""
+        if (proposal := self.proposal) is None:
+            return False
+        x1, y1, x2, y2 = proposal.poles
+        touched = Handles((x1, y1), (x2, y2)).nearest(at)[1] <= radius
+        if touched:
+            self.accept_proposal()
+        return touched
 
     def mouseMoveEvent(self, a0: QMouseEvent | None) -> None:
         """Drag the held handle, or the held side of the border; it stays within the picture."""
@@ -297,10 +330,12 @@ class LiveView(QWidget):
         super().focusOutEvent(a0)
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
-        """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both."""
+        """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both, or the proposed poles."""
         if a0 is not None and self._border is not None:
             far = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             return None if self._border_key(self._border, Qt.Key(a0.key()), far) else super().keyPressEvent(a0)
+        if a0 is not None and a0.key() in _ACCEPT and self.proposal is not None:
+            return self.accept_proposal()
         if a0 is None or self._handles is None:
             return super().keyPressEvent(a0)
         key = Qt.Key(a0.key())
@@ -386,6 +421,8 @@ class LiveView(QWidget):
         painter.setClipping(False)
         if self._border is not None:
             overlays.draw_border(painter, box, self._border)
+        if (proposal := self.proposal) is not None:
+            overlays.draw_proposal(painter, box, proposal.poles, theme.unit_of(self))
         if self._handles is not None:
             lost = self._tracking is not None and self._tracking.state == "lost"
             overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, theme.unit_of(self))
@@ -418,7 +455,8 @@ class LiveView(QWidget):
         painter.setFont(theme.font(0.4 * strip))
         lost = self._tracking is not None and self._tracking.state == "lost"
         undecided = self._report is not None and self._report.undecided
-        asks = self._handles is not None or self._border is not None or undecided
+        offered = self._border is not None or self.proposal is not None
+        asks = self._handles is not None or offered or undecided
         painter.setPen(theme.colour(theme.LOST if lost else theme.HANDLE if asks else theme.QUIET))
         painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, self._strip_text())
 
@@ -433,4 +471,6 @@ class LiveView(QWidget):
         if self._handles is not None:
             in_use = IN_USE if self._tracking is None else FOLLOWING[self._tracking.state]
             return in_use if self._handles.complete else PLACE_HINT
+        if self.proposal is not None:
+            return PROPOSED
         return f"frame {self._picture.index}" if self._picture is not None else ""

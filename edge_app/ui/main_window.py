@@ -127,6 +127,7 @@ class MainWindow(QMainWindow):
         self.bridge.frame_came.connect(self._on_frame)
         self.bridge.time_passed.connect(self._on_time)
         self.live.poles_placed.connect(self._on_poles)
+        self.live.proposal_accepted.connect(self._on_proposal_accepted)
         self.live.poles_cleared.connect(self._on_poles_cleared)
         self.length.typed.connect(self._on_length)
         self.length.left.connect(self.live.setFocus)
@@ -153,6 +154,7 @@ class MainWindow(QMainWindow):
 
     def start(self) -> None:
         """Start the worker and begin to ask it."""
+        self.live.setFocus()  # Enter accepts what is proposed
         self.bridge.start()
 
     def open(self, *, fullscreen: bool) -> None:
@@ -183,7 +185,8 @@ class MainWindow(QMainWindow):
             self._hide_help()
             return
         failed = self.situation.failed
-        self.help.show_about(self.situation.model, failed.sentence if failed is not None else "")
+        why = failed.sentence if failed is not None else ""
+        self.help.show_about(self.situation.model, why, self.situation.localizer)
         self.help.show()
         self.help.raise_()
         self.help.text.setFocus()  # arrow keys scroll it, and move no handle that is out of sight
@@ -257,8 +260,12 @@ class MainWindow(QMainWindow):
         self.status.see_frame(self.bridge.now_ms, view.index)
         self.live.show_frame((view.pixels.shape[1], view.pixels.shape[0]))
 
-    def _on_poles(self, x1: float, y1: float, x2: float, y2: float) -> None:
-        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2)))
+    def _on_poles(self, x1: float, y1: float, x2: float, y2: float, frame: int) -> None:
+        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2, frame=None if frame < 0 else frame)))
+
+    def _on_proposal_accepted(self, x1: float, y1: float, x2: float, y2: float, frame: int) -> None:
+        at = None if frame < 0 else frame
+        self._command(SetPoles(poles=Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=True, frame=at)))
 
     def _on_length(self, length_cm: float | None) -> None:
         self._worker.send(SetLength(length_cm=length_cm))

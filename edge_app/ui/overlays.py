@@ -80,6 +80,17 @@ def _crop(painter: QPainter, box: Letterbox, crop: CropReport) -> None:
     painter.drawRect(QRectF(first, last))
 
 
+def draw_proposal(painter: QPainter, box: Letterbox, poles: tuple[float, float, float, float], unit_px: float) -> None:
+    """Draw proposed poles: dashed and without a crop, as nothing is read from them."""
+    ends = point(box, poles[:2]), point(box, poles[2:])
+    pen = QPen(theme.colour(theme.HANDLE, 190), 1.5, Qt.PenStyle.DashLine)
+    painter.setPen(pen)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawLine(*ends)
+    for at in ends:
+        painter.drawEllipse(at, HANDLE_RING * unit_px, HANDLE_RING * unit_px)
+
+
 def draw_handles(painter: QPainter, box: Letterbox, handles: Handles, chosen: int | None, unit_px: float) -> None:
     """Draw the two handles: dashed while only suggested, full when placed; the centre stays visible.
 

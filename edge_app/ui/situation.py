@@ -39,6 +39,7 @@ class Situation:
     recovering_at_ms: float = 0.0  # when that was said
     failed: Failed | None = None
     ended: bool = False
+    localizer: str = ""  # what proposes poles, or why nothing does
 
     @property
     def report_age_ms(self) -> float:
@@ -96,6 +97,7 @@ def after_command(now: Situation, generation: int) -> Situation:
 def _after_start(now: Situation, message: Started) -> Situation:
     """Begin anew, but for a model that failed to open: that is said before the start, and stays true."""
     fresh = Situation(now.now_ms, message.model, message.source, generation=now.generation, has_frame=now.has_frame)
+    fresh = replace(fresh, localizer=message.localizer)
     return replace(fresh, failed=now.failed) if message.model is None else fresh
 
 

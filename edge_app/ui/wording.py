@@ -27,6 +27,8 @@ BORDER_HINT = (
     "Move the image's border: drag a side, or Tab and arrows. Enter keeps it, Esc leaves it, Delete: as found."
 )
 TWO_IMAGES = "Two images: tap the one that is to be read."
+PROPOSED = "Poles PROPOSED, not measured. Enter, or a touch on one: use them. P: place your own."
+BETWEEN = {"poles": "handles", "proposed-accepted": "proposed, accepted"}
 FOLLOWING = {
     "following": "Handles in use: following the kidney.",
     "held": "Handles in use: the picture is frozen.",
@@ -119,7 +121,7 @@ def length(length_cm: float | None, basis: str, known: Sequence[str] = ()) -> st
 
     ``basis`` is 'calipers' or 'poles'; ``known`` names all that gave a length, which agree where a number is shown.
     """
-    between = "handles" if basis == "poles" else basis
+    between = BETWEEN.get(basis, basis)
     if length_cm is None:
         return f"Length unknown: no depth scale ({between})"
     by = " = ".join(LENGTH_BASES[name] for name in known)

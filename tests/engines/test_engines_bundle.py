@@ -87,7 +87,7 @@ def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
     [
         ({"novelty": 1}, "novelty: Extra inputs are not permitted"),
         ({"schema_version": 1}, "its format is not version 2"),
-        ({"heads": []}, "heads: Tuple should have at least 1 item"),
+        ({"heads": []}, "it is a reader without a head"),
         ({"heads": [{"kind": "survival"}]}, r"heads\.0: Input tag 'survival'"),
         ({"interval": {"level": 0.9}}, "interval: Extra inputs are not permitted"),
         ({"card": {"file": "../card.md", "sha256": "0" * 64, "size_bytes": 0}}, r"card\.file: String should match"),

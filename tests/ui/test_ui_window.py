@@ -19,6 +19,7 @@ from edge_app.live.messages import (
     Failed,
     Lost,
     Opened,
+    Poles,
     Recovered,
     Recovering,
     SetLength,
@@ -26,7 +27,7 @@ from edge_app.live.messages import (
     SourceSummary,
 )
 from edge_app.live.refusals import REASONS
-from edge_app.live.report import FrameReport, TrackingReport
+from edge_app.live.report import FrameReport, ProposalReport, TrackingReport
 from edge_app.ui import theme, wording
 from edge_app.ui._qt import QColor, QImage, QPointF, Qt
 from edge_app.ui.main_window import MainWindow
@@ -467,6 +468,32 @@ def test_a_handle_in_the_hand_is_not_pulled_away(bench: Any, qtbot: QtBot) -> No
     assert bench.window.live.handles.first == (332.0, 369.0)
     qtbot.keyRelease(bench.window.live, Qt.Key.Key_Left)
     assert bench.worker.sent[-1].poles.x1 == 332.0
+
+
+PROPOSAL = ProposalReport(poles=(340.0, 370.0, 620.0, 430.0), confidence=0.9, localizer="test 1")
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Space])
+def test_proposed_poles_are_said_to_be_proposed_and_taken_by_one_key(bench: Any, qtbot: QtBot, key: Qt.Key) -> None:
+    bench.turn(report(calipers=(), crop=None, reading=None, readout=None, proposal=PROPOSAL))
+    assert "PROPOSED, not measured" in bench.window.live._strip_text()
+    assert bench.worker.sent == []
+    bench.window.live.setFocus()
+    qtbot.keyClick(bench.window.live, key)
+    assert bench.worker.sent[-1].poles == Poles(x1=340, y1=370, x2=620, y2=430, proposed=True, frame=12)
+    assert bench.window.live.handles.complete
+    bench.window.live._move(0, (350.0, 380.0))
+    bench.window.live._announce()
+    assert not bench.worker.sent[-1].poles.proposed  # now it is the operator's own
+
+
+def test_a_touch_on_a_proposed_pole_takes_both_and_a_touch_elsewhere_does_not(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report(calipers=(), crop=None, reading=None, readout=None, proposal=PROPOSAL))
+    live = bench.window.live
+    qtbot.mouseClick(live, Qt.MouseButton.LeftButton, pos=QPointF(*live.letterbox().to_widget((480, 600))).toPoint())
+    assert live.handles is None
+    qtbot.mouseClick(live, Qt.MouseButton.LeftButton, pos=QPointF(*live.letterbox().to_widget((342, 371))).toPoint())
+    assert bench.worker.sent[-1].poles.proposed
 
 
 def test_after_the_poles_moved_the_number_of_the_old_crop_is_gone(bench: Any) -> None:

@@ -1,0 +1,1 @@
+"""Trains the synthetic localizer, which proposes the poles of a kidney, and writes its bundle."""

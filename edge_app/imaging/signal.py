@@ -40,9 +40,10 @@ class SignalRules:
     bar_alike: float = 0.8  # of a stripe in its colour: a box with words may lie over it
     edge: int = 10  # step between neighbours that is drawn, not a gradient
     sign_contrast: float = 60.0  # of a sign to its ground: a very dark ultrasound image has less
-    sign_area: tuple[float, float] = (0.005, 0.4)  # of the box around all that is drawn
+    sign_area: tuple[float, float] = (0.005, 0.2)  # of the box around all that is drawn; a small screen has more
     sign_edges: float = 0.02  # of that box in steep steps: an ultrasound image has fewer
     sign_texture: float = 3.0  # small steps for each steep one: speckle has more
+    sign_ink: float = 0.55  # of what stands out from the ground, in one grey: an image has many
     ground_noise: float = 0.01  # outside of it
     snow_step: float = 18.0  # mean between neighbours, everywhere
     snow_white: float = 0.6  # of the variance between neighbours that are independent
@@ -147,4 +148,13 @@ def _is_sign(steps: NDArray[np.uint8], grey: NDArray[np.uint8], rules: SignalRul
         steep >= rules.sign_edges * width * height
         and inside <= rules.sign_texture * steep
         and everywhere - inside <= rules.ground_noise * steps.size
+        and _ink(grey[y0 : y0 + height, x0 : x0 + width], ground) >= rules.sign_ink
     )
+
+
+def _ink(part: NDArray[np.uint8], ground: float) -> float:
+    """Return how much of what stands out from the ground is of one grey, give or take 12."""
+    drawn = part[np.abs(part.astype(np.float32) - ground) > 20.0]
+    counts = np.bincount(drawn, minlength=256)
+    most: float = np.convolve(counts, np.ones(25), "same").max()
+    return float(most / max(1, drawn.size))

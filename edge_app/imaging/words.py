@@ -5,6 +5,7 @@ Everything stays in memory: the words of a screen name the patient.
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
@@ -26,7 +27,9 @@ LETTER = (0.008, 0.045)  # least and most height of a line, share of the picture
 MOST_ON_RIM = 0.4  # of a line's box
 GAP = 0.035  # between the words of one line, share of the picture's height
 CHANGED = 70  # grey levels: more than compression does to a letter
-FEW_CHANGED = 4  # pixels
+FEW_CHANGED = 4  # pixels of the sample
+ONE_DIGIT = 2  # pixels of a line: what two digits differ in at the least
+MEASURE = re.compile(r"\d\s?[cm]m", re.IGNORECASE)
 MOST_LINES = 200
 SAMPLE = 4  # every so many pixels are compared to see whether something was written
 
@@ -53,6 +56,11 @@ class _Line:
     born: int
     text: TextLine | None = None
     read: bool = False
+
+    @property
+    def measures(self) -> bool:
+        """Whether it states a length: that must never be an old one."""
+        return self.text is not None and MEASURE.search(self.text.text) is not None
 
 
 class ScreenWords:
@@ -123,7 +131,9 @@ class ScreenWords:
             self._take()
 
     def _changed(self, pixels: NDArray[np.uint8], sector: Sector | None) -> bool:
-        """Tell whether something has been written or wiped around the image since the last look."""
+        """Tell whether something has been written or wiped around the image since the last look, be it one digit."""
+        if any(not same_ink(line.grey, _seen(pixels, line.box)) for line in self._lines if line.measures):
+            return True
         if self._sample.shape != pixels[::SAMPLE, ::SAMPLE, 1].shape:
             return True
         change = over(np.asarray(cv2.absdiff(_sample(pixels), self._sample), dtype=np.uint8), CHANGED)
@@ -245,4 +255,4 @@ def same_ink(one: Grey, other: Grey) -> bool:
     """Tell whether two grey pictures of one place show the same letters, but for a codec's noise."""
     if one.shape != other.shape:
         return False
-    return int(np.count_nonzero(over(np.asarray(cv2.absdiff(one, other), dtype=np.uint8), CHANGED))) < FEW_CHANGED
+    return int(np.count_nonzero(over(np.asarray(cv2.absdiff(one, other), dtype=np.uint8), CHANGED))) < ONE_DIGIT

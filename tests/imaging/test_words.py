@@ -10,6 +10,7 @@ import pytest
 
 from edge_app.imaging import _ocr
 from edge_app.imaging import scribe as scribe_module
+from edge_app.imaging.printed import parse_lengths
 from edge_app.imaging.scene import Sector
 from edge_app.imaging.scribe import Scribe
 from edge_app.imaging.sector import find_sector
@@ -141,3 +142,19 @@ def test_a_thread_that_stops_leaves_nobody_without_an_answer(screen: tuple[Pictu
     scribe.serve(stopped)
     assert len(asked) == 3 and all(answer.done() for answer in asked)
     assert scribe.request(screen[0], [(14, 20, 200, 50), (300, 5, 420, 30)]).result()[1] is None
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.6])
+def test_one_new_digit_is_seen_at_once_after_a_freeze(
+    studio: Studio, screen: tuple[Picture, Sector], scale: float
+) -> None:
+    pixels, sector = screen
+    seen = ScreenWords()
+    seen.stir(0.0)
+    for index, value in enumerate(("6.93", "6.98", "8.98", "9.98", "9.99", "3.99")):
+        drawn = pixels.copy()
+        studio.text(drawn, f"1 L {value} cm", (20, 690), scale)
+        for step in range(3):
+            seen.follow(studio.jpeg(drawn, 85), 200.0 * index + 50 * step, sector, frozen=True)
+        lengths = [length.length_cm for line in seen.lines for length in parse_lengths(line.text)]
+        assert lengths == [float(value)]

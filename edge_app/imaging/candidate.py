@@ -18,6 +18,7 @@ MOST_GAPS = 5  # dark stretches between lit rows: more than tissue has, fewer th
 HEAVY = 0.12  # of all pieces of a candidate: more than a line of text is of a page
 MOST = 0.9  # of all pieces of a candidate are few heavy ones: an image with its trace, and no page of text
 WIDER = 1.15  # times the width of the other: pieces of like width are one linear array's image
+LINE = 5  # small pixels: lines are thinner
 SHALLOW = 0.7  # times the confidence in a band
 APART = 0.1  # more confidence in one piece than in all of them: the others are a trace, or another picture
 TRACE = 0.55  # confidence in the upper of two such pieces from which it is the image and the lower one its trace
@@ -41,7 +42,7 @@ class Candidate:
 
 def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
     """Return the candidate that the chosen pieces make, or None where they have no outline."""
-    lit = pieces.mask(chosen)
+    lit = without_lines(pieces.mask(chosen[:1])) | pieces.mask(chosen[1:])
     if not chosen or lit.mean() < SMALLEST_SHARE:
         return None
     outline = fit_outline(lit)
@@ -52,6 +53,14 @@ def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
         confidence *= SHALLOW
     merit = confidence * (0.75 + 0.25 * min(1.0, share / 0.25))
     return Candidate(outline, lit, confidence, merit, pieces, tuple(chosen))
+
+
+def without_lines(lit: Mask) -> Mask:
+    """Remove what is thin beside the body of the lit pixels, bool (h, w): an ECG, a needle's guide, a frame."""
+    kernel = np.ones((LINE, LINE), np.uint8)
+    body = cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    opened = cv2.morphologyEx(body, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(lit & (opened > 0), dtype=np.bool_)
 
 
 def _is_shallow(outline: Outline, lit: Mask) -> bool:

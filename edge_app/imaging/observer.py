@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
-from edge_app.imaging.calipers import find_calipers
+from edge_app.imaging.caliper_watch import CaliperWatch
+from edge_app.imaging.calipers import survey
 from edge_app.imaging.evidence import EvidenceMemory
 from edge_app.imaging.freeze import FreezeWatch, Motion
 from edge_app.imaging.ruler import find_scale
-from edge_app.imaging.scene import CaliperPair, Scale, Scene, Sector
+from edge_app.imaging.scene import Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
 from edge_app.imaging.signal import has_signal
 from engines import synthetic_mark
@@ -29,6 +30,7 @@ class ObserverRules:
     settle_pictures: tuple[int, ...] = (1, 3, 8)  # look again when this many pictures have been gathered
     search_pause_ms: float = 60.0  # between two searches in a frozen picture that is being drawn on
     live_search_ms: float = 1000.0  # between two searches in a moving picture
+    recheck_ms: float = 200.0  # between two looks at known markers
     same_place: float = 0.93  # overlap of two sectors that are one
     misses: int = 3  # searches without a sector before the known one is given up
     layout_share: float = 0.01  # of the screen around the image: more changes than a clock
@@ -63,8 +65,9 @@ class SceneObserver:
         self._doubted = False
         self._scale: Scale | None = None
         self._scale_due = True
-        self._pairs: tuple[CaliperPair, ...] = ()
+        self._calipers = CaliperWatch()
         self._search_ms = -np.inf
+        self._recheck_ms = -np.inf
         self._search_due = True
         self._frozen = False
 
@@ -99,8 +102,9 @@ class SceneObserver:
             frozen=signal and self._frozen,
             synthetic=synthetic_mark.present(frame.pixels),
             sector=self._sector,
-            calipers=self._pairs,
+            calipers=self._calipers.survey.pairs,
             scale=self._scale,
+            refused=self._calipers.survey.refused,
         )
 
     @contextmanager
@@ -159,7 +163,7 @@ class SceneObserver:
         if frozen and not self._frozen:
             self._search_due = self._scale_due = True
         elif self._frozen and not frozen:
-            self._pairs = ()
+            self._calipers.forget()
             self._search_ms = frame.t_ms
         self._frozen = frozen
         self._note_drawing(motion)
@@ -169,15 +173,36 @@ class SceneObserver:
             self._search_due = True
 
     def _look_for_calipers(self, frame: Frame) -> None:
-        since = frame.t_ms - self._search_ms
-        if self._frozen:
-            due = self._search_due and (self._still or since >= self._rules.search_pause_ms)
-        else:
-            due = since >= self._rules.live_search_ms
-        if not due:
+        if self._still:
+            self._calipers.survey = survey(frame.pixels, self._sector)
             return
-        self._search_ms, self._search_due = frame.t_ms, False
-        self._pairs = () if self._sector is None else find_calipers(frame.pixels, self._sector)
+        if self._calipers.searching:
+            self._calipers.go_on()
+            return
+        since = frame.t_ms - self._search_ms
+        due = self._search_due and since >= self._rules.search_pause_ms
+        if not self._frozen:
+            due = since >= self._rules.live_search_ms
+        if due or self._markers_gone(frame):
+            self._search_ms, self._search_due = frame.t_ms, False
+            self._search(frame)
+
+    def _search(self, frame: Frame) -> None:
+        if self._sector is None:
+            self._calipers.forget()
+            return
+        self._calipers.begin(frame.pixels, self._sector)
+        self._calipers.go_on()
+
+    def _markers_gone(self, frame: Frame) -> bool:
+        """Look now and then whether known markers still stand there; if not, nothing is known of them."""
+        if not self._calipers.survey.pairs or frame.t_ms - self._recheck_ms < self._rules.recheck_ms:
+            return False
+        self._recheck_ms = frame.t_ms
+        if self._calipers.holds(frame.pixels):
+            return False
+        self._calipers.forget()
+        return True
 
     def _look_for_scale(self, frame: Frame) -> None:
         if not self._scale_due:

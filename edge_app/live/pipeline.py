@@ -275,6 +275,7 @@ class Pipeline:
             frozen=scene.frozen,
             sector=reports.sector(scene.sector),
             calipers=reports.calipers(scene.calipers),
+            refused=reports.refused(scene.refused),
             px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
             crop=None if work.placed is None else work.placed.report,
             quality=reports.quality(work.quality),

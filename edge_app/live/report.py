@@ -26,6 +26,15 @@ class SectorReport(_Model):
     outline: tuple[tuple[float, float], ...]
 
 
+class RefusedMarkReport(_Model):
+    """Something that looks like a length marker and was not taken for one; pixels."""
+
+    x: float
+    y: float
+    size: float
+    reason: str
+
+
 class CropReport(_Model):
     """What the model read: a rectangle of the frame, pixels, possibly reaching beyond it."""
 
@@ -156,6 +165,7 @@ class FrameReport(_Model):
     frozen: bool  # the scanner's picture stands still, whatever is said of the value
     sector: SectorReport | None
     calipers: tuple[tuple[float, float, float, float], ...]
+    refused: tuple[RefusedMarkReport, ...] = ()  # marks not taken for calipers, and why
     px_per_cm: float | None
     crop: CropReport | None
     quality: QualityReport | None

@@ -8,7 +8,7 @@ from math import isfinite
 from pydantic import BaseModel
 
 from edge_app.capture.base import FrameSource
-from edge_app.imaging.scene import CaliperPair, Quality, Sector
+from edge_app.imaging.scene import CaliperPair, Quality, RefusedMark, Sector
 from edge_app.live.messages import SourceSummary
 from edge_app.live.phrases import digits_of
 from edge_app.live.report import (
@@ -17,6 +17,7 @@ from edge_app.live.report import (
     ProbabilityReport,
     QualityReport,
     ReadingReport,
+    RefusedMarkReport,
     RegressionReport,
     SectorReport,
     ValueReport,
@@ -53,6 +54,14 @@ def sector(found: Sector | None) -> SectorReport | None:
 def calipers(found: tuple[CaliperPair, ...]) -> tuple[tuple[float, float, float, float], ...]:
     """Return x1, y1, x2, y2 of each pair."""
     return tuple((*pair.first, *pair.second) for pair in found)
+
+
+def refused(found: tuple[RefusedMark, ...]) -> tuple[RefusedMarkReport, ...]:
+    """Return the report of marks that were not taken for calipers."""
+    return tuple(
+        RefusedMarkReport(x=round(m.centre[0], 1), y=round(m.centre[1], 1), size=round(m.size_px, 1), reason=m.reason)
+        for m in found
+    )
 
 
 def quality(found: Quality | None) -> QualityReport | None:

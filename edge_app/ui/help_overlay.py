@@ -18,6 +18,7 @@ KEYS: Final = (
     ("Enter", "use the handles as they are"),
     ("C, Esc", "clear the handles, use the scanner's calipers"),
     ("M", "show where the network looked"),
+    ("D", "show marks that were not taken for calipers, and why"),
     ("F11", "full screen"),
     ("F1", "this help"),
     ("Q, Ctrl+Q", "quit"),

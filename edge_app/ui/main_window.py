@@ -120,6 +120,7 @@ class MainWindow(QMainWindow):
             "C": self.live.clear_handles,
             "Esc": self.escape,
             "M": self.toggle_map,
+            "D": self.live.toggle_refused,
             "F11": self.toggle_fullscreen,
             "F1": self.toggle_help,
             "Q": self._quit,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_app.imaging.crossings import Crossing, Map, apart, find_crossings
 from edge_app.imaging.glyph import Glyph, Reading
-from edge_app.imaging.pairs import JOINED, Link, matched, pair_of
+from edge_app.imaging.pairs import Matching, pair_of
 from edge_app.imaging.scene import CaliperPair, RefusedMark, Sector
 
 OUTSIDE_SHARE = 0.045  # of the picture's height: how far outside the image a marker may stand
@@ -26,6 +26,7 @@ SLICE = 300_000
 """Pixels that are searched at once."""
 OVERLAP = 64
 """Rows that two slices share: a glyph at the rim of one is whole in the other."""
+LARGEST_ARM, LARGEST_SHARE = 14.0, 0.025  # pixels, or of the picture's height
 WORDED = 0.5  # from here on a glyph is a part of a text
 
 
@@ -61,21 +62,13 @@ def survey(pixels: NDArray[np.uint8], sector: Sector | None) -> Survey:
 
 
 def searching(pixels: NDArray[np.uint8], sector: Sector | None) -> Search:
-    """Do what ``survey`` does in slices of a few milliseconds; ``pixels`` must not change until it is done.
-
-    Dark rims are looked for only where bright or coloured strokes showed no pair: markers in tissue as bright as they.
-    """
+    """Do what ``survey`` does in slices of a few milliseconds; ``pixels`` must not change until it is done."""
     allowed = None if sector is None else widened(sector.mask, OUTSIDE_SHARE * pixels.shape[0])
     yield
     reading = Reading(pixels)
-    for kind in ("bright", "colour"):
+    for kind in MOST:
         yield from _read(pixels, allowed, kind, reading)
-    found = _judged(pixels, reading.glyphs())
-    if not found.pairs:
-        yield
-        yield from _read(pixels, allowed, "dark", reading)
-        found = _judged(pixels, reading.glyphs())
-    return found
+    return _judged(pixels, reading.glyphs(), sector)
 
 
 def _read(
@@ -106,11 +99,25 @@ def bands(pixels: NDArray[np.uint8], allowed: NDArray[np.bool_] | None) -> list[
     ]
 
 
-def _judged(pixels: NDArray[np.uint8], glyphs: list[Glyph]) -> Survey:
-    links, reasons = matched([g for g in glyphs if g.worded < WORDED], pixels)
-    reasons.update((g, "part of a text") for g in glyphs if g.worded >= WORDED)
+def _judged(pixels: NDArray[np.uint8], glyphs: list[Glyph], sector: Sector | None) -> Survey:
+    """Return the pairs among glyphs, and the reasons against all others."""
+    reasons = {g: "part of a text" for g in glyphs if g.worded >= WORDED}
+    largest = max(LARGEST_ARM, LARGEST_SHARE * pixels.shape[0])
+    reasons.update((g, "too large") for g in glyphs if g.reach > largest)
+    free = [g for g in glyphs if g not in reasons]
+    matching = Matching(free, [_inside(g, sector) for g in free], pixels)
+    reasons.update(matching.refused)
     refused = [RefusedMark((g.x, g.y), 2 * g.reach, reason) for g, reason in reasons.items()]
-    return Survey(tuple(pair_of(link) for link in links), tuple(refused))
+    return Survey(tuple(pair_of(link) for link in matching.links), tuple(refused))
+
+
+def _inside(glyph: Glyph, sector: Sector | None) -> bool:
+    """Whether the glyph touches the image."""
+    if sector is None:
+        return True
+    reach = 1.5 * glyph.reach
+    x0, y0 = max(0, round(glyph.x - reach)), max(0, round(glyph.y - reach))
+    return bool(sector.mask[y0 : round(glyph.y + reach) + 1, x0 : round(glyph.x + reach) + 1].any())
 
 
 def find_glyphs(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Glyph]:

@@ -18,43 +18,81 @@ BRIGHTEST = 70.0
 """Grey levels over the surroundings that count at most: one bright speck is no line."""
 DOUBTFUL, SURE = 2.2, 7.0
 """Spreads of what lies beside by which the line stands out."""
+BEYOND = 6.0
+"""Arms beyond a marker in which a line of its own does not go on."""
+GOES_ON = 0.5
+"""Share of the line's own strength beyond a marker: more, and it is some other line that passes there."""
+
+STEPS = (3.0, 30.0)
+"""Pixels from one dot to the next, the larger at 720 rows."""
+LEAST_STEPS = 24
+"""Pixels of a line in which a rhythm can be heard."""
+RHYTHM_CHANCE = 0.2
+"""Of the rhythm beside the line: it may be so much stronger on it by chance."""
+
+Way = NDArray[np.float64]
 
 
 def line_between(pixels: NDArray[np.uint8], a: Glyph, b: Glyph) -> float:
-    """Return 0..1: how surely RGB uint8 ``pixels`` show a drawn line on the straight way between two glyphs.
+    """Return 0..1: how surely RGB uint8 ``pixels`` show a line drawn between two glyphs, that ends at both.
 
-    Dots and dashes of any spacing count; the glyphs themselves and what stands near them do not.
+    Dots and dashes of any spacing count; the glyphs themselves and what stands near them do not. A line that goes on
+    at both ends, such as a needle guide or the edge of a box, is none.
     """
-    length = hypot(b.x - a.x, b.y - a.y)
-    start = 1.5 * max(a.reach, b.reach)
+    length, arm = hypot(b.x - a.x, b.y - a.y), max(a.reach, b.reach)
+    start = 1.5 * arm
     if length - 2 * start < 8:
         return 0.0
-    strokes, x0, y0 = _strokes(pixels, (a, b))
-    scale = max(1.0, pixels.shape[0] / 720)
-    at = np.arange(start, length - start, 0.5)
-    ux, uy = (b.x - a.x) / length, (b.y - a.y) / length
-    means = []
-    for aside in (0.0, *BESIDE):
-        near = [aside * scale + step for step in (-1.0, 0.0, 1.0)]
-        x = np.stack([a.x + ux * at - uy * off for off in near]) - x0
-        y = np.stack([a.y + uy * at + ux * off for off in near]) - y0
-        ink = cv2.remap(strokes, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR).max(axis=0)
-        means.append(float(np.minimum(ink, BRIGHTEST).mean()))
-    beside = np.array(means[1:])
-    chance = max(float(beside.std()), 0.12 * float(beside.mean()), 0.6)
-    spreads = (means[0] - float(beside.mean())) / chance
-    return float(np.clip((spreads - DOUBTFUL) / (SURE - DOUBTFUL), 0.0, 1.0))
+    seen = _Seen(pixels, a, b, BEYOND * arm + start)
+    way = np.arange(start, length - start, 0.5)
+    on, chance = seen.excess(way)
+    line = float(np.clip((max(on / chance, seen.rhythm(way)) - DOUBTFUL) / (SURE - DOUBTFUL), 0.0, 1.0))
+    if line == 0.0:
+        return 0.0
+    beyond = np.arange(start, start + min(BEYOND * arm, 0.4 * length), 0.5)
+    passing = sum(seen.excess(way)[0] > GOES_ON * on for way in (-beyond, length + beyond))
+    return line * (1.0, 0.6, 0.0)[passing]
 
 
-def _strokes(pixels: NDArray[np.uint8], ends: tuple[Glyph, Glyph]) -> tuple[NDArray[np.uint8], int, int]:
-    """Return the stroke map around the line, of chroma too where the ends have colour, with its corner."""
-    a, b = ends
-    scale = max(1.0, pixels.shape[0] / 720)
-    margin = round(18 * scale)
-    x0, y0 = max(0, int(min(a.x, b.x)) - margin), max(0, int(min(a.y, b.y)) - margin)
-    part = pixels[y0 : int(max(a.y, b.y)) + margin, x0 : int(max(a.x, b.x)) + margin]
-    side = round(5 * scale)
-    strokes = stroke_map(brightest_channel(part), side)
-    if a.hue != "grey":
-        strokes = np.asarray(cv2.max(strokes, stroke_map(chroma(part), side)), dtype=np.uint8)
-    return strokes, x0, y0
+class _Seen:
+    """The strokes around the way from one glyph to the other, of chroma too where the ends have colour."""
+
+    def __init__(self, pixels: NDArray[np.uint8], a: Glyph, b: Glyph, beyond: float) -> None:
+        self._scale = max(1.0, pixels.shape[0] / 720)
+        self._from, length = (a.x, a.y), hypot(b.x - a.x, b.y - a.y)
+        self._along = (b.x - a.x) / length, (b.y - a.y) / length
+        margin = round(14 * self._scale + beyond)
+        self._x0, self._y0 = max(0, int(min(a.x, b.x)) - margin), max(0, int(min(a.y, b.y)) - margin)
+        part = pixels[self._y0 : int(max(a.y, b.y)) + margin, self._x0 : int(max(a.x, b.x)) + margin]
+        side = round(5 * self._scale)
+        self._strokes = stroke_map(brightest_channel(part), side)
+        if min(a.tint, b.tint) > 0.2:
+            self._strokes = np.asarray(cv2.max(self._strokes, stroke_map(chroma(part), side)), dtype=np.uint8)
+
+    def excess(self, at: Way) -> tuple[float, float]:
+        """Return by how much the way shows more strokes than lines beside it, and how much that may be by chance."""
+        means = np.array([self._profile(at, aside * self._scale).mean() for aside in (0.0, *BESIDE)])
+        beside = means[1:]
+        return float(means[0] - beside.mean()), max(float(beside.std()), 0.12 * float(beside.mean()), 0.6)
+
+    def rhythm(self, at: Way) -> float:
+        """Return by how many spreads the line repeats itself in even steps more than lines beside it do."""
+        if len(at) < 2 * LEAST_STEPS:
+            return 0.0
+        profiles = np.stack([self._profile(at, aside * self._scale) for aside in (0.0, *BESIDE)])
+        profiles = (profiles - profiles.mean(axis=1, keepdims=True)) * np.hanning(len(at))
+        power = np.abs(np.fft.rfft(profiles, 4 * len(at), axis=1))
+        period = 2 * len(at) / np.maximum(1, np.arange(power.shape[1]))  # pixels
+        steps = (period >= STEPS[0]) & (period <= min(STEPS[1] * self._scale, len(at) / 8))
+        if not steps.any():
+            return 0.0
+        strong = power[:, steps].max(axis=1)
+        beside = strong[1:]
+        return float(strong[0] - beside.mean()) / max(float(beside.std()), RHYTHM_CHANCE * float(beside.mean()), 1e-6)
+
+    def _profile(self, at: Way, aside: float) -> NDArray[np.float32]:
+        """Return the strokes at distances ``at`` along a way ``aside`` pixels beside the line."""
+        (ux, uy), off = self._along, np.array([[aside - 1.0], [aside], [aside + 1.0]])
+        x, y = self._from[0] - self._x0 + ux * at - uy * off, self._from[1] - self._y0 + uy * at + ux * off
+        ink = cv2.remap(self._strokes, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR).max(axis=0)
+        return np.asarray(np.minimum(ink, BRIGHTEST), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import hypot
@@ -13,12 +14,15 @@ from edge_app.imaging.glyph import Glyph
 from edge_app.imaging.line import line_between
 from edge_app.imaging.scene import CaliperPair
 
-NEAREST = 3.0  # arms between two markers that are not parts of one thing
-SIZE_RATIO = 1.35  # of the larger to the smaller glyph of a pair
+NEAREST = 4.5  # arms between two markers that are not parts of one thing
+SIZE_RATIO, SIZE_RATIO_JOINED = 1.35, 1.6  # of the larger to the smaller glyph of a pair
 JOINED = 0.5  # from here on a line is drawn
 HINTED = 0.25
+TRACE = 0.1  # of a line, where others are clear
 SURE = 0.9  # confidence that each of two markers needs without a line between them
-LIKELY = 0.5  # and with one
+LIKELY = 0.7  # and with one
+IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
+"""Where a mark between two others stands if they are ticks of one ruler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,78 +34,169 @@ class Link:
     line: float
 
     @property
+    def ends(self) -> tuple[Glyph, Glyph]:
+        return self.first, self.second
+
+    @property
     def length(self) -> float:
         return hypot(self.first.x - self.second.x, self.first.y - self.second.y)
 
 
-def matched(glyphs: list[Glyph], pixels: NDArray[np.uint8]) -> tuple[list[Link], dict[Glyph, str]]:
-    """Return the pairs, longest first, and why every other glyph belongs to none."""
-    seen = [g for g in glyphs if g.confidence >= LIKELY]
-    links = [Link(a, b, line_between(pixels, a, b)) for a, b in combinations(seen, 2) if _fit(a, b)]
-    links = [one for one in links if one.first.looks_like(one.second) or (one.line >= JOINED and _being_set(one))]
-    taken: list[Link] = []
-    free = list(seen)
-    for link in sorted((one for one in links if one.line >= JOINED), key=lambda one: (-one.line, -one.length)):
-        if link.first in free and link.second in free:
-            taken.append(link)
-            free = [g for g in free if g is not link.first and g is not link.second]
-    refused: dict[Glyph, str] = {g: "unclear" for g in glyphs if g.confidence < LIKELY}
-    sure = [g for g in free if g.confidence >= SURE]
-    refused.update((g, "unclear") for g in free if g.confidence < SURE)
-    for group in _alike(sure, links):
-        rest = [one for one in links if one.first in group and one.second in group]
-        pairs = _unjoined(rest, group)
-        taken += pairs
-        reason = "single" if len(group) == 1 else "which belong together is unclear"
-        ends = [end for pair in pairs for end in (pair.first, pair.second)]
-        refused.update((g, reason) for g in group if g not in ends)
-    return sorted(taken, key=lambda one: -one.length), refused
+class Matching:
+    """Pairs the glyphs of a picture.
+
+    Parameters
+    ----------
+    glyphs : list[Glyph]
+        What was read in RGB uint8 (H, W, 3) ``pixels``.
+    inside : list[bool]
+        Which of them stand in the ultrasound image.
+
+    Attributes
+    ----------
+    links : list[Link]
+        The pairs, longest first.
+    refused : dict[Glyph, str]
+        Why every other glyph belongs to none.
+    """
+
+    def __init__(self, glyphs: list[Glyph], inside: list[bool], pixels: NDArray[np.uint8]) -> None:
+        self._inside = {g for g, held in zip(glyphs, inside, strict=True) if held}
+        self.refused: dict[Glyph, str] = {g: "unclear" for g in glyphs if g.confidence < LIKELY}
+        free = [g for g in glyphs if g not in self.refused]
+        self.refused.update((g, "ticks of a ruler") for g in _ticks(free))
+        free = [g for g in free if g not in self.refused]
+        links = [Link(a, b, line_between(pixels, a, b)) for a, b in combinations(free, 2) if _fit(a, b)]
+        links = [one for one in links if _alike(one) and self._inside & {*one.ends}]
+        self.links = self._joined(links)
+        self.links = self._with_rest(links, [g for g in free if not any(g in one.ends for one in self.links)])
+        taken = {end for one in self.links for end in one.ends}
+        self.links.sort(key=lambda one: -one.length)
+        for glyph in free:
+            if glyph not in taken:
+                self.refused[glyph] = self._reason(glyph, links)
+
+    def _joined(self, links: list[Link]) -> list[Link]:
+        """Return the disjoint pairs that a line joins, the clearest line first."""
+        taken: list[Link] = []
+        for link in sorted((one for one in links if one.line >= JOINED), key=lambda one: (-one.line, -one.length)):
+            if not any({*link.ends} & {*other.ends} for other in taken):
+                taken.append(link)
+        return taken
+
+    def _with_rest(self, links: list[Link], rest: list[Glyph]) -> list[Link]:
+        """Add the pairs of glyphs that no clear line joins, where there is but one way to pair those alike.
+
+        Where pairs are joined by lines, others have at least a trace of one. A group that stays unclear and may hold a
+        length over those that are clear leaves all unclear: a width must not pass for the length.
+        """
+        sure = [g for g in rest if g.confidence >= SURE]
+        among = [one for one in links if one.first in sure and one.second in sure and _same_size(one)]
+        found: list[Link] = []
+        for group in _groups(sure, among):
+            own = [one for one in among if one.first in group]
+            way = self._only_way([one for one in own if one.line >= TRACE or not self.links], group)
+            longest = max((one.length for one in own), default=0.0)
+            if not way and self.links and longest > max(one.length for one in self.links):
+                return []
+            found += way
+        return self.links + found
+
+    def _only_way(self, links: list[Link], group: list[Glyph]) -> list[Link]:
+        """Return the pairs of a group: its two inside the image, else its only two; or length and width that cross.
+
+        Three markers alike without a line are two ends and a cursor, or three ends: nothing is said of them.
+        """
+        within = [one for one in links if self._inside >= {*one.ends}]
+        if len(within) == 1 and sum(g in self._inside for g in group) == 2:
+            return within
+        if len(links) == 1 and len(group) == 2:
+            return links
+        hinted = [one for one in links if one.line >= HINTED]
+        if len(hinted) == 1:
+            return hinted
+        if len(group) == 4:
+            return _crossing(links)
+        return []
+
+    def _reason(self, glyph: Glyph, links: list[Link]) -> str:
+        if glyph not in self._inside:
+            return "outside the image"
+        if glyph.confidence < SURE:
+            return "unclear"
+        return "which belong together is unclear" if any(glyph in one.ends for one in links) else "single"
 
 
 def pair_of(link: Link) -> CaliperPair:
     """Return the pair as the scene has it."""
-    first, second = sorted((link.first, link.second), key=lambda g: (g.x, g.y))
+    first, second = sorted(link.ends, key=lambda g: (g.x, g.y))
     confidence = min(first.confidence, second.confidence)
     confidence = confidence + (1 - confidence) * 0.6 * link.line
-    return CaliperPair((first.x, first.y), (second.x, second.y), first.shape, round(min(1.0, confidence), 3), (first.reach + second.reach) / 2)
+    arm = (first.reach + second.reach) / 2
+    return CaliperPair((first.x, first.y), (second.x, second.y), first.shape, round(min(1.0, confidence), 3), arm)
 
 
 def _fit(a: Glyph, b: Glyph) -> bool:
-    """Whether two glyphs can be the ends of one length: one shape, one size, and not on top of each other."""
+    """Whether two glyphs can be the ends of one length: one shape, about one size, and not on top of each other."""
     small, large = sorted((a.reach, b.reach))
-    if a.shape != b.shape or large > SIZE_RATIO * small + 0.7:
+    if a.shape != b.shape or large > SIZE_RATIO_JOINED * small + 0.7:
         return False
     return hypot(a.x - b.x, a.y - b.y) >= NEAREST * large
 
 
-def _being_set(link: Link) -> bool:
-    """Whether the second end is still the active one, green instead of yellow (scanner-screens 2)."""
-    return {link.first.hue, link.second.hue} == {"yellow", "green"}
+def _same_size(link: Link) -> bool:
+    small, large = sorted(end.reach for end in link.ends)
+    return large <= SIZE_RATIO * small + 0.7
 
 
-def _alike(glyphs: list[Glyph], links: list[Link]) -> list[list[Glyph]]:
-    """Return the groups of glyphs that links connect, one glyph alone too."""
+def _alike(link: Link) -> bool:
+    """Whether both ends have one colour, or a line joins them while the second is active: green, not yet yellow."""
+    if link.first.looks_like(link.second):
+        return True
+    return link.line >= JOINED and {end.hue for end in link.ends} == {"yellow", "green"}  # scanner-screens 2
+
+
+def _ticks(glyphs: Sequence[Glyph]) -> set[Glyph]:
+    """Return the glyphs that stand on one line in equal steps, three or more: a ruler, a row of dots."""
+    found: set[Glyph] = set()
+    for three in combinations(glyphs, 3):
+        if len({g.shape for g in three}) == 1 and _in_step(*sorted(three, key=lambda g: (g.x, g.y))):
+            found.update(three)
+    return found
+
+
+def _in_step(a: Glyph, b: Glyph, c: Glyph) -> bool:
+    length = hypot(c.x - a.x, c.y - a.y)
+    if length < 6 * b.reach or max(a.reach, b.reach, c.reach) > 2.2 * min(a.reach, b.reach, c.reach):
+        return False
+    ux, uy = (c.x - a.x) / length, (c.y - a.y) / length
+    along, aside = (b.x - a.x) * ux + (b.y - a.y) * uy, abs((b.y - a.y) * ux - (b.x - a.x) * uy)
+    slack = 0.15 * b.reach + 0.4
+    return aside <= slack and any(abs(along - share * length) <= 1.5 * slack for share in IN_STEP)
+
+
+def _groups(glyphs: list[Glyph], links: list[Link]) -> list[list[Glyph]]:
+    """Return the groups of glyphs that links connect."""
     groups: list[list[Glyph]] = []
     for glyph in glyphs:
-        ends = [one.second if one.first is glyph else one.first for one in links if glyph in (one.first, one.second)]
+        ends = [end for one in links if glyph in one.ends for end in one.ends]
         joined = [group for group in groups if any(end in group for end in ends)]
         groups = [group for group in groups if group not in joined]
         groups.append([glyph, *(g for group in joined for g in group)])
     return groups
 
 
-def _unjoined(links: list[Link], glyphs: list[Glyph]) -> list[Link]:
-    """Return the pairs among glyphs that no clear line joins: the only possible one, or length and width of one organ.
-
-    Three markers alike without a line are two ends and a cursor, or three ends: nothing is said of them.
-    """
-    if len(links) <= 1:
-        return links
-    hinted = [one for one in links if one.line >= HINTED]
-    if len(hinted) == 1:
-        return hinted
-    if len(glyphs) != 4:
-        return []
+def _crossing(links: list[Link]) -> list[Link]:
+    """Return the two links of four glyphs that cross, if the longest of all is one of them: length and width."""
     longest = max(links, key=lambda one: one.length)
-    others = [one for one in links if not {one.first, one.second} & {longest.first, longest.second}]
-    return [longest, *others]
+    other = [one for one in links if not {*one.ends} & {*longest.ends}]
+    return [longest, *other] if len(other) == 1 and _cross(longest, other[0]) else []
+
+
+def _cross(one: Link, other: Link) -> bool:
+    (a, b), (c, d) = one.ends, other.ends
+    return _side(a, b, c) != _side(a, b, d) and _side(c, d, a) != _side(c, d, b)
+
+
+def _side(a: Glyph, b: Glyph, c: Glyph) -> bool:
+    return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x) > 0

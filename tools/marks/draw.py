@@ -216,7 +216,7 @@ def _lay(picture: Picture, ink: NDArray[np.float32], at: tuple[int, int], colour
 
 def decoy(picture: Picture, at: Point, rng: np.random.Generator) -> None:
     """Draw something that is no length marker, in place."""
-    kind = int(rng.integers(17))
+    kind = int(rng.integers(24))
     c, r = random_colour(rng), float(rng.uniform(4, 13))
     x, y = round(at[0]), round(at[1])
     t = int(rng.choice([1, 1, 2, 3]))
@@ -287,6 +287,32 @@ def decoy(picture: Picture, at: Point, rng: np.random.Generator) -> None:
         for _ in range(int(rng.integers(1, 5))):
             centre = (round(x + rng.uniform(-2, 2) * r), round(y + rng.uniform(-2, 2) * r))
             cv2.ellipse(picture, centre, (round(rng.uniform(1, 0.5 * r + 1)), round(rng.uniform(1, 0.5 * r + 1))), rng.uniform(0, 180), 0, 360, c, -1, cv2.LINE_AA)
+    elif kind in (16, 17):  # a row of dots: a needle's way, a ruler
+        a, step, size = rng.uniform(0, 2 * pi), rng.uniform(5, 26), float(rng.uniform(0.6, 3.4))
+        for i in range(int(rng.integers(4, 14))):
+            at2 = round((x + i * step * cos(a)) * 16), round((y + i * step * sin(a)) * 16)
+            cv2.circle(picture, at2, round(size * 16), c, -1, cv2.LINE_AA if rng.random() < 0.6 else cv2.LINE_8, 4)
+    elif kind in (18, 19):  # a ruler of crosses
+        up, step, own = rng.random() < 0.7, rng.uniform(9, 50), random_look(rng)
+        for i in range(int(rng.integers(4, 11))):
+            marker(picture, (x, round(y + i * step)) if up else (round(x + i * step), y), own)
+    elif kind == 20:  # a lattice of dots
+        step, side = rng.uniform(14, 40), int(rng.integers(1, 4))
+        for i in range(6):
+            for j in range(6):
+                u, v = round(x + i * step), round(y + j * step)
+                cv2.rectangle(picture, (u, v), (u + side - 1, v + side - 1), c, -1)
+    elif kind == 21:  # a long box, coloured or slanted, with a line through it
+        w, h, lean = r * rng.uniform(5, 14), r * rng.uniform(3, 10), rng.uniform(-2, 2) * r
+        p = np.array([(x, y), (x + w, y), (x + w + lean, y + h), (x + lean, y + h)], np.int32)
+        cv2.polylines(picture, [p], True, c, t)
+        if rng.random() < 0.6:
+            far = 20 * r
+            cv2.line(picture, (round(x + 0.4 * w), round(y - far)), (round(x + rng.uniform(0.2, 0.6) * w), round(y + far)), random_colour(rng), 1, cv2.LINE_AA)
+    elif kind == 22:  # dashes right through
+        a, far, step = rng.uniform(0, pi), 20 * r, rng.uniform(5, 14)
+        for i in np.arange(-far, far, 2 * step):
+            cv2.line(picture, (round(x + i * cos(a)), round(y + i * sin(a))), (round(x + (i + step) * cos(a)), round(y + (i + step) * sin(a))), c, t, cv2.LINE_AA)
     else:  # fan corner, bracket
         far = 3 * r
         a = rng.uniform(0, 2 * pi)

@@ -107,7 +107,7 @@ def compose(rng: np.random.Generator, pictures: list[Picture]) -> tuple[Picture,
         _aside(tile, at, look, rng)
     for at, look in ends:
         marker(tile, at, look)
-        worded = rng.random() < 0.12
+        worded = rng.random() < 0.2
         if worded:
             _legend(tile, at, look, rng)
         move = 0.5 * ((look.thick - 1) % 2) if not look.smooth else 0.0
@@ -129,10 +129,15 @@ def _aside(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> No
 
 
 def _legend(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> None:
-    height = look.arm[0] * rng.uniform(1.2, 2.2)
-    words = str(rng.choice(["Rt Kidney 9.84 cm", "Dist 10.21 cm", "8.84 cm", "L 9.3cm", "0.65cm", "Cist Mag 1.06 cm"]))
-    gap = look.arm[0] * rng.uniform(1.3, 2.4)
-    text(tile, words, (at[0] + gap, at[1] - height / 2), height, (220, 220, 220), rng)
+    """Write a result behind a marker, and now and then lines over and under it."""
+    height = look.arm[0] * rng.uniform(1.2, 2.6)
+    gap = look.arm[0] * rng.uniform(1.3, 4.5)
+    results = ("Rt Kidney 9.84 cm", "Dist 10.21 cm", "8.84 cm", "L 9.3cm", "0.65cm", "Cist Mag 1.06 cm", "1: 98.2 mm", "Lt 11.02")
+    colour = (220, 220, 220) if rng.random() < 0.6 else look.colour
+    rows, face = (int(rng.integers(-2, 1)), int(rng.integers(1, 4))) if rng.random() < 0.5 else (0, 1), int(rng.integers(1 << 30))
+    for row in range(*rows):
+        words = str(rng.choice(list(results)))
+        text(tile, words, (at[0] + gap, at[1] - height / 2 + row * 1.9 * height), height, colour, np.random.default_rng(face))
 
 
 def damage(tile: Picture, truths: list[Truth], rng: np.random.Generator) -> tuple[Picture, list[Truth]]:

@@ -1,11 +1,8 @@
-"""Caliper watch: the markers of one stream. A search is done in slices, so that no frame waits for it; markers that
-were found are looked at again where they stand.
-"""
+"""Caliper watch: the markers of one stream. No frame waits for a search; known markers are looked at again in place."""
 
 from __future__ import annotations
 
 from math import hypot
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +11,9 @@ from edge_app.imaging.calipers import Search, Survey, searching
 from edge_app.imaging.glyph import Glyph, look_again
 from edge_app.imaging.scene import CaliperPair, Sector
 
-BUDGET_MS = 4.0
-"""A search goes on in each frame until this is used up; the slice begun last may take two milliseconds more."""
+SLICES = 3
+"""Steps of a search in each frame: under ten milliseconds of one core. Counted, not timed: the same frames give the
+same answer on every machine."""
 STILL_THERE = 0.5
 """Probability that a known marker needs to stay one."""
 MOVED = 1.5
@@ -42,13 +40,12 @@ class CaliperWatch:
         """Begin a search in a frame; it keeps a copy, for the frame's memory is used again."""
         self._search = searching(pixels.copy(), sector)
 
-    def go_on(self, budget_ms: float = BUDGET_MS) -> bool:
-        """Go on with the search for so long; return whether it ended now, with a new ``survey``."""
+    def go_on(self, slices: int = SLICES) -> bool:
+        """Go on with the search by so many steps; return whether it ended now, with a new ``survey``."""
         if self._search is None:
             return False
-        start = perf_counter()
         try:
-            while (perf_counter() - start) * 1e3 < budget_ms:
+            for _ in range(slices):
                 next(self._search)
         except StopIteration as done:
             self.survey, self._search = done.value, None
@@ -62,7 +59,9 @@ class CaliperWatch:
         glyphs = look_again(pixels, places)
         near = MOVED * max(1.0, pixels.shape[0] / 720)
         ends = [(pair, end) for pair in pairs for end in (pair.first, pair.second)]
-        return bool(pairs) and all(_same(glyph, pair, end, near) for glyph, (pair, end) in zip(glyphs, ends, strict=True))
+        return bool(pairs) and all(
+            _same(glyph, pair, end, near) for glyph, (pair, end) in zip(glyphs, ends, strict=True)
+        )
 
 
 def _same(glyph: Glyph, pair: CaliperPair, end: tuple[float, float], near: float) -> bool:

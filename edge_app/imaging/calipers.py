@@ -1,13 +1,14 @@
 """Calipers: the pairs of length markers that the scanner drew, or none; a guess is never made.
 
-A search asks three cheap maps for crossings (bright strokes, coloured strokes, dark rims), the mark network for glyphs
-among these, and ``pairs`` for what belongs together. It can be done in slices, between two frames of a stream.
+A search asks three cheap maps for crossings (bright strokes, coloured strokes, dark rims), a glance at each which of
+them to read, the mark network what glyphs these are, and ``pairs`` which belong together. It can be done in slices,
+between two frames of a stream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import cv2
@@ -15,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.crossings import Crossing, Map, apart, find_crossings
+from edge_app.imaging.glance import likely
 from edge_app.imaging.glyph import Glyph, Reading
 from edge_app.imaging.pairs import Matching, pair_of
 from edge_app.imaging.scene import CaliperPair, RefusedMark, Sector
 
 OUTSIDE_SHARE = 0.045  # of the picture's height: how far outside the image a marker may stand
-MOST: dict[Map, int] = {"bright": 56, "colour": 16, "dark": 32}
-"""Crossings that the network is asked about."""
+MOST: dict[Map, int] = {"bright": 40, "colour": 20, "dark": 24}
+"""Crossings that the network is asked about, at most."""
 SLICE = 300_000
 """Pixels that are searched at once."""
 OVERLAP = 64
@@ -79,8 +81,10 @@ def _read(
     for top, low in bands(pixels, allowed):
         part = None if allowed is None else allowed[top:low]
         moved = find_crossings(pixels[top:low], part, kind, pixels.shape[0])
-        found += [Crossing(c.x, c.y + top, c.shape, c.reach, c.score, c.kind) for c in moved]
+        found += [replace(c, y=c.y + top) for c in moved]
         yield
+    found = likely(found)
+    yield
     yield from reading.add(apart(found, MOST[kind]))
 
 

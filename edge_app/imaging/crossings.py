@@ -35,21 +35,28 @@ MARGIN = 12  # pixels around the window, so that every arm has pixels to look at
 LEAST = {"bright": 14, "dark": 26, "colour": 14}  # grey levels by which the arms must stand out
 NOISE = 6.0  # grey levels added to what the surroundings show of ridges, before a place is measured against them
 WINDOW = 41  # pixels around a place that are its surroundings
-MOST = 48  # places of each response
+MOST = 32  # places of each response
+GLANCE = 24
+"""Side of the patch that goes with a place, pixels of the map in which its arms have about five."""
 COLOURED = 40  # chroma, 0..255, that counts as colour
 FEW_COLOURED = 3  # of every fourth pixel: fewer make no glyph
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Crossing:
-    """A place that may be a glyph: frame pixels, distance to which its arms were seen, and how much they stand out."""
+    """A place that may be a glyph: frame pixels, and the distance to which its arms were seen.
+
+    ``score`` is the contrast of the arms over that of chance ridges around; ``patch`` is uint8 (GLANCE, GLANCE) of the
+    map it was seen in.
+    """
 
     x: float
     y: float
     shape: Shape
     reach: float
-    score: float  # contrast of the arms over that of chance ridges around
+    score: float
     kind: Map
+    patch: Grey
 
 
 def work_factor(rows: int) -> float:
@@ -90,19 +97,18 @@ def find_crossings(
         mask = cv2.resize(_bytes(near), grey.shape[::-1], interpolation=cv2.INTER_NEAREST).astype(np.bool_)
     if kind == "dark":
         grey = np.asarray(cv2.bitwise_not(grey), dtype=np.uint8)
+    maps = [_padded(grey)]
+    while len(maps) <= LEVELS and min(grey.shape) >= 24:
+        grey = _halved(grey)
+        maps.append(_padded(grey))
     found: list[Crossing] = []
-    for level in range(LEVELS):
-        if level:
-            grey = _halved(grey)
-        if min(grey.shape) < 24:
-            break
+    for level in range(len(maps) - 1):
         step = 2**level / factor
-        for x, y, shape, reach, score in _level(grey, LEAST[kind]):
-            fx, fy = (x + 0.5) * step - 0.5, (y + 0.5) * step - 0.5
-            wx, wy = min(int(x * 2**level), 10**6), int(y * 2**level)
-            if mask is not None and not mask[min(wy, mask.shape[0] - 1), min(wx, mask.shape[1] - 1)]:
+        for x, y, shape, reach, score, patch in _level(maps[level], maps[level + 1], LEAST[kind]):
+            if mask is not None and not mask[min(y << level, mask.shape[0] - 1), min(x << level, mask.shape[1] - 1)]:
                 continue
-            found.append(Crossing(fx + x0, fy + y0, shape, reach * step, score, kind))
+            place = (x + 0.5) * step - 0.5 + x0, (y + 0.5) * step - 0.5 + y0
+            found.append(Crossing(*place, shape, reach * step, score, kind, patch))
     return found
 
 
@@ -110,7 +116,9 @@ def apart(found: list[Crossing], most: int) -> list[Crossing]:
     """Keep of crossings of one shape that lie on each other the one that stands out most; at most so many."""
     kept: list[Crossing] = []
     for one in sorted(found, key=lambda c: -c.score * c.reach**0.3):
-        near = (o for o in kept if o.shape == one.shape and hypot(o.x - one.x, o.y - one.y) < 0.5 * max(o.reach, one.reach))
+        near = (
+            o for o in kept if o.shape == one.shape and hypot(o.x - one.x, o.y - one.y) < 0.5 * max(o.reach, one.reach)
+        )
         if next(near, None) is None:
             kept.append(one)
         if len(kept) == most:
@@ -141,23 +149,37 @@ def _box(allowed: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     return x, y, x + width, y + height
 
 
-def _level(grey: Grey, least: int) -> list[tuple[float, float, Shape, float, float]]:
-    """Return (x, y, shape, reach, score) of the places of one level."""
-    side = (MARGIN + SIDE,) * 4
-    padded = np.asarray(cv2.copyMakeBorder(grey, *side, cv2.BORDER_REPLICATE), dtype=np.uint8)
+def _padded(grey: Grey) -> Grey:
+    return np.asarray(cv2.copyMakeBorder(grey, *(MARGIN + SIDE,) * 4, cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def _level(padded: Grey, smaller: Grey, least: int) -> list[tuple[int, int, Shape, float, float, Grey]]:
+    """Return (x, y, shape, reach, score, patch) of the places of one level; ``smaller`` is the next level's map."""
     level, upright = _ridge(padded, 0, SIDE), _ridge(padded, SIDE, 0)
     falling, rising = _ridge(padded, SIDE - 1, 1 - SIDE), _ridge(padded, SIDE - 1, SIDE - 1)
     down, up = (np.asarray(cv2.dilate(one, _CROSS), dtype=np.uint8) for one in (falling, rising))
     coarse = cv2.resize(_moved(cv2.add(level, upright), 0, 0), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     noise = np.asarray(cv2.blur(coarse, (WINDOW // 4, WINDOW // 4)), dtype=np.uint8)
-    found: list[tuple[float, float, Shape, float, float]] = []
-    for first, last in ARMS:
+    found: list[tuple[int, int, Shape, float, float, Grey]] = []
+    for (first, last), shown, factor in zip(ARMS, (padded, smaller), (1, 2), strict=True):
         for shape, response in (
             ("plus", _upright(level, upright, first, last)),
             ("cross", _oblique(down, up, first, last)),
         ):
-            found += [(x, y, shape, float(last), value) for x, y, value in _maxima(response, least, last, noise)]
+            xy, scores = _maxima(response, least, last, noise)
+            patches = _patches(shown, xy // factor)
+            found += [
+                (int(x), int(y), shape, float(last), float(score), patch)
+                for (x, y), score, patch in zip(xy, scores, patches, strict=True)
+            ]
     return found
+
+
+def _patches(padded: Grey, xy: NDArray[np.int32]) -> Grey:
+    """Return uint8 (N, GLANCE, GLANCE) around places of a map."""
+    around = np.arange(GLANCE) + MARGIN + SIDE - GLANCE // 2
+    rows, columns = xy[:, 1, None, None] + around[:, None], xy[:, 0, None, None] + around
+    return padded[np.minimum(rows, padded.shape[0] - 1), np.minimum(columns, padded.shape[1] - 1)]
 
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -206,26 +228,27 @@ def _four(a: Grey, b: Grey, c: Grey, d: Grey) -> Grey:
     return np.asarray(cv2.addWeighted(least, 0.5, second, 0.5, 0), dtype=np.uint8)
 
 
-def _maxima(response: Grey, least: int, reach: float, noise: NDArray[np.uint8]) -> list[tuple[float, float, float]]:
-    """Return (x, y, score) of the best local maxima over the threshold."""
-    high = over(response, least - 1)
-    points = cv2.findNonZero(high)
+def _maxima(
+    response: Grey, least: int, reach: float, noise: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return (x, y), int32 (N, 2), and scores of the best local maxima over the threshold."""
+    points = cv2.findNonZero(over(response, least - 1))
     if points is None:
-        return []
+        return np.zeros((0, 2), np.int32), np.zeros(0, np.float32)
     xy = points.reshape(-1, 2)
     value = response[xy[:, 1], xy[:, 0]].astype(np.float32)
     rows = np.minimum(xy[:, 1] // 4, noise.shape[0] - 1)
     columns = np.minimum(xy[:, 0] // 4, noise.shape[1] - 1)
     score = value / (NOISE + noise[rows, columns])
-    order = np.argsort(-score)[: 40 * MOST]
+    order = np.argsort(-score)[: 30 * MOST]
     xy, score = xy[order], score[order]
-    found: list[tuple[float, float, float]] = []
+    found: list[int] = []
     free = np.ones(len(xy), np.bool_)
-    for index in range(len(xy)):
-        if not free[index]:
-            continue
-        found.append((float(xy[index, 0]), float(xy[index, 1]), float(score[index])))
-        if len(found) == MOST:
-            break
+    index = 0
+    while len(found) < MOST:
+        found.append(index)
         free &= np.abs(xy - xy[index]).max(axis=1) > 0.8 * reach
-    return found
+        index = int(free.argmax())
+        if not free[index]:
+            break
+    return xy[found].astype(np.int32), score[found]

@@ -20,6 +20,8 @@ Array = NDArray[np.float32]
 Place = tuple[float, float, float]
 
 WEIGHTS = Path(__file__).parent / "weights" / "marks.npz"
+DEPTHS = {"near": 3, "far": 3, "glance": 2}
+"""Convolutions of each stack."""
 BATCH = 16
 """Patches at once: what a core's cache holds."""
 
@@ -48,26 +50,37 @@ class MarkNet:
         with np.load(path, allow_pickle=False) as stored:
             weights = {name: stored[name].astype(np.float32) for name in stored.files}
         self._stacks = {
-            name: [(_columns(weights[f"{name}{i}.w"]), weights[f"{name}{i}.b"]) for i in range(3)]
-            for name in ("near", "far")
+            name: [(_columns(weights[f"{name}{i}.w"]), weights[f"{name}{i}.b"]) for i in range(depth)]
+            for name, depth in DEPTHS.items()
         }
-        self._sides = {name: [weights[f"{name}{i}.w"].shape[-1] for i in range(3)] for name in ("near", "far")}
-        self._mix = weights["mix.w"].T.copy(), weights["mix.b"]
-        self._out = weights["out.w"].T.copy(), weights["out.b"]
+        self._sides = {name: [weights[f"{name}{i}.w"].shape[-1] for i in range(n)] for name, n in DEPTHS.items()}
+        layers = ("mix", "out", "glance.mix", "glance.out")
+        self._layers = {name: (weights[f"{name}.w"].T.copy(), weights[f"{name}.b"]) for name in layers}
 
     def ask(self, views: Views, places: list[Place]) -> list[Verdict]:
         """Return the verdicts on places (x, y, arm) of a picture."""
         verdicts: list[Verdict] = []
         for at in range(0, len(places), BATCH):
             some = places[at : at + BATCH]
-            verdicts += [_verdict(row, place) for row, place in zip(self.outputs(*views.patches(some)), some, strict=True)]
+            verdicts += [
+                _verdict(row, place) for row, place in zip(self.outputs(*views.patches(some)), some, strict=True)
+            ]
         return verdicts
 
     def outputs(self, near: Array, far: Array) -> Array:
         """Return float32 (N, 7): scores of nothing, plus, cross, worded; dx and dy in arms; log of the arm's ratio."""
         both = np.concatenate([self._run("near", near), self._run("far", far)], axis=1)
-        mixed = np.maximum(both @ self._mix[0] + self._mix[1], 0)
-        return np.asarray(mixed @ self._out[0] + self._out[1], dtype=np.float32)
+        return self._dense("out", np.maximum(self._dense("mix", both), 0))
+
+    def glance(self, patches: Array) -> Array:
+        """Return the probability of a marker, float32 (N,), of (N, GLANCE, GLANCE), each patch in its own spread."""
+        seen = self._run("glance", patches[:, None])
+        scores = self._dense("glance.out", np.maximum(self._dense("glance.mix", seen), 0))[:, 0]
+        return np.asarray(1 / (1 + np.exp(-scores)), dtype=np.float32)
+
+    def _dense(self, name: str, features: Array) -> Array:
+        weights, bias = self._layers[name]
+        return np.asarray(features @ weights + bias, dtype=np.float32)
 
     def _run(self, name: str, patches: Array) -> Array:
         """Return the flat features, channel by channel, of (N, C, H, W)."""
@@ -101,7 +114,12 @@ def _verdict(row: Array, place: Place) -> Verdict:
     x, y, arm = place
     dx, dy, ratio = (float(np.clip(v, -1, 1)) for v in row[4:7])
     return Verdict(
-        float(scores[1]), float(scores[2]), float(1 / (1 + np.exp(-row[3]))), x + dx * arm, y + dy * arm, arm * float(np.exp(ratio))
+        float(scores[1]),
+        float(scores[2]),
+        float(1 / (1 + np.exp(-row[3]))),
+        x + dx * arm,
+        y + dy * arm,
+        arm * float(np.exp(ratio)),
     )
 
 

@@ -35,10 +35,12 @@ class Link:
 
     @property
     def ends(self) -> tuple[Glyph, Glyph]:
+        """Both glyphs."""
         return self.first, self.second
 
     @property
     def length(self) -> float:
+        """Distance of the two centres, pixels."""
         return hypot(self.first.x - self.second.x, self.first.y - self.second.y)
 
 
@@ -115,7 +117,7 @@ class Matching:
         hinted = [one for one in links if one.line >= HINTED]
         if len(hinted) == 1:
             return hinted
-        if len(group) == 4:
+        if len(group) == 4 and links:
             return _crossing(links)
         return []
 

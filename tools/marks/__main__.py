@@ -14,7 +14,7 @@ import torch
 from .draw import Picture
 from .pictures import phantom_pictures, real_pictures
 from .tiles import Samples, harvest
-from .train import arrays, save, train
+from .train import arrays, save, train, train_glance
 
 NOTHING_KEPT = 0.45
 """Of the places without a marker."""
@@ -40,10 +40,10 @@ def main() -> None:
     if given.keep:
         torch.save(data, given.keep)
     torch.set_num_threads(1)  # more wait for each other on a busy machine
+    glance = train_glance(data.pop("glance"), data.pop("glanced"), 6, given.seed)
     net = train(data, given.epochs, given.seed)
     given.out.parent.mkdir(exist_ok=True)
-    save(arrays(net), given.out)
-    torch.save(net.state_dict(), given.out.with_suffix(".pt"))
+    save(arrays(net, glance), given.out)
 
 
 def gather(tiles: int, seed: int) -> dict[str, torch.Tensor]:
@@ -53,14 +53,16 @@ def gather(tiles: int, seed: int) -> dict[str, torch.Tensor]:
         done = list(pool.map(_some, [(seed * 1000 + part, tiles // parts) for part in range(parts)]))
     data = {key: torch.from_numpy(np.concatenate([one[key] for one in done])) for key in done[0] if key != "seen"}
     seen = np.sum([one["seen"] for one in done], axis=0)
-    print(f"{len(data['kind'])} samples, {int((data['kind'] > 0).sum())} of markers; the search came near {seen[0]} of {seen[1]}; {monotonic() - begun:.0f} s", flush=True)
+    marks = int((data["kind"] > 0).sum())
+    print(f"{len(data['kind'])} samples, {marks} of markers; {monotonic() - begun:.0f} s")
+    print(f"the search came near {seen[0]} of {seen[1]} markers", flush=True)
     return data
 
 
 def _some(job: tuple[int, int]) -> dict[str, np.ndarray]:
     cv2.setNumThreads(1)
     rng = np.random.default_rng(job[0])
-    into = Samples([], [], [], [], [])
+    into = Samples([], [], [], [], [], [], [])
     seen = np.zeros(2, int)
     for _ in range(job[1]):
         seen += harvest(rng, _PICTURES, into)
@@ -74,6 +76,8 @@ def _some(job: tuple[int, int]) -> dict[str, np.ndarray]:
         "worded": np.array(into.worded)[pick].astype(np.int64),
         "aim": np.array(into.aim, np.float32)[pick],
         "seen": seen,
+        "glance": np.stack(into.glance),
+        "glanced": np.array(into.glanced, np.int64),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import cos, hypot, pi, sin
+from math import hypot
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +16,6 @@ Picture = NDArray[np.uint8]
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
 Shape = Literal["plus", "cross"]
-
-WORDS = (
-    "Rt Kidney 9.84 cm|Dist 10.21 cm|1 L 8.84 cm|1 D 9.02cm|Left Kidney|A-B|L 10.4cm|x2|x3|LONG RT KIDNEY|SAG|TRV|Vol|"
-    "Kidney Length|THI|Gn 56|FR 22|MI 1.2|TIs 0.5|C5-1|28Hz|2D|Dyn R 55|P Low|HGen|Abdomen|Renal|Dist|15|10|5|"
-    "RK|LK|CORTEX|D1 98.2mm|Exit|Text|Print|LIVER|txt|fix|max|extra|Ht|Wt|W x H|TP|AP|Upper Pole|diffT 4.0|kHz|%|#|*"
-).split("|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +198,7 @@ def text(picture: Picture, words: str, at: Point, height: float, colour: Colour,
         _lay(picture, ink, (x + move, y + move), hue)
 
 
-def _lay(picture: Picture, ink: NDArray[np.float32], at: tuple[int, int], colour: Colour) -> None:
+def _lay(picture: Picture, ink: NDArray[np.floating], at: tuple[int, int], colour: Colour) -> None:
     x0, y0 = max(0, at[0]), max(0, at[1])
     x1, y1 = min(picture.shape[1], at[0] + ink.shape[1]), min(picture.shape[0], at[1] + ink.shape[0])
     if x1 <= x0 or y1 <= y0:
@@ -212,109 +206,3 @@ def _lay(picture: Picture, ink: NDArray[np.float32], at: tuple[int, int], colour
     own = ink[y0 - at[1] : y1 - at[1], x0 - at[0] : x1 - at[0]]
     part = picture[y0:y1, x0:x1] * (1 - own) + own * np.array(colour, np.float32)
     picture[y0:y1, x0:x1] = np.clip(part + 0.5, 0, 255).astype(np.uint8)
-
-
-def decoy(picture: Picture, at: Point, rng: np.random.Generator) -> None:
-    """Draw something that is no length marker, in place."""
-    kind = int(rng.integers(24))
-    c, r = random_colour(rng), float(rng.uniform(4, 13))
-    x, y = round(at[0]), round(at[1])
-    t = int(rng.choice([1, 1, 2, 3]))
-    k = round(r)
-    if kind in (0, 1, 2, 3):
-        text(picture, str(rng.choice(list(WORDS))), at, r * 1.4, c, rng)
-    elif kind == 4:
-        text(picture, str(rng.choice(list("ABDEFHKLMNPRTVYZ123456789tkf#*"))), at, r * 1.4, c, rng)
-    elif kind == 5:  # arrow
-        a = rng.uniform(0, 2 * pi)
-        cv2.arrowedLine(picture, (x, y), (round(x + 3 * r * cos(a)), round(y + 3 * r * sin(a))), c, t, cv2.LINE_AA, 0, 0.3)
-    elif kind == 6:  # triangle, diamond, hour-glass
-        shapes = ([(0, -1), (1, 1), (-1, 1)], [(0, -1), (1, 0), (0, 1), (-1, 0)], [(-1, -1), (1, 1), (-1, 1), (1, -1)])
-        p = np.array([(x + r * u * 0.8, y + r * v * 0.8) for u, v in shapes[int(rng.integers(3))]], np.int32)
-        if rng.random() < 0.5:
-            cv2.fillPoly(picture, [p], c)
-        else:
-            cv2.polylines(picture, [p], True, c, t)
-    elif kind == 7:  # ruler
-        up = rng.random() < 0.5
-        n, step = int(rng.integers(4, 12)), rng.uniform(6, 40)
-        if rng.random() < 0.5:
-            cv2.line(picture, (x, y), (x, round(y + n * step)) if up else (round(x + n * step), y), c, t)
-        for i in range(n):
-            o = round(i * step)
-            side = round(0.5 * r) if i % 5 else round(r)
-            a, b = ((x - side, y + o), (x + side * int(rng.random() < 0.5), y + o)) if up else ((x + o, y - side), (x + o, y))
-            cv2.line(picture, a, b, c, t)
-    elif kind == 8:  # long lines that cross
-        a, a2 = rng.uniform(0, pi), rng.uniform(0.6, 2.4)
-        if rng.random() < 0.5:
-            a, a2 = (0.0, pi / 2) if rng.random() < 0.6 else (pi / 4, pi / 2)
-        far = r * rng.uniform(4, 16)
-        for b in (a, a + a2):
-            cv2.line(picture, (round(x - far * cos(b)), round(y - far * sin(b))), (round(x + far * cos(b)), round(y + far * sin(b))), c, t, cv2.LINE_AA)
-    elif kind == 9:  # ring with a cross, target
-        cv2.circle(picture, (x, y), k, c, t, cv2.LINE_AA)
-        if rng.random() < 0.6:
-            cv2.line(picture, (x - k, y), (x + k, y), c, t)
-            cv2.line(picture, (x, y - k), (x, y + k), c, t)
-    elif kind == 10:  # box, cross in a box (a key), half-box
-        cv2.rectangle(picture, (x - k, y - k), (x + k, y + k), c, -1 if rng.random() < 0.3 else t)
-        if rng.random() < 0.4:
-            cv2.line(picture, (x - k + 2, y - k + 2), (x + k - 2, y + k - 2), c, t)
-            cv2.line(picture, (x + k - 2, y - k + 2), (x - k + 2, y + k - 2), c, t)
-    elif kind == 11:  # two arms or three
-        ways = [(1, 0), (0, 1), (-1, 0), (0, -1)]
-        turn = rng.random() < 0.4
-        for index in rng.permutation(4)[: int(rng.integers(1, 4))]:
-            dx, dy = ways[int(index)]
-            if turn:
-                dx, dy = dx - dy, dx + dy
-            cv2.line(picture, (x, y), (x + dx * k, y + dy * k), c, t)
-    elif kind == 12:  # curve (ECG, Doppler trace)
-        xs = np.arange(0, int(6 * r))
-        ys = y + r * np.cumsum(rng.normal(0, 0.35, len(xs)))
-        cv2.polylines(picture, [np.stack([x + xs, ys], 1).astype(np.int32)], False, c, t)
-    elif kind == 13:  # dotted lines that cross
-        a = rng.uniform(0, pi)
-        far = r * rng.uniform(3, 10)
-        look = random_look(rng)
-        for b in (a, a + rng.uniform(0.7, 2.4)):
-            dots(picture, (x - far * cos(b), y - far * sin(b)), (x + far * cos(b), y + far * sin(b)), look, rng)
-    elif kind == 14:  # star
-        for b in np.arange(3 if rng.random() < 0.5 else 4) * pi / (3 if rng.random() < 0.5 else 4):
-            cv2.line(picture, (round(x - r * cos(b)), round(y - r * sin(b))), (round(x + r * cos(b)), round(y + r * sin(b))), c, t, cv2.LINE_AA)
-    elif kind == 15:  # blobs
-        for _ in range(int(rng.integers(1, 5))):
-            centre = (round(x + rng.uniform(-2, 2) * r), round(y + rng.uniform(-2, 2) * r))
-            cv2.ellipse(picture, centre, (round(rng.uniform(1, 0.5 * r + 1)), round(rng.uniform(1, 0.5 * r + 1))), rng.uniform(0, 180), 0, 360, c, -1, cv2.LINE_AA)
-    elif kind in (16, 17):  # a row of dots: a needle's way, a ruler
-        a, step, size = rng.uniform(0, 2 * pi), rng.uniform(5, 26), float(rng.uniform(0.6, 3.4))
-        for i in range(int(rng.integers(4, 14))):
-            at2 = round((x + i * step * cos(a)) * 16), round((y + i * step * sin(a)) * 16)
-            cv2.circle(picture, at2, round(size * 16), c, -1, cv2.LINE_AA if rng.random() < 0.6 else cv2.LINE_8, 4)
-    elif kind in (18, 19):  # a ruler of crosses
-        up, step, own = rng.random() < 0.7, rng.uniform(9, 50), random_look(rng)
-        for i in range(int(rng.integers(4, 11))):
-            marker(picture, (x, round(y + i * step)) if up else (round(x + i * step), y), own)
-    elif kind == 20:  # a lattice of dots
-        step, side = rng.uniform(14, 40), int(rng.integers(1, 4))
-        for i in range(6):
-            for j in range(6):
-                u, v = round(x + i * step), round(y + j * step)
-                cv2.rectangle(picture, (u, v), (u + side - 1, v + side - 1), c, -1)
-    elif kind == 21:  # a long box, coloured or slanted, with a line through it
-        w, h, lean = r * rng.uniform(5, 14), r * rng.uniform(3, 10), rng.uniform(-2, 2) * r
-        p = np.array([(x, y), (x + w, y), (x + w + lean, y + h), (x + lean, y + h)], np.int32)
-        cv2.polylines(picture, [p], True, c, t)
-        if rng.random() < 0.6:
-            far = 20 * r
-            cv2.line(picture, (round(x + 0.4 * w), round(y - far)), (round(x + rng.uniform(0.2, 0.6) * w), round(y + far)), random_colour(rng), 1, cv2.LINE_AA)
-    elif kind == 22:  # dashes right through
-        a, far, step = rng.uniform(0, pi), 20 * r, rng.uniform(5, 14)
-        for i in np.arange(-far, far, 2 * step):
-            cv2.line(picture, (round(x + i * cos(a)), round(y + i * sin(a))), (round(x + (i + step) * cos(a)), round(y + (i + step) * sin(a))), c, t, cv2.LINE_AA)
-    else:  # fan corner, bracket
-        far = 3 * r
-        a = rng.uniform(0, 2 * pi)
-        for b in (a, a + rng.uniform(0.5, 2.0)):
-            cv2.line(picture, (x, y), (round(x + far * cos(b)), round(y + far * sin(b))), c, t, cv2.LINE_AA)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, hypot, pi, sin
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.crossings import apart, find_crossings
+from edge_app.imaging.crossings import Crossing, apart, find_crossings
 from edge_app.imaging.patches import Views
 
-from .draw import Look, Picture, Point, decoy, dots, marker, random_look, text
+from .decoys import decoy
+from .draw import Look, Picture, Point, dots, marker, random_look, text
 
 PER_REACH = 1.6
 """Arm that is expected where the search saw arms out to one reach."""
@@ -38,6 +39,8 @@ class Samples:
     kind: list[int]
     worded: list[int]
     aim: list[tuple[float, float, float]]
+    glance: list[NDArray[np.uint8]]
+    glanced: list[int]
 
 
 def speckle(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
@@ -98,6 +101,8 @@ def compose(rng: np.random.Generator, pictures: list[Picture]) -> tuple[Picture,
             roll = rng.random()
             if roll < 0.5:
                 look = common if rng.random() < 0.4 else random_look(rng)
+                if look.rim in ("outline", "shadow") and rng.random() < 0.18:
+                    look = _hidden(tile, at, look, rng)
                 if rng.random() < 0.75:
                     at = float(round(at[0])), float(round(at[1]))
                 ends.append((at, look))
@@ -111,8 +116,24 @@ def compose(rng: np.random.Generator, pictures: list[Picture]) -> tuple[Picture,
         if worded:
             _legend(tile, at, look, rng)
         move = 0.5 * ((look.thick - 1) % 2) if not look.smooth else 0.0
-        truths.append(Truth(at[0] + move, at[1] + (move if look.shape == "plus" else 0.0), look, (look.arm[0] + look.arm[1]) / 2 * (1.0 if look.shape == "plus" else 0.75), worded))
+        truths.append(
+            Truth(
+                at[0] + move,
+                at[1] + (move if look.shape == "plus" else 0.0),
+                look,
+                (look.arm[0] + look.arm[1]) / 2 * (1.0 if look.shape == "plus" else 0.75),
+                worded,
+            )
+        )
     return damage(tile, truths, rng)
+
+
+def _hidden(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> Look:
+    """Return the look in a grey about as bright as the tissue there: its rim is what is seen."""
+    x, y = round(at[0]), round(at[1])
+    here = float(tile[max(0, y - 8) : y + 9, max(0, x - 8) : x + 9].mean()) + rng.uniform(-12, 30)
+    level = int(np.clip(here, 95, 235))
+    return replace(look, colour=(level, level, level), opacity=1.0)
 
 
 def _aside(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> None:
@@ -125,19 +146,40 @@ def _aside(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> No
         away = max(look.arm) * rng.uniform(1.25, 2.0)
         side = rng.choice([-1, 1])
         x = at[0] + side * away - (0.7 * height if side < 0 else 0)
-        text(tile, str(rng.choice(list("123AB4LD"))), (x, at[1] - height * rng.uniform(0, 1.6)), height, look.colour, rng)
+        text(
+            tile, str(rng.choice(list("123AB4LD"))), (x, at[1] - height * rng.uniform(0, 1.6)), height, look.colour, rng
+        )
 
 
 def _legend(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> None:
     """Write a result behind a marker, and now and then lines over and under it."""
     height = look.arm[0] * rng.uniform(1.2, 2.6)
     gap = look.arm[0] * rng.uniform(1.3, 4.5)
-    results = ("Rt Kidney 9.84 cm", "Dist 10.21 cm", "8.84 cm", "L 9.3cm", "0.65cm", "Cist Mag 1.06 cm", "1: 98.2 mm", "Lt 11.02")
+    results = (
+        "Rt Kidney 9.84 cm",
+        "Dist 10.21 cm",
+        "8.84 cm",
+        "L 9.3cm",
+        "0.65cm",
+        "Cist Mag 1.06 cm",
+        "1: 98.2 mm",
+        "Lt 11.02",
+    )
     colour = (220, 220, 220) if rng.random() < 0.6 else look.colour
-    rows, face = (int(rng.integers(-2, 1)), int(rng.integers(1, 4))) if rng.random() < 0.5 else (0, 1), int(rng.integers(1 << 30))
+    rows, face = (
+        (int(rng.integers(-2, 1)), int(rng.integers(1, 4))) if rng.random() < 0.5 else (0, 1),
+        int(rng.integers(1 << 30)),
+    )
     for row in range(*rows):
         words = str(rng.choice(list(results)))
-        text(tile, words, (at[0] + gap, at[1] - height / 2 + row * 1.9 * height), height, colour, np.random.default_rng(face))
+        text(
+            tile,
+            words,
+            (at[0] + gap, at[1] - height / 2 + row * 1.9 * height),
+            height,
+            colour,
+            np.random.default_rng(face),
+        )
 
 
 def damage(tile: Picture, truths: list[Truth], rng: np.random.Generator) -> tuple[Picture, list[Truth]]:
@@ -161,12 +203,26 @@ def damage(tile: Picture, truths: list[Truth], rng: np.random.Generator) -> tupl
         ycc[..., 1:] = cv2.resize(small, ycc.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         tile = np.asarray(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB), np.uint8)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.35, 0.55, 0.1]))):
-        code = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))]
+        code: list[int] = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(38, 96))]
         if rng.random() < 0.6:
             code += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
         data = cv2.imencode(".jpg", tile[..., ::-1], code)[1]
         tile = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
     return tile, truths
+
+
+def _glances(crossings: list[Crossing], truths: list[Truth], into: Samples, rng: np.random.Generator) -> None:
+    """Add the small patches of crossings: of markers at about their size, and of places without any."""
+    for c in crossings:
+        mark = min(truths, key=lambda t: hypot(t.x - c.x, t.y - c.y), default=None)
+        away = np.inf if mark is None else hypot(mark.x - c.x, mark.y - c.y)
+        if mark is not None and away < max(1.5, 0.4 * mark.arm) and 0.45 < mark.arm / (PER_REACH * c.reach) < 2.2:
+            into.glanced.append(1)
+        elif (mark is not None and away < max(3.0, 1.0 * mark.arm)) or rng.random() < 0.6:
+            continue
+        else:
+            into.glanced.append(0)
+        into.glance.append(c.patch)
 
 
 def harvest(rng: np.random.Generator, pictures: list[Picture], into: Samples) -> tuple[int, int]:
@@ -177,9 +233,14 @@ def harvest(rng: np.random.Generator, pictures: list[Picture], into: Samples) ->
         rows = min(rows, 720)
     found = []
     for kind in ("bright", "dark", "colour"):
-        found += apart(find_crossings(tile, None, kind, rows), 40)
+        crossings = find_crossings(tile, None, kind, rows)
+        _glances(crossings, truths, into, rng)
+        found += apart(crossings, 40)
     places: list[tuple[float, float, float]] = [(c.x, c.y, PER_REACH * c.reach) for c in found]
-    seen = sum(any(hypot(p[0] - t.x, p[1] - t.y) < max(1.5, 0.45 * t.arm) and 0.45 < t.arm / p[2] < 2.2 for p in places) for t in truths)
+    seen = sum(
+        any(hypot(p[0] - t.x, p[1] - t.y) < max(1.5, 0.45 * t.arm) and 0.45 < t.arm / p[2] < 2.2 for p in places)
+        for t in truths
+    )
     for t in truths:
         for _ in range(2):
             arm = t.arm * np.exp(rng.normal(0, 0.12))
@@ -191,7 +252,9 @@ def harvest(rng: np.random.Generator, pictures: list[Picture], into: Samples) ->
         if mark is not None and away < max(1.5, 0.45 * mark.arm) and 0.4 < mark.arm / place[2] < 2.5:
             into.kind.append(1 if mark.look.shape == "plus" else 2)
             into.worded.append(int(mark.worded))
-            into.aim.append(((mark.x - place[0]) / place[2], (mark.y - place[1]) / place[2], float(np.log(mark.arm / place[2]))))
+            into.aim.append(
+                ((mark.x - place[0]) / place[2], (mark.y - place[1]) / place[2], float(np.log(mark.arm / place[2])))
+            )
         elif mark is not None and away < max(2.5, 0.8 * mark.arm):
             continue
         else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edge_app.imaging.crossings import Crossing
@@ -15,10 +13,10 @@ LIKELY = 0.06
 
 
 def likely(crossings: list[Crossing], net: MarkNet | None = None) -> list[Crossing]:
-    """Return the crossings that may be markers; their ``score`` is then the probability of it, 0..1."""
+    """Return the crossings that may be markers."""
     if not crossings:
         return []
     patches = np.stack([c.patch for c in crossings]).astype(np.float32)
     spread = patches.std(axis=(1, 2), keepdims=True) + FLAT
     chances = (net or mark_net()).glance((patches - patches.mean(axis=(1, 2), keepdims=True)) / spread)
-    return [replace(c, score=float(p)) for c, p in zip(crossings, chances, strict=True) if p >= LIKELY]
+    return [c for c, p in zip(crossings, chances, strict=True) if p >= LIKELY]

@@ -23,6 +23,8 @@ SURE = 0.9  # confidence that each of two markers needs without a line between t
 LIKELY = 0.7  # and with one
 IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 """Where a mark between two others stands if they are ticks of one ruler."""
+STEEP, UNEQUAL, MIDDLE = 0.75, 1.15, 0.15
+"""Length and width: sine of their angle, ratio, and where at the earliest one meets the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +198,12 @@ def _crossing(links: list[Link]) -> list[Link]:
 
 
 def _cross(one: Link, other: Link) -> bool:
+    """Whether two links cross as length and width do: in the middle of both, more across than along, unequal."""
     (a, b), (c, d) = one.ends, other.ends
-    return _side(a, b, c) != _side(a, b, d) and _side(c, d, a) != _side(c, d, b)
-
-
-def _side(a: Glyph, b: Glyph, c: Glyph) -> bool:
-    return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x) > 0
+    ux, uy, vx, vy = b.x - a.x, b.y - a.y, d.x - c.x, d.y - c.y
+    turn = ux * vy - uy * vx
+    if abs(turn) < STEEP * one.length * other.length or one.length < UNEQUAL * other.length:
+        return False
+    along = ((c.x - a.x) * vy - (c.y - a.y) * vx) / turn
+    across = ((c.x - a.x) * uy - (c.y - a.y) * ux) / turn
+    return all(MIDDLE <= share <= 1 - MIDDLE for share in (along, across))

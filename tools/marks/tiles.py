@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.crossings import Crossing, apart, find_crossings
+from edge_app.imaging.glance import likely
+from edge_app.imaging.mark_net import MarkNet, Verdict
 from edge_app.imaging.patches import Views
 
 from .decoys import decoy
@@ -43,6 +45,14 @@ class Samples:
     glanced: list[int]
 
 
+def grain(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
+    """Return smooth noise of one grain, whose specks form crosses by chance."""
+    noise = cv2.GaussianBlur(rng.normal(size=size[::-1]).astype(np.float32), (0, 0), rng.uniform(0.9, 3.0))
+    slow = cv2.resize(rng.normal(size=(5, 6)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    grey = rng.uniform(25, 190) + rng.uniform(8, 30) * noise / noise.std() + rng.uniform(0, 25) * slow
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
 def speckle(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     """Return tissue-like texture, log-compressed, with slow and sharp changes of echo strength."""
     width, height = size
@@ -67,7 +77,10 @@ def speckle(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
 
 def background(rng: np.random.Generator, pictures: list[Picture], size: tuple[int, int]) -> Picture:
     """Return a random part of a random picture at a random scale and gain, or speckle."""
-    if rng.random() < 0.3 or not pictures:
+    roll = rng.random()
+    if roll < 0.15:
+        base = grain(rng, size)
+    elif roll < 0.4 or not pictures:
         base = speckle(rng, size)
     else:
         whole = pictures[int(rng.integers(len(pictures)))]
@@ -245,6 +258,37 @@ def harvest(rng: np.random.Generator, pictures: list[Picture], into: Samples) ->
         for _ in range(2):
             arm = t.arm * np.exp(rng.normal(0, 0.12))
             places.append((t.x + rng.normal(0, 0.12) * t.arm, t.y + rng.normal(0, 0.12) * t.arm, float(arm)))
+    _label(tile, truths, places, into)
+    return seen, len(truths)
+
+
+def mine(rng: np.random.Generator, pictures: list[Picture], into: Samples, net: MarkNet) -> None:
+    """Add of one tile what the network is wrong or unsure about: looked at as a search does, place after place."""
+    tile, truths = compose(rng, pictures)
+    rows = int(rng.choice([600, 720, 1080]))
+    places: list[tuple[float, float, float]] = []
+    for kind in ("bright", "dark", "colour"):
+        found = apart(likely(find_crossings(tile, None, kind, rows), net), 60)
+        places += [(c.x, c.y, PER_REACH * c.reach) for c in found]
+    views = Views(tile)
+    for _ in range(3):
+        verdicts = net.ask(views, places)
+        hard = [p for p, v in zip(places, verdicts, strict=True) if _hard(p, v, truths)]
+        _label(tile, truths, hard, into)
+        places = [(v.x, v.y, v.arm) for v in verdicts if v.mark >= 0.05]
+
+
+def _hard(place: tuple[float, float, float], v: Verdict, truths: list[Truth]) -> bool:
+    """Whether the verdict is wrong or unsure: a false marker, a marker missed, a text not seen or seen in vain."""
+    mark = min(truths, key=lambda t: hypot(t.x - place[0], t.y - place[1]), default=None)
+    if mark is None or hypot(mark.x - place[0], mark.y - place[1]) > max(1.5, 0.45 * mark.arm):
+        return v.mark > 0.03
+    right = v.plus if mark.look.shape == "plus" else v.cross
+    return right < 0.98 or abs(v.worded - mark.worded) > 0.3
+
+
+def _label(tile: Picture, truths: list[Truth], places: list[tuple[float, float, float]], into: Samples) -> None:
+    """Add the patches of places, with what is there; places beside a marker say nothing."""
     near, far = Views(tile).patches(places)
     for index, place in enumerate(places):
         mark = min(truths, key=lambda t: hypot(t.x - place[0], t.y - place[1]), default=None)
@@ -252,9 +296,8 @@ def harvest(rng: np.random.Generator, pictures: list[Picture], into: Samples) ->
         if mark is not None and away < max(1.5, 0.45 * mark.arm) and 0.4 < mark.arm / place[2] < 2.5:
             into.kind.append(1 if mark.look.shape == "plus" else 2)
             into.worded.append(int(mark.worded))
-            into.aim.append(
-                ((mark.x - place[0]) / place[2], (mark.y - place[1]) / place[2], float(np.log(mark.arm / place[2])))
-            )
+            dx, dy = (mark.x - place[0]) / place[2], (mark.y - place[1]) / place[2]
+            into.aim.append((dx, dy, float(np.log(mark.arm / place[2]))))
         elif mark is not None and away < max(2.5, 0.8 * mark.arm):
             continue
         else:
@@ -263,4 +306,3 @@ def harvest(rng: np.random.Generator, pictures: list[Picture], into: Samples) ->
             into.aim.append((0.0, 0.0, 0.0))
         into.near.append(near[index].astype(np.float16))
         into.far.append(far[index].astype(np.float16))
-    return seen, len(truths)

@@ -11,9 +11,9 @@ from edge_app.imaging.calipers import Search, Survey, searching
 from edge_app.imaging.glyph import Glyph, look_again
 from edge_app.imaging.scene import CaliperPair, Sector
 
-SLICES = 3
-"""Steps of a search in each frame: under ten milliseconds of one core. Counted, not timed: the same frames give the
-same answer on every machine."""
+SLICE_MS, MOST_SLICES = 8.0, 8
+"""A frame does one step of a search, of one to two milliseconds, for so much of the stream's time since the last frame.
+Counted in the stream's time, not the clock's: the same frames give the same answer on every machine."""
 STILL_THERE = 0.5
 """Probability that a known marker needs to stay one."""
 MOVED = 1.5
@@ -40,12 +40,12 @@ class CaliperWatch:
         """Begin a search in a frame; it keeps a copy, for the frame's memory is used again."""
         self._search = searching(pixels.copy(), sector)
 
-    def go_on(self, slices: int = SLICES) -> bool:
-        """Go on with the search by so many steps; return whether it ended now, with a new ``survey``."""
+    def go_on(self, elapsed_ms: float = 33.0) -> bool:
+        """Go on with the search for so much of the stream's time; return whether it ended, with a new ``survey``."""
         if self._search is None:
             return False
         try:
-            for _ in range(slices):
+            for _ in range(min(MOST_SLICES, max(1, round(elapsed_ms / SLICE_MS)))):
                 next(self._search)
         except StopIteration as done:
             self.survey, self._search = done.value, None

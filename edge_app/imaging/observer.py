@@ -68,6 +68,7 @@ class SceneObserver:
         self._calipers = CaliperWatch()
         self._search_ms = -np.inf
         self._recheck_ms = -np.inf
+        self._looked_ms = 0.0
         self._search_due = True
         self._frozen = False
 
@@ -176,8 +177,9 @@ class SceneObserver:
         if self._still:
             self._calipers.survey = survey(frame.pixels, self._sector)
             return
+        elapsed, self._looked_ms = frame.t_ms - self._looked_ms, frame.t_ms
         if self._calipers.searching:
-            self._calipers.go_on()
+            self._calipers.go_on(elapsed)
             return
         since = frame.t_ms - self._search_ms
         due = self._search_due and since >= self._rules.search_pause_ms
@@ -185,14 +187,14 @@ class SceneObserver:
             due = since >= self._rules.live_search_ms
         if due or self._markers_gone(frame):
             self._search_ms, self._search_due = frame.t_ms, False
-            self._search(frame)
+            self._search(frame, elapsed)
 
-    def _search(self, frame: Frame) -> None:
+    def _search(self, frame: Frame, elapsed_ms: float) -> None:
         if self._sector is None:
             self._calipers.forget()
             return
         self._calipers.begin(frame.pixels, self._sector)
-        self._calipers.go_on()
+        self._calipers.go_on(elapsed_ms)
 
     def _markers_gone(self, frame: Frame) -> bool:
         """Look now and then whether known markers still stand there; if not, nothing is known of them."""

@@ -192,13 +192,13 @@ def text(picture: Picture, words: str, at: Point, height: float, colour: Colour,
     pen = ImageDraw.Draw(drawn)
     pen.fontmode = "L" if rng.random() < 0.7 else "1"
     pen.text((2, 0), words, fill=255, font=face)  # type: ignore[arg-type]
-    ink = np.asarray(drawn, np.float32)[..., None] / 255
+    ink = (np.asarray(drawn, np.float32)[..., None] / 255).astype(np.float32)
     x, y = round(at[0]) - 2, round(at[1]) - round(0.25 * height)
     for move, hue in ((1, (10, 10, 10)), (0, colour)) if shade else ((0, colour),):
         _lay(picture, ink, (x + move, y + move), hue)
 
 
-def _lay(picture: Picture, ink: NDArray[np.floating], at: tuple[int, int], colour: Colour) -> None:
+def _lay(picture: Picture, ink: NDArray[np.float32], at: tuple[int, int], colour: Colour) -> None:
     x0, y0 = max(0, at[0]), max(0, at[1])
     x1, y1 = min(picture.shape[1], at[0] + ink.shape[1]), min(picture.shape[0], at[1] + ink.shape[0])
     if x1 <= x0 or y1 <= y0:

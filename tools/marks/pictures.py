@@ -25,7 +25,7 @@ def real_pictures(folder: Path, without: tuple[str, ...]) -> list[Picture]:
         if path.suffix in (".png", ".jpg"):
             read = cv2.imread(str(path))
             if read is not None:
-                found.append(np.ascontiguousarray(read[..., ::-1]))
+                found.append(np.ascontiguousarray(np.asarray(read, np.uint8)[..., ::-1]))
         elif path.suffix == ".mp4":
             found += _clip(path)
         elif path.suffix == ".dcm":
@@ -34,10 +34,11 @@ def real_pictures(folder: Path, without: tuple[str, ...]) -> list[Picture]:
 
 
 def _clip(path: Path) -> list[Picture]:
-    capture, found, index = cv2.VideoCapture(str(path)), [], 0
+    capture, index = cv2.VideoCapture(str(path)), 0
+    found: list[Picture] = []
     while capture.grab():
         if index % EVERY == 0:
-            found.append(np.ascontiguousarray(capture.retrieve()[1][..., ::-1]))
+            found.append(np.ascontiguousarray(np.asarray(capture.retrieve()[1], np.uint8)[..., ::-1]))
         index += 1
     capture.release()
     return found
@@ -45,10 +46,9 @@ def _clip(path: Path) -> list[Picture]:
 
 def _dicom(path: Path) -> list[Picture]:
     import pydicom
-    from pydicom.pixels import pixel_array
 
     with pydicom.dcmread(path) as dataset:
-        pixels = np.asarray(pixel_array(dataset))
+        pixels = np.asarray(dataset.pixel_array)
     frames = pixels if pixels.ndim == 4 else pixels[None]
     if frames.dtype != np.uint8:
         return []

@@ -62,7 +62,7 @@ def speckle(rng: np.random.Generator, size: tuple[int, int]) -> Picture:
     re, im = (cv2.GaussianBlur(one, (0, 0), sigmaX=sigma[0], sigmaY=sigma[1]) for one in (re, im))
     power = re**2 + im**2
     power /= power.mean()
-    slow = cv2.resize(rng.normal(size=(7, 7)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    slow = np.asarray(cv2.resize(rng.normal(size=(7, 7)).astype(np.float32), size, interpolation=cv2.INTER_CUBIC))
     for _ in range(int(rng.integers(0, 7))):
         shape = np.zeros((height, width), np.float32)
         centre = (int(rng.integers(width)), int(rng.integers(height)))
@@ -89,7 +89,8 @@ def background(rng: np.random.Generator, pictures: list[Picture], size: tuple[in
         want = (int(size[0] / zoom), int(size[1] / zoom))
         x, y = (int(rng.integers(0, m - w + 1)) for m, w in zip(whole.shape[1::-1], want, strict=True))
         part = whole[y : y + want[1], x : x + want[0]]
-        base = cv2.resize(part, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
+        how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+        base = np.asarray(cv2.resize(part, size, interpolation=how), np.uint8)
         if rng.random() < 0.5:
             base = base[:, ::-1]
     gain, gamma = rng.uniform(0.6, 1.5), np.exp(rng.uniform(-0.6, 0.5))
@@ -220,7 +221,7 @@ def damage(tile: Picture, truths: list[Truth], rng: np.random.Generator) -> tupl
         if rng.random() < 0.6:
             code += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420]
         data = cv2.imencode(".jpg", tile[..., ::-1], code)[1]
-        tile = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+        tile = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
     return tile, truths
 
 

@@ -67,7 +67,8 @@ def train(data: dict[str, torch.Tensor], epochs: int, seed: int = 1, rate: float
         print(
             f"epoch {epoch + 1}/{epochs}: loss {total / (count // batch):.4f}, {monotonic() - begun:.0f} s", flush=True
         )
-    return net.eval()
+    net.eval()
+    return net
 
 
 def _flipped(
@@ -136,7 +137,8 @@ def train_glance(patches: torch.Tensor, marks: torch.Tensor, epochs: int, seed: 
             schedule.step()
             total += loss.item()
         print(f"glance {epoch + 1}/{epochs}: loss {total / (count // batch):.4f}", flush=True)
-    return net.eval()
+    net.eval()
+    return net
 
 
 def own(patches: torch.Tensor) -> torch.Tensor:

@@ -28,8 +28,8 @@ SLICE = 300_000
 """Pixels that are searched at once."""
 OVERLAP = 64
 """Rows that two slices share: a glyph at the rim of one is whole in the other."""
-LARGEST_ARM, LARGEST_SHARE = 14.0, 0.025  # pixels, or of the picture's height
-WORDED = 0.5  # from here on a glyph is a part of a text
+LARGEST_ARM, LARGEST_SHARE = 18.0, 0.025  # pixels, or of the picture's height
+WORDED = 0.9  # from here on a glyph is a part of a text, even if a line leads to it
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,20 +158,20 @@ def _level(padded: Grey, smaller: Grey, least: int) -> list[tuple[int, int, Shap
     level, upright = _ridge(padded, 0, SIDE), _ridge(padded, SIDE, 0)
     falling, rising = _ridge(padded, SIDE - 1, 1 - SIDE), _ridge(padded, SIDE - 1, SIDE - 1)
     down, up = (np.asarray(cv2.dilate(one, _CROSS), dtype=np.uint8) for one in (falling, rising))
-    coarse = cv2.resize(_moved(cv2.add(level, upright), 0, 0), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    both = _moved(np.asarray(cv2.add(level, upright), dtype=np.uint8), 0, 0)
+    coarse = cv2.resize(both, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     noise = np.asarray(cv2.blur(coarse, (WINDOW // 4, WINDOW // 4)), dtype=np.uint8)
     found: list[tuple[int, int, Shape, float, float, Grey]] = []
     for (first, last), shown, factor in zip(ARMS, (padded, smaller), (1, 2), strict=True):
-        for shape, response in (
+        responses: tuple[tuple[Shape, Grey], ...] = (
             ("plus", _upright(level, upright, first, last)),
             ("cross", _oblique(down, up, first, last)),
-        ):
+        )
+        for shape, response in responses:
             xy, scores = _maxima(response, least, last, noise)
             patches = _patches(shown, xy // factor)
-            found += [
-                (int(x), int(y), shape, float(last), float(score), patch)
-                for (x, y), score, patch in zip(xy, scores, patches, strict=True)
-            ]
+            for (x, y), score, patch in zip(xy, scores, patches, strict=True):
+                found.append((int(x), int(y), shape, float(last), float(score), patch))
     return found
 
 
@@ -179,7 +179,8 @@ def _patches(padded: Grey, xy: NDArray[np.int32]) -> Grey:
     """Return uint8 (N, GLANCE, GLANCE) around places of a map."""
     around = np.arange(GLANCE) + MARGIN + SIDE - GLANCE // 2
     rows, columns = xy[:, 1, None, None] + around[:, None], xy[:, 0, None, None] + around
-    return padded[np.minimum(rows, padded.shape[0] - 1), np.minimum(columns, padded.shape[1] - 1)]
+    seen = padded[np.minimum(rows, padded.shape[0] - 1), np.minimum(columns, padded.shape[1] - 1)]
+    return np.asarray(seen, dtype=np.uint8)
 
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -232,10 +233,10 @@ def _maxima(
     response: Grey, least: int, reach: float, noise: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return (x, y), int32 (N, 2), and scores of the best local maxima over the threshold."""
-    points = cv2.findNonZero(over(response, least - 1))
-    if points is None:
+    high = over(response, least - 1)
+    if cv2.countNonZero(high) == 0:
         return np.zeros((0, 2), np.int32), np.zeros(0, np.float32)
-    xy = points.reshape(-1, 2)
+    xy = cv2.findNonZero(high).reshape(-1, 2)
     value = response[xy[:, 1], xy[:, 0]].astype(np.float32)
     rows = np.minimum(xy[:, 1] // 4, noise.shape[0] - 1)
     columns = np.minimum(xy[:, 0] // 4, noise.shape[1] - 1)

@@ -17,10 +17,13 @@ from edge_app.imaging.scene import CaliperPair
 NEAREST = 4.5  # arms between two markers that are not parts of one thing
 SIZE_RATIO, SIZE_RATIO_JOINED = 1.35, 1.6  # of the larger to the smaller glyph of a pair
 JOINED = 0.5  # from here on a line is drawn
-HINTED = 0.25
+CLEAR = 0.9  # from here on the line itself vouches for a doubtful end
+HINTED = 0.35
 TRACE = 0.1  # of a line, where others are clear
-SURE = 0.9  # confidence that each of two markers needs without a line between them
+SURE = 0.7  # confidence that each of two markers needs without a line between them
 LIKELY = 0.7  # and with one
+DOUBTFUL = 0.3  # and the less certain one with a clear line; what is surer makes a group unclear
+WORDED = 0.5  # from here on a glyph needs a line: it seems to stand in a text
 IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 """Where a mark between two others stands if they are ticks of one ruler."""
 STEEP, UNEQUAL, MIDDLE = 0.75, 1.15, 0.15
@@ -66,7 +69,7 @@ class Matching:
 
     def __init__(self, glyphs: list[Glyph], inside: list[bool], pixels: NDArray[np.uint8]) -> None:
         self._inside = {g for g, held in zip(glyphs, inside, strict=True) if held}
-        self.refused: dict[Glyph, str] = {g: "unclear" for g in glyphs if g.confidence < LIKELY}
+        self.refused: dict[Glyph, str] = {g: "unclear" for g in glyphs if g.confidence < DOUBTFUL}
         free = [g for g in glyphs if g not in self.refused]
         self.refused.update((g, "ticks of a ruler") for g in _ticks(free))
         free = [g for g in free if g not in self.refused]
@@ -83,7 +86,7 @@ class Matching:
     def _joined(self, links: list[Link]) -> list[Link]:
         """Return the disjoint pairs that a line joins, the clearest line first."""
         taken: list[Link] = []
-        for link in sorted((one for one in links if one.line >= JOINED), key=lambda one: (-one.line, -one.length)):
+        for link in sorted((one for one in links if _is_joined(one)), key=lambda one: (-one.line, -one.length)):
             if not any({*link.ends} & {*other.ends} for other in taken):
                 taken.append(link)
         return taken
@@ -91,44 +94,54 @@ class Matching:
     def _with_rest(self, links: list[Link], rest: list[Glyph]) -> list[Link]:
         """Add the pairs of glyphs that no clear line joins, where there is but one way to pair those alike.
 
-        Where pairs are joined by lines, others have at least a trace of one. A group that stays unclear and may hold a
-        length over those that are clear leaves all unclear: a width must not pass for the length.
+        Where a pair is joined by a line, a longer one has at least a trace of one. A group that stays unclear and may
+        hold a length over those that are clear leaves all unclear: a width must not pass for the length.
         """
-        sure = [g for g in rest if g.confidence >= SURE]
-        among = [one for one in links if one.first in sure and one.second in sure and _same_size(one)]
+        clear = max((one.length for one in self.links), default=0.0)
+        among = [g for g in rest if g.worded < WORDED]
+        own = [one for one in links if one.first in among and one.second in among and _same_size(one)]
         found: list[Link] = []
-        for group in _groups(sure, among):
-            own = [one for one in among if one.first in group]
-            way = self._only_way([one for one in own if one.line >= TRACE or not self.links], group)
-            longest = max((one.length for one in own), default=0.0)
-            if not way and self.links and longest > max(one.length for one in self.links):
+        for group in _groups(among, own):
+            ways = [one for one in own if one.first in group]
+            way = _only_way([one for one in ways if one.line >= TRACE or not clear or one.length < clear], group)
+            if not way and 0 < clear < max((one.length for one in ways if _sure(one)), default=0.0):
                 return []
             found += way
         return self.links + found
 
-    def _only_way(self, links: list[Link], group: list[Glyph]) -> list[Link]:
-        """Return the pairs of a group: its two inside the image, else its only two; or length and width that cross.
-
-        Three markers alike without a line are two ends and a cursor, or three ends: nothing is said of them.
-        """
-        within = [one for one in links if self._inside >= {*one.ends}]
-        if len(within) == 1 and sum(g in self._inside for g in group) == 2:
-            return within
-        if len(links) == 1 and len(group) == 2:
-            return links
-        hinted = [one for one in links if one.line >= HINTED]
-        if len(hinted) == 1:
-            return hinted
-        if len(group) == 4 and links:
-            return _crossing(links)
-        return []
-
     def _reason(self, glyph: Glyph, links: list[Link]) -> str:
         if glyph not in self._inside:
             return "outside the image"
+        if glyph.worded >= WORDED:
+            return "part of a text"
         if glyph.confidence < SURE:
             return "unclear"
         return "which belong together is unclear" if any(glyph in one.ends for one in links) else "single"
+
+
+def _only_way(links: list[Link], group: list[Glyph]) -> list[Link]:
+    """Return the pairs of a group: its only two; or length and width that cross.
+
+    Three markers alike without a line are two ends and a cursor, or three ends: nothing is said of them.
+    """
+    if len(group) == 2:
+        return [one for one in links if _sure(one)]
+    hinted = [one for one in links if one.line >= HINTED]
+    if len(hinted) == 1:
+        return [one for one in hinted if _sure(one)]
+    if len(group) == 4 and links and all(g.confidence >= SURE for g in group):
+        return _crossing(links)
+    return []
+
+
+def _sure(link: Link) -> bool:
+    return min(end.confidence for end in link.ends) >= SURE
+
+
+def _is_joined(link: Link) -> bool:
+    """Whether a line joins two markers; a clear one vouches for the less certain of them."""
+    low, high = sorted(end.confidence for end in link.ends)
+    return link.line >= JOINED and (low >= LIKELY or (link.line >= CLEAR and high >= SURE))
 
 
 def pair_of(link: Link) -> CaliperPair:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.glyph import Glyph
-from edge_app.imaging.line import line_between
+from edge_app.imaging.line import Lines
 from edge_app.imaging.scene import CaliperPair
 
 NEAREST = 4.5  # arms between two markers that are not parts of one thing
@@ -73,8 +73,9 @@ class Matching:
         free = [g for g in glyphs if g not in self.refused]
         self.refused.update((g, "ticks of a ruler") for g in _ticks(free))
         free = [g for g in free if g not in self.refused]
-        links = [Link(a, b, line_between(pixels, a, b)) for a, b in combinations(free, 2) if _fit(a, b)]
-        links = [one for one in links if _alike(one) and self._inside & {*one.ends}]
+        lines = Lines(pixels)
+        fit = [(a, b) for a, b in combinations(free, 2) if _fit(a, b) and self._inside & {a, b}]
+        links = [one for one in (Link(a, b, lines.between(a, b)) for a, b in fit) if _alike(one)]
         self.links = self._joined(links)
         self.links = self._with_rest(links, [g for g in free if not any(g in one.ends for one in self.links)])
         taken = {end for one in self.links for end in one.ends}
@@ -156,7 +157,7 @@ def pair_of(link: Link) -> CaliperPair:
 def _fit(a: Glyph, b: Glyph) -> bool:
     """Whether two glyphs can be the ends of one length: one shape, about one size, and not on top of each other."""
     small, large = sorted((a.reach, b.reach))
-    if a.shape != b.shape or large > SIZE_RATIO_JOINED * small + 0.7:
+    if a.shape != b.shape or large > SIZE_RATIO_JOINED * small + 0.7 or not (a.looks_like(b) or _being_set(a, b)):
         return False
     return hypot(a.x - b.x, a.y - b.y) >= NEAREST * large
 
@@ -167,10 +168,15 @@ def _same_size(link: Link) -> bool:
 
 
 def _alike(link: Link) -> bool:
-    """Whether both ends have one colour, or a line joins them while the second is active: green, not yet yellow."""
+    """Whether both ends have one colour; while the second is being set, a line must join them."""
     if link.first.looks_like(link.second):
         return True
-    return link.line >= JOINED and {end.hue for end in link.ends} == {"yellow", "green"}  # scanner-screens 2
+    return link.line >= JOINED
+
+
+def _being_set(a: Glyph, b: Glyph) -> bool:
+    """Whether one end is green, still active, and the other yellow (scanner-screens 2)."""
+    return {a.hue, b.hue} == {"yellow", "green"}
 
 
 def _ticks(glyphs: Sequence[Glyph]) -> set[Glyph]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_app.imaging.glyph import Glyph
-from edge_app.imaging.line import line_between
+from edge_app.imaging.line import Lines
 from edge_app.imaging.pairs import Matching, pair_of
 
 from .conftest import Picture, Point, Studio
@@ -116,12 +116,12 @@ def test_marks_beside_the_image_pair_only_with_one_inside() -> None:
 def test_dots_of_any_spacing_are_a_line_in_speckle(studio: Studio, seed: int, step: int) -> None:
     pixels, _ = studio.fan(seed)
     ends = glyph(330, 420), glyph(640, 330)
-    assert line_between(pixels, *ends) < 0.5
+    assert Lines(pixels).between(*ends) < 0.5
     dotted(pixels, (330, 420), (640, 330), WHITE, step)
-    assert line_between(pixels, *ends) > 0.5
+    assert Lines(pixels).between(*ends) > 0.5
 
 
 def test_a_line_that_goes_on_beyond_both_ends_joins_nothing() -> None:
     pixels = np.full((720, 960, 3), 40, np.uint8)
     cv2.line(pixels, (100, 450), (860, 450), (250, 250, 250), 1)
-    assert line_between(pixels, glyph(300, 450), glyph(600, 450)) == 0.0
+    assert Lines(pixels).between(glyph(300, 450), glyph(600, 450)) == 0.0

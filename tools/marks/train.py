@@ -42,10 +42,12 @@ def _stack(widths: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def train(data: dict[str, torch.Tensor], epochs: int, seed: int = 1, rate: float = 2e-3) -> MarkNet:
-    """Return the trained network."""
+def train(
+    data: dict[str, torch.Tensor], epochs: int, seed: int = 1, rate: float = 2e-3, start: MarkNet | None = None
+) -> MarkNet:
+    """Return the trained network; ``start``: the one to go on from."""
     torch.manual_seed(seed)
-    net = MarkNet()
+    net = start or MarkNet()
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     count, batch = len(data["kind"]), 256
     steps = epochs * (count // batch)

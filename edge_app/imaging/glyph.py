@@ -82,10 +82,11 @@ class Reading:
     def add(self, crossings: list[Crossing]) -> Generator[None, None, None]:
         """Ask the network about crossings: at first sight, then at the place and size that this showed, twice."""
         places = [(c.x, c.y, PER_REACH * c.reach) for c in crossings if not self._known(c)]
-        for _ in range(3):
+        for look in range(3):
             verdicts: list[Verdict] = []
-            for at in range(0, len(places), BATCH):
-                verdicts += self._net.ask(self._views, places[at : at + BATCH])
+            size = BATCH if look < 2 else BATCH // 4
+            for at in range(0, len(places), size):
+                verdicts += self._net.ask(self._views, places[at : at + size], mirrored=look == 2)
                 yield
             likely = _apart([v for v in verdicts if v.mark >= LIKELY])
             places = [(v.x, v.y, v.arm) for v in likely]

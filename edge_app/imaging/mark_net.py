@@ -57,15 +57,23 @@ class MarkNet:
         layers = ("mix", "out", "glance.mix", "glance.out")
         self._layers = {name: (weights[f"{name}.w"].T.copy(), weights[f"{name}.b"]) for name in layers}
 
-    def ask(self, views: Views, places: list[Place]) -> list[Verdict]:
-        """Return the verdicts on places (x, y, arm) of a picture."""
+    def ask(self, views: Views, places: list[Place], *, mirrored: bool = False) -> list[Verdict]:
+        """Return the verdicts on places (x, y, arm) of a picture; ``mirrored``: each seen in four mirrors too."""
         verdicts: list[Verdict] = []
         for at in range(0, len(places), BATCH):
             some = places[at : at + BATCH]
-            verdicts += [
-                _verdict(row, place) for row, place in zip(self.outputs(*views.patches(some)), some, strict=True)
-            ]
+            near, far = views.patches(some)
+            rows = self._mirrored(near, far) if mirrored else self.outputs(near, far)
+            verdicts += [_verdict(row, place) for row, place in zip(rows, some, strict=True)]
         return verdicts
+
+    def _mirrored(self, near: Array, far: Array) -> Array:
+        """Return the mean of the outputs over the patches as they are, left to right, upside down, and both."""
+        total = np.zeros((len(near), 7), np.float32)
+        for across, down in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+            rows = self.outputs(near[:, :, ::down, ::across], far[:, :, ::down, ::across])
+            total += rows * np.array([1, 1, 1, 1, across, down, 1], np.float32)
+        return total / 4
 
     def outputs(self, near: Array, far: Array) -> Array:
         """Return float32 (N, 7): scores of nothing, plus, cross, worded; dx and dy in arms; log of the arm's ratio."""

@@ -22,7 +22,8 @@ HINTED = 0.35
 TRACE = 0.1  # of a line, where others are clear
 SURE = 0.7  # confidence that each of two markers needs without a line between them
 LIKELY = 0.7  # and with one
-DOUBTFUL = 0.3  # and the less certain one with a clear line; what is surer makes a group unclear
+DOUBTFUL = 0.3  # and the less certain one with a clear line
+RIVAL = 0.5  # from here on a third one alike makes a pair without a line unclear
 WORDED = 0.5  # from here on a glyph needs a line: it seems to stand in a text
 IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 """Where a mark between two others stands if they are ticks of one ruler."""
@@ -99,7 +100,7 @@ class Matching:
         hold a length over those that are clear leaves all unclear: a width must not pass for the length.
         """
         clear = max((one.length for one in self.links), default=0.0)
-        among = [g for g in rest if g.worded < WORDED]
+        among = [g for g in rest if g.worded < WORDED and g.confidence >= RIVAL]
         own = [one for one in links if one.first in among and one.second in among and _same_size(one)]
         found: list[Link] = []
         for group in _groups(among, own):

@@ -73,7 +73,7 @@ class MarkNet:
         for across, down in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
             rows = self.outputs(near[:, :, ::down, ::across], far[:, :, ::down, ::across])
             total += rows * np.array([1, 1, 1, 1, across, down, 1], np.float32)
-        return total / 4
+        return np.asarray(total / 4, dtype=np.float32)
 
     def outputs(self, near: Array, far: Array) -> Array:
         """Return float32 (N, 7): scores of nothing, plus, cross, worded; dx and dy in arms; log of the arm's ratio."""

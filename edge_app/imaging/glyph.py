@@ -1,328 +1,133 @@
-"""Glyph: one candidate looked at closely: its exact centre, its four arms, its colour, and whether it is one.
-
-An 'x' is turned by 45 degrees first, so that one set of measures serves both shapes.
-"""
+"""Glyph: a '+' or 'x' that was drawn on the screen, read off a crossing by the mark network, with its colour."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import atan2, ceil, degrees, floor, hypot, sqrt
+from collections.abc import Generator
+from dataclasses import dataclass
+from math import atan2, degrees, hypot, sqrt
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.evidence import brightest_channel
-from edge_app.imaging.strokes import Candidate, Shape, chroma, stroke_map, thickest
+from edge_app.imaging.crossings import Crossing, Shape
+from edge_app.imaging.mark_net import BATCH, MarkNet, Place, Verdict, mark_net
+from edge_app.imaging.patches import Views
 
-Patch = NDArray[np.float32]
 Hue = Literal["grey", "red", "yellow", "green", "cyan", "blue", "magenta"]
 HUES: tuple[Hue, ...] = ("red", "yellow", "green", "cyan", "blue", "magenta")
+
+PER_REACH = 1.6
+"""Arm that is expected where the search saw arms out to one reach."""
+LIKELY = 0.12
+"""Probability of a marker at first sight for a second look, there where the first one saw it."""
+SURELY = 0.95
+"""Probability of a marker that need not be read again."""
+COLOURED = 0.16
+"""Share of the brightest channel by which the dimmest is lower in a colour."""
+PALE = 0.25
+"""The same up to which a colour may be a grey whose chroma was smeared."""
+ONE_HUE = 33.0
+"""Degrees by which the hues of two ends differ at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """A '+' or 'x' that was drawn: centre in frame pixels (sub-pixel), half length of its arms, colour, confidence."""
+    """A drawn '+' or 'x': centre in frame pixels (sub-pixel), half its span, its colour, probabilities 0..1."""
 
     x: float
     y: float
     shape: Shape
     reach: float
-    level: float  # how far its strokes stand over their surroundings, grey levels
-    hue: Hue
-    confidence: float  # 0..1
-    whole: bool = True  # all four arms stand out; else some lie in tissue as bright as themselves
+    colour: tuple[float, float, float]  # RGB of its strokes
+    confidence: float
+    worded: float  # that it stands in a line of text
+
+    @property
+    def tint(self) -> float:
+        """How far its colour is from grey, 0..1."""
+        return (max(self.colour) - min(self.colour)) / max(*self.colour, 1.0)
+
+    def looks_like(self, other: Glyph) -> bool:
+        """Whether both have one colour; greys may differ, for one end may be the active one."""
+        if max(self.tint, other.tint) < PALE:
+            return True
+        apart = abs(self._angle - other._angle) % 360
+        return min(self.tint, other.tint) > 0.5 * COLOURED and min(apart, 360 - apart) <= ONE_HUE
+
+    @property
+    def _angle(self) -> float:
+        red, green, blue = self.colour
+        return degrees(atan2(sqrt(3) * (green - blue), 2 * red - green - blue)) % 360
+
+    @property
+    def hue(self) -> Hue:
+        """Its colour's name."""
+        return "grey" if self.tint < COLOURED else HUES[round(self._angle / 60) % 6]
 
 
-@dataclass(frozen=True, slots=True)
-class GlyphRules:
-    """What makes four arms a glyph. Shares are of the arms' level, lengths of the arms' median length."""
+class Reading:
+    """The glyphs of a picture, read off the crossings of one map after another.
 
-    unequal_ink: float = 0.6  # brightness of the dimmest arm over the brightest one's, as drawn
-    hidden_arm: float = 0.4  # an arm that stands out less lies in tissue as bright as itself; two may
-    hidden_ink: float = 0.85  # then all four must be one ink
-    shortest_arm: float = 0.55
-    longest_arm: float = 1.8
-    lopsided: float = 0.55  # shorter over longer of two opposite arms
-    closed_ends: int = 1  # arms after whose end the stroke may go on
-    clean_third: float = 0.5  # third cleanest of the four spaces between arms: how bright it may be
-    clean_all: float = 0.45  # mean of the four spaces
-    thickest: float = 0.62  # stroke width over arm length
-    least_level: float = 28.0
-    rough: float = 0.42  # spread of brightness along an arm
-
-
-RULES = GlyphRules()
-WAYS = ((1, 0), (0, 1), (-1, 0), (0, -1))
-INK_FADES = 0.84  # of an arm's own brightness: below, the stroke has ended
-SPAN = 2.6  # half size of the patch looked at, in candidate reaches
-
-
-def look_closely(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules = RULES) -> Glyph | None:
-    """Return the glyph at ``candidate`` in RGB uint8 (H, W, 3) ``pixels``, or None where there is none."""
-    glyph = _grown(pixels, replace(candidate, coloured=False), rules)
-    return _grown(pixels, candidate, rules) if glyph is None and candidate.coloured else glyph
-
-
-def _grown(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules) -> Glyph | None:
-    """Look, and look again at a larger patch while the arms turn out to be longer."""
-    for _ in range(3):
-        glyph, larger = _look(pixels, candidate, rules)
-        if larger is None:
-            return glyph
-        candidate = larger
-    return None
-
-
-def _look(pixels: NDArray[np.uint8], candidate: Candidate, rules: GlyphRules) -> tuple[Glyph | None, Candidate | None]:
-    """Return the glyph, or a larger candidate where the arms outgrow the patch that this one's size asked for."""
-    oblique = candidate.shape == "cross"
-    half = int(SPAN * candidate.reach * (sqrt(2) if oblique else 1.0)) + 4
-    x0, y0 = round(candidate.x) - half, round(candidate.y) - half
-    colours = _cut(pixels, x0, y0, 2 * half + 1)
-    grey = chroma(colours) if candidate.coloured else brightest_channel(colours)
-    strokes = stroke_map(grey, thickest(pixels.shape[0])).astype(np.float32)
-    found = _settle((strokes, grey.astype(np.float32)), (candidate.x - x0, candidate.y - y0), candidate)
-    if found is None:
-        return None, None
-    place, arms = found
-    reach = arms.length / sqrt(2) if oblique else arms.length
-    if reach > 1.35 * candidate.reach:
-        return None, replace(candidate, x=place[0] + x0, y=place[1] + y0, reach=reach)
-    confidence = arms.confidence(rules)
-    if confidence <= 0:
-        return None, None
-    hue = _hue(colours, strokes, arms.level)
-    return Glyph(
-        place[0] + x0, place[1] + y0, candidate.shape, reach, arms.level, hue, confidence, not any(arms.hidden(rules))
-    ), None
-
-
-def _settle(
-    patches: tuple[Patch, Patch], place: tuple[float, float], candidate: Candidate
-) -> tuple[tuple[float, float], _Arms] | None:
-    """Return the centre and the measured arms in the (stroke, grey) patches, or None.
-
-    Move to the crossing of the strokes until it stands still, then measure the arms.
+    Parameters
+    ----------
+    pixels : NDArray[np.uint8]
+        RGB (H, W, 3).
     """
-    strokes = patches[0]
-    oblique = candidate.shape == "cross"
-    length = candidate.reach * (sqrt(2) if oblique else 1.0)
-    for _ in range(6):
-        moved = _centre(_turned(strokes, place) if oblique else strokes, place, length)
-        if moved is None or hypot(moved[0] - place[0], moved[1] - place[1]) > 1.2 * length + 1:
-            return None
-        still = hypot(moved[0] - place[0], moved[1] - place[1]) < 0.04
-        place = _turned_back(moved, place) if oblique else moved
-        if still:
-            break
-    for _ in range(2):
-        turned = [_turned(patch, place) if oblique else patch for patch in patches]
-        arms = _Arms((turned[0], turned[1]), place, length)
-        if arms.level < RULES.least_level:
-            return None
-        moved = _centre(arms.ink(turned[1]), place, min(arms.length, 1.3 * length))
-        if moved is None:
-            break
-        step = hypot(moved[0] - place[0], moved[1] - place[1])
-        if step < 0.4 * length:
-            place = _turned_back(moved, place) if oblique else moved
-        if step < 0.3:
-            break
-    return place, arms
+
+    def __init__(self, pixels: NDArray[np.uint8], net: MarkNet | None = None) -> None:
+        self._pixels, self._views, self._net = pixels, Views(pixels), net or mark_net()
+        self._seen: list[Verdict] = []
+
+    def add(self, crossings: list[Crossing]) -> Generator[None, None, None]:
+        """Ask the network about crossings: at first sight, then at the place and size that this showed, twice."""
+        places = [(c.x, c.y, PER_REACH * c.reach) for c in crossings if not self._known(c)]
+        for look in range(3):
+            verdicts: list[Verdict] = []
+            size = BATCH if look < 2 else BATCH // 4
+            for at in range(0, len(places), size):
+                verdicts += self._net.ask(self._views, places[at : at + size], mirrored=look == 2)
+                yield
+            likely = _apart([v for v in verdicts if v.mark >= LIKELY])
+            places = [(v.x, v.y, v.arm) for v in likely]
+        self._seen = _apart(self._seen + likely)
+
+    def _known(self, c: Crossing) -> bool:
+        """Whether the crossing lies in the middle of a glyph that was surely seen."""
+        return any(hypot(c.x - v.x, c.y - v.y) < 0.3 * v.arm for v in self._seen if v.mark >= SURELY)
+
+    def glyphs(self) -> list[Glyph]:
+        """Return what was seen so far, the surest first."""
+        return [_glyph(self._pixels, v) for v in self._seen]
 
 
-def _cut(pixels: NDArray[np.uint8], x0: int, y0: int, side: int) -> NDArray[np.uint8]:
-    """Return the square patch at (x0, y0), its pixels repeated outwards where the picture ends."""
-    height, width = pixels.shape[:2]
-    before = max(0, -y0), max(0, -x0)
-    after = max(0, y0 + side - height), max(0, x0 + side - width)
-    part = pixels[max(0, y0) : y0 + side, max(0, x0) : x0 + side]
-    if any(before) or any(after):
-        grown = cv2.copyMakeBorder(part, before[0], after[0], before[1], after[1], cv2.BORDER_REPLICATE)
-        return np.asarray(grown, dtype=np.uint8)
-    return np.ascontiguousarray(part)
+def look_again(pixels: NDArray[np.uint8], places: list[Place], net: MarkNet | None = None) -> list[Glyph]:
+    """Return what is now at places (x, y, arm) where glyphs were."""
+    return [_glyph(pixels, v) for v in (net or mark_net()).ask(Views(pixels), places)]
 
 
-def _turned(strokes: Patch, place: tuple[float, float]) -> Patch:
-    """Return the patch turned by 45 degrees around ``place``: an 'x' becomes a '+'."""
-    matrix = cv2.getRotationMatrix2D(place, 45.0, 1.0)
-    return np.asarray(cv2.warpAffine(strokes, matrix, strokes.shape[::-1], flags=cv2.INTER_LINEAR), dtype=np.float32)
+def _apart(verdicts: list[Verdict]) -> list[Verdict]:
+    """Keep the surest of what lies on each other."""
+    kept: list[Verdict] = []
+    for one in sorted(verdicts, key=lambda v: -v.mark):
+        if not any(hypot(one.x - o.x, one.y - o.y) < 0.7 * max(one.arm, o.arm) for o in kept):
+            kept.append(one)
+    return kept
 
 
-def _turned_back(moved: tuple[float, float], place: tuple[float, float]) -> tuple[float, float]:
-    """Return where a point of the turned patch lies in the patch as it was."""
-    dx, dy = moved[0] - place[0], moved[1] - place[1]
-    half = sqrt(0.5)
-    return place[0] + half * (dx - dy), place[1] + half * (dx + dy)
+def _glyph(pixels: NDArray[np.uint8], v: Verdict) -> Glyph:
+    shape: Shape = "plus" if v.plus >= v.cross else "cross"
+    return Glyph(v.x, v.y, shape, v.arm, _colour(pixels, v, shape), v.mark, v.worded)
 
 
-def _centre(strokes: Patch, place: tuple[float, float], length: float) -> tuple[float, float] | None:
-    """Return the crossing of the upright and the level stroke near ``place``, each weighed by its brightness."""
-    width = max(1.6, 0.42 * length)
-    x = _stroke_position(strokes, place, length, width)
-    y = _stroke_position(strokes.T, place[::-1], length, width)
-    return None if x is None or y is None else (x, y)
-
-
-def _stroke_position(strokes: Patch, place: tuple[float, float], length: float, width: float) -> float | None:
-    """Return the x of the upright stroke that passes ``place`` = (x, y): the mean of its two arms."""
-    left, right = max(0, ceil(place[0] - width)), floor(place[0] + width) + 1
-    xs = np.arange(left, min(right, strokes.shape[1])) - place[0]
-    positions = []
-    for low, high in ((-0.95 * length, -0.4 * length), (0.4 * length, 0.95 * length)):
-        top, bottom = max(0, ceil(place[1] + low)), floor(place[1] + high) + 1
-        arm = strokes[top:bottom, left:right]
-        if arm.size == 0:
-            return None
-        weight = np.maximum(arm - 0.45 * float(arm.max()), 0).sum(axis=0)
-        total = float(weight.sum())
-        if total <= 0:
-            return None
-        positions.append(float(weight @ xs) / total)
-    return place[0] + sum(positions) / 2
-
-
-def _middle(values: NDArray[np.float32] | list[float]) -> float:
-    """Return the median; numpy's own takes longer than all else here on a handful of values."""
-    ordered = sorted(map(float, values))
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-
-
-class _Arms:
-    """Measures of four upright arms around ``place``: profiles along them, the spaces between, what follows them."""
-
-    def __init__(self, patches: tuple[Patch, Patch], place: tuple[float, float], length: float) -> None:
-        self._strokes, self._place, self._looked = patches[0], place, length
-        self._aside = max(1.0, 0.18 * length)
-        reach = np.arange(0.0, 2.3 * length + 2, 0.5, dtype=np.float32)
-        self._reach = reach
-        self.profiles = self._profiles(patches[0])
-        stretch = (reach >= 0.45 * length) & (reach <= 0.8 * length)
-        self.levels = [_middle(p[stretch]) for p in self.profiles]
-        self.level = _middle(self.levels)
-        greys = self._profiles(patches[1])
-        self.inks = [_middle(p[stretch]) for p in greys]
-        drawn = [
-            (stroke >= 0.5 * level) & (grey >= INK_FADES * ink)
-            for stroke, grey, level, ink in zip(self.profiles, greys, self.levels, self.inks, strict=True)
-        ]
-        self.lengths = [self._end(one) for one in drawn]
-        self.length = max(2.0, _middle(self.lengths))
-
-    def _sample(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-        mapped = cv2.remap(self._strokes, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
-        return np.asarray(mapped, dtype=np.float32)
-
-    def _profiles(self, patch: Patch) -> list[NDArray[np.float32]]:
-        """Return for each arm the brightest value across its width, at every half pixel along it."""
-        aside = np.array([-1.0, -0.5, 0.0, 0.5, 1.0], dtype=np.float32)[:, None] * np.float32(self._aside)
-        along = np.broadcast_to(self._reach[None], (5, len(self._reach)))
-        across = np.broadcast_to(aside, along.shape)
-        x = np.concatenate([np.float32(self._place[0]) + dx * along + dy * across for dx, dy in WAYS])
-        y = np.concatenate([np.float32(self._place[1]) + dy * along + dx * across for dx, dy in WAYS])
-        mapped = cv2.remap(patch, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
-        return list(np.asarray(mapped, dtype=np.float32).reshape(4, 5, -1).max(axis=1))
-
-    def ink(self, grey: Patch) -> Patch:
-        """Return what of the grey patch is as bright as the arms, cut at both ends: tissue counts nothing."""
-        half = 0.5 * max(10.0, min(self.levels))
-        return np.asarray(np.clip(grey - (_middle(self.inks) - half), 0, half), dtype=np.float32)
-
-    def _end(self, drawn: NDArray[np.bool_]) -> float:
-        """Return where the arm ends: the first place past its middle that is not drawn."""
-        dark = np.flatnonzero((self._reach > 0.55 * self._looked) & ~drawn)
-        return float(self._reach[dark[0]] if len(dark) else self._reach[-1])
-
-    def spaces(self) -> list[float]:
-        """Return the mean brightness of the four spaces between the arms, as share of the level, cleanest first."""
-        steps = np.array([0.45, 0.6, 0.75, 0.9], dtype=np.float32) * np.float32(self.length)
-        u, v = (g.ravel() for g in np.meshgrid(steps, steps))
-        means = []
-        for sx, sy in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            x, y = np.float32(self._place[0]) + sx * u, np.float32(self._place[1]) + sy * v
-            means.append(float(self._sample(x[None], y[None]).mean()) / self.level)
-        return sorted(means)
-
-    def width(self, clear: list[int]) -> float:
-        """Return the mean width of the ``clear`` strokes at half their brightness, pixels."""
-        aside = np.arange(-self.length, self.length + 0.25, 0.25, dtype=np.float32)
-        widths = []
-        for index in clear:
-            (dx, dy), level = WAYS[index], self.levels[index]
-            at = 0.65 * self.length
-            x = np.float32(self._place[0] + dx * at) + dy * aside
-            y = np.float32(self._place[1] + dy * at) + dx * aside
-            widths.append(0.25 * float((self._sample(x[None], y[None]) > 0.5 * level).sum()))
-        return float(np.mean(widths))
-
-    def open_ends(self, clear: list[int]) -> int:
-        """Return after how many of the ``clear`` arms the stroke does not simply go on."""
-        opened = 0
-        for index in clear:
-            profile, end, level = self.profiles[index], self.lengths[index], self.levels[index]
-            after = profile[(self._reach > end + 0.15 * self.length) & (self._reach < end + 0.55 * self.length)]
-            opened += bool(len(after) and float(np.mean(after)) < 0.55 * level)
-        return opened
-
-    def confidence(self, rules: GlyphRules) -> float:
-        """Return 0 where a rule is broken, else how clean the glyph is, up to 1."""
-        even = min(self.inks) / max(1.0, *self.inks)
-        hidden = self.hidden(rules)
-        if even < (rules.hidden_ink if any(hidden) else rules.unequal_ink) or sum(hidden) > 2:
-            return 0.0
-        clear = [index for index in range(4) if not hidden[index]]
-        if not self._shaped(clear, rules):
-            return 0.0
-        spaces = self.spaces()
-        if spaces[2] > rules.clean_third or float(np.mean(spaces)) > rules.clean_all:
-            return 0.0
-        if self.open_ends(clear) < len(clear) - rules.closed_ends or self.width(clear) > rules.thickest * self.length:
-            return 0.0
-        rough = self._roughness(clear)
-        if rough > rules.rough:
-            return 0.0
-        clean = 1.0 - float(np.mean(spaces)) - 0.5 * rough
-        return float(np.clip(clean * min(1.0, 0.6 + self.level / 200.0), 0.05, 1.0))
-
-    def hidden(self, rules: GlyphRules) -> list[bool]:
-        """Return which arms lie in tissue about as bright as themselves."""
-        return [level < rules.hidden_arm * max(self.levels) for level in self.levels]
-
-    def _shaped(self, clear: list[int], rules: GlyphRules) -> bool:
-        """Whether the arms that can be seen have the lengths of one glyph's; a hidden arm's end can't be seen."""
-        ratios = [length / self.length for length in self.lengths]
-        if min(ratios) < rules.shortest_arm or max(ratios[index] for index in clear) > rules.longest_arm:
-            return False
-        for one, other in ((0, 2), (1, 3)):
-            both = one in clear and other in clear
-            if both and min(ratios[one], ratios[other]) < rules.lopsided * max(ratios[one], ratios[other]):
-                return False
-        return True
-
-    def _roughness(self, clear: list[int]) -> float:
-        """Return the largest spread of brightness along an arm, as share of its level: tissue is rough, ink is not."""
-        inner = self._reach >= 0.4 * self.length
-        spreads = []
-        for index in clear:
-            profile, end, level = self.profiles[index], self.lengths[index], self.levels[index]
-            arm = profile[inner & (self._reach <= min(end, 1.2 * self.length) - 0.75)]
-            spreads.append(float(np.std(arm)) / max(1.0, level) if len(arm) > 1 else 0.0)
-        return max(spreads)
-
-
-def _hue(colours: NDArray[np.uint8], strokes: Patch, level: float) -> Hue:
-    """Return the colour of the strokes, from the mean of their pixels (chroma smears, its direction stays)."""
-    side = strokes.shape[0]
-    ys, xs = np.mgrid[:side, :side]
-    middle = np.hypot(xs - side // 2, ys - side // 2) < 0.45 * side
-    drawn = (strokes > 0.6 * level) & middle
-    if not drawn.any():
-        return "grey"
-    red, green, blue = (float(v) for v in colours[drawn].reshape(-1, 3).mean(axis=0))
-    if max(red, green, blue) - min(red, green, blue) < 0.16 * max(red, green, blue, 1.0):
-        return "grey"
-    angle = degrees(atan2(sqrt(3) * (green - blue), 2 * red - green - blue)) % 360
-    return HUES[round(angle / 60) % 6]
+def _colour(pixels: NDArray[np.uint8], v: Verdict, shape: Shape) -> tuple[float, float, float]:
+    """Return the mean RGB of the brighter half of the pixels along the arms."""
+    along = np.linspace(0.45, 0.85, 5) * v.arm
+    ways = ((1, 0), (-1, 0), (0, 1), (0, -1)) if shape == "plus" else ((1, 1), (-1, -1), (1, -1), (-1, 1))
+    x = np.concatenate([v.x + dx * along for dx, _ in ways]).round().astype(int)
+    y = np.concatenate([v.y + dy * along for _, dy in ways]).round().astype(int)
+    x, y = np.clip(x, 0, pixels.shape[1] - 1), np.clip(y, 0, pixels.shape[0] - 1)
+    seen = pixels[y, x].astype(np.float32)
+    light = seen.max(axis=1)
+    red, green, blue = seen[light >= np.median(light)].mean(axis=0)
+    return float(red), float(green), float(blue)

@@ -10,7 +10,8 @@ from time import perf_counter
 import numpy as np
 
 from edge_app.capture.base import Frame
-from edge_app.imaging.calipers import find_calipers
+from edge_app.imaging.caliper_watch import CaliperWatch
+from edge_app.imaging.calipers import survey
 from edge_app.imaging.freeze import FreezeWatch, Motion
 from edge_app.imaging.images import ImageFinder, ImageRules
 from edge_app.imaging.images import overlap as overlap
@@ -19,7 +20,7 @@ from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.presets import Presets
 from edge_app.imaging.printed import agree, length_of_longest
 from edge_app.imaging.ruler import find_scale
-from edge_app.imaging.scene import CaliperPair, Mode, Point, PrintedLength, Scale, Scene, Sector
+from edge_app.imaging.scene import Mode, Point, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.signal import SignalFault, signal_fault
 from edge_app.imaging.told import told
 from edge_app.imaging.words import ScreenWords
@@ -34,6 +35,7 @@ class ObserverRules:
     search_pause_ms: float = 60.0  # between two searches in a frozen picture that is being drawn on
     live_search_ms: float = 1000.0  # between two searches in a moving picture
     modes_every_ms: float = 1000.0
+    recheck_ms: float = 200.0  # between two looks at known markers
 
 
 class SceneObserver:
@@ -63,8 +65,10 @@ class SceneObserver:
         self._size: tuple[int, int] | None = None
         self._scale: Scale | None = None
         self._scale_due = True
-        self._pairs: tuple[CaliperPair, ...] = ()
+        self._calipers = CaliperWatch()
         self._search_ms = -np.inf
+        self._recheck_ms = -np.inf
+        self._looked_ms = 0.0
         self._search_due = True
         self._frozen = False
         self._words = ScreenWords()
@@ -125,7 +129,6 @@ class SceneObserver:
             frozen=fault is None and self._frozen,
             synthetic=synthetic_mark.present(frame.pixels),
             sector=self._sector,
-            calipers=self._pairs,
             scale=self._scale if self._scale is not None else self._printed_scale(),
             printed=self._printed,
             signal_fault=fault,
@@ -136,6 +139,8 @@ class SceneObserver:
             layout=self._images.layout,
             by_hand=self._images.by_hand,
             notice=self._images.notice,
+            calipers=self._calipers.survey.pairs,
+            refused=self._calipers.survey.refused,
         )
 
     @contextmanager
@@ -163,7 +168,7 @@ class SceneObserver:
             self._modes_ms = -np.inf
             self._words.stir(frame.t_ms)
         elif self._frozen and not frozen:
-            self._pairs = ()
+            self._calipers.forget()
             self._search_ms = frame.t_ms
         self._frozen = frozen
         self._note_drawing(motion)
@@ -173,18 +178,43 @@ class SceneObserver:
             self._search_due = True
 
     def _look_for_calipers(self, frame: Frame) -> None:
-        since = frame.t_ms - self._search_ms
-        if self._frozen:
-            due = self._search_due and (self._still or since >= self._rules.search_pause_ms)
-        else:
-            due = since >= self._rules.live_search_ms
-        if not due:
-            return
-        self._search_ms, self._search_due = frame.t_ms, False
-        before = self._pairs
-        self._pairs = () if self._sector is None else find_calipers(frame.pixels, self._sector)
-        if self._pairs != before:
+        before = self._calipers.survey.pairs
+        self._seek(frame)
+        if self._calipers.survey.pairs != before:
             self._words.stir(frame.t_ms)
+
+    def _seek(self, frame: Frame) -> None:
+        if self._still:
+            self._calipers.survey = survey(frame.pixels, self._sector)
+            return
+        elapsed, self._looked_ms = frame.t_ms - self._looked_ms, frame.t_ms
+        if self._calipers.searching:
+            self._calipers.go_on(elapsed)
+            return
+        since = frame.t_ms - self._search_ms
+        due = self._search_due and since >= self._rules.search_pause_ms
+        if not self._frozen:
+            due = since >= self._rules.live_search_ms
+        if due or self._markers_gone(frame):
+            self._search_ms, self._search_due = frame.t_ms, False
+            self._search(frame, elapsed)
+
+    def _search(self, frame: Frame, elapsed_ms: float) -> None:
+        if self._sector is None:
+            self._calipers.forget()
+            return
+        self._calipers.begin(frame.pixels, self._sector)
+        self._calipers.go_on(elapsed_ms)
+
+    def _markers_gone(self, frame: Frame) -> bool:
+        """Look now and then whether known markers still stand there; if not, nothing is known of them."""
+        if not self._calipers.survey.pairs or frame.t_ms - self._recheck_ms < self._rules.recheck_ms:
+            return False
+        self._recheck_ms = frame.t_ms
+        if self._calipers.holds(frame.pixels):
+            return False
+        self._calipers.forget()
+        return True
 
     def _look_for_scale(self, frame: Frame) -> None:
         if not self._scale_due:
@@ -196,7 +226,7 @@ class SceneObserver:
         """Read a little of the screen; of a still only where something was measured, for that takes long."""
         if self._sector is None:
             return
-        if self._still and self._pairs:
+        if self._still and self._calipers.survey.pairs:
             self._words.read_still(frame.pixels, self._sector)
         elif not self._still:
             self._words.follow(frame.pixels, frame.t_ms, self._sector, frozen=self._frozen)
@@ -214,14 +244,18 @@ class SceneObserver:
 
     def _printed_length(self) -> PrintedLength | None:
         """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""
-        printed = length_of_longest(told(self._words.lines).lengths, self._pairs, self._scale)
+        printed = length_of_longest(told(self._words.lines).lengths, self._calipers.survey.pairs, self._scale)
         if printed is None or self._scale is None or not self._words.waiting:
             return printed
-        agrees = agree(printed.length_cm, self._pairs[0].length_px / self._scale.px_per_cm)
+        agrees = agree(printed.length_cm, self._calipers.survey.pairs[0].length_px / self._scale.px_per_cm)
         return printed if agrees else None
 
     def _printed_scale(self) -> Scale | None:
         """Return the scale that the printed length of the longest pair gives, where nothing else gives one."""
-        if self._printed is None or not self._pairs:
+        if self._printed is None or not self._calipers.survey.pairs:
             return None
-        return Scale(self._pairs[0].length_px / self._printed.length_cm, "printed", round(self._printed.confidence, 3))
+        return Scale(
+            self._calipers.survey.pairs[0].length_px / self._printed.length_cm,
+            "printed",
+            round(self._printed.confidence, 3),
+        )

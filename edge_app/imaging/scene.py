@@ -40,6 +40,7 @@ class CaliperPair:
     second: Point
     shape: Literal["plus", "cross"]
     confidence: float  # 0..1
+    arm_px: float = 8.0  # half of a marker's span
 
     @property
     def length_px(self) -> float:

@@ -400,6 +400,7 @@ class Pipeline:
             px_per_cm=None if scale is None else scale.px_per_cm,
             scale_basis=None if scale is None else scale.basis,
             modes=tuple(sorted(scene.modes)),
+            refused=reports.refused(scene.refused),
             crop=None if work.placed is None else work.placed.report,
             tracking=reports.tracking(work.tracked),
             proposal=work.proposal,

@@ -27,6 +27,15 @@ class SectorReport(_Model):
     outline: tuple[tuple[float, float], ...]
 
 
+class RefusedMarkReport(_Model):
+    """Something that looks like a length marker and was not taken for one; pixels."""
+
+    x: float
+    y: float
+    size: float
+    reason: str
+
+
 class CropReport(_Model):
     """What the model read: a rectangle of the frame, pixels, possibly reaching beyond it."""
 
@@ -177,6 +186,7 @@ class FrameReport(_Model):
     repeated_ms: float = 0.0  # for so long the very same picture came, to the last letter on the screen
     sector: SectorReport | None
     calipers: tuple[tuple[float, float, float, float], ...]
+    refused: tuple[RefusedMarkReport, ...] = ()  # marks not taken for calipers, and why
     px_per_cm: float | None
     scale_basis: LengthBasis | None = None
     modes: tuple[str, ...] = ()  # what else than one grey image is shown

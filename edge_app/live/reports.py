@@ -8,7 +8,7 @@ from math import isfinite
 from pydantic import BaseModel
 
 from edge_app.capture.base import FrameSource
-from edge_app.imaging.scene import CaliperPair, Quality, Sector
+from edge_app.imaging.scene import CaliperPair, Quality, RefusedMark, Sector
 from edge_app.imaging.tracking import Tracked
 from edge_app.live.messages import SourceSummary
 from edge_app.live.phrases import digits_of
@@ -18,6 +18,7 @@ from edge_app.live.report import (
     ProbabilityReport,
     QualityReport,
     ReadingReport,
+    RefusedMarkReport,
     RegressionReport,
     SectorReport,
     TrackingReport,
@@ -63,6 +64,14 @@ def tracking(found: Tracked | None) -> TrackingReport | None:
         return None
     poles = (*found.first, *found.second)
     return TrackingReport(state=found.state, poles=poles, confidence=round(found.confidence, 3), why=found.why)
+
+
+def refused(found: tuple[RefusedMark, ...]) -> tuple[RefusedMarkReport, ...]:
+    """Return the report of marks that were not taken for calipers."""
+    return tuple(
+        RefusedMarkReport(x=round(m.centre[0], 1), y=round(m.centre[1], 1), size=round(m.size_px, 1), reason=m.reason)
+        for m in found
+    )
 
 
 def quality(found: Quality | None) -> QualityReport | None:

@@ -23,6 +23,7 @@ KEYS: Final = (
     ("Delete", "while the border is moved: as it is found"),
     ("Tap", "on the other of two images: read that one"),
     ("M", "show where the network looked"),
+    ("D", "show marks that were not taken for calipers, and why"),
     ("F11", "full screen"),
     ("F1", "this help"),
     ("Q, Ctrl+Q", "quit"),

@@ -82,6 +82,7 @@ class LiveView(QWidget):
         self._tracking: TrackingReport | None = None  # of these handles
         self._chosen = 0  # the handle that arrow keys move
         self._tabbed = False  # the keyboard came here by Tab: show it
+        self.shows_refused = False  # marks that were not taken for calipers, and why
         self.masked = False  # True: for saving, nothing outside the sector is painted
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -119,6 +120,11 @@ class LiveView(QWidget):
         if (state, value_age) != (self._badge, self._value_age):
             self._badge, self._value_age = state, value_age
             self.update()
+
+    def toggle_refused(self) -> None:
+        """Show or hide the marks that were not taken for calipers, each with the reason."""
+        self.shows_refused = not self.shows_refused
+        self.update()
 
     # -- handles --------------------------------------------------------------------------------------
 
@@ -418,6 +424,8 @@ class LiveView(QWidget):
         if self._report is not None and self._is_near(self._report):
             overlays.draw_others(painter, box, self._report)
             overlays.draw_report(painter, box, self._report, theme.unit_of(self))
+            if self.shows_refused:
+                overlays.draw_refused(painter, box, self._report, theme.unit_of(self))
         painter.setClipping(False)
         if self._border is not None:
             overlays.draw_border(painter, box, self._border)

@@ -144,6 +144,7 @@ class MainWindow(QMainWindow):
             "L": self.type_length,
             "B": self.live.edit_border,
             "M": self.toggle_map,
+            "D": self.live.toggle_refused,
             "F11": self.toggle_fullscreen,
             "F1": self.toggle_help,
             "Q": self._quit,

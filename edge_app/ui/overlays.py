@@ -10,6 +10,8 @@ from edge_app.ui.handles import Handles
 from edge_app.ui.mapping import Letterbox, Point
 
 CALIPER_REACH = 0.55  # text units from a mark's centre to a bracket's corner
+REFUSED_REACH = 0.3  # text units, at least, of the cross over a refused mark
+REFUSED_TEXT = 0.6  # text units
 HANDLE_RING = 0.95  # text units, radius
 
 
@@ -58,6 +60,17 @@ def draw_border(painter: QPainter, box: Letterbox, border: Border) -> None:
         chosen = border.side is None or border.side == side
         painter.setPen(QPen(theme.colour(theme.HANDLE), 4.0 if chosen else 1.5))
         painter.drawLine(corners[first], corners[last])
+
+
+def draw_refused(painter: QPainter, box: Letterbox, report: FrameReport, unit_px: float) -> None:
+    """Draw a small cross at every mark that was not taken for a caliper, and the reason beside it."""
+    painter.setPen(QPen(theme.colour(theme.LOST), 1.5))
+    painter.setFont(theme.font(REFUSED_TEXT * unit_px))
+    for mark in report.refused:
+        at, half = point(box, (mark.x, mark.y)), max(REFUSED_REACH * unit_px, 0.5 * mark.size * box.scale)
+        for sy in (-1, 1):
+            painter.drawLine(QPointF(at.x() - half, at.y() - sy * half), QPointF(at.x() + half, at.y() + sy * half))
+        painter.drawText(QPointF(at.x() + half + 3, at.y() - half), mark.reason)
 
 
 def _caliper(painter: QPainter, at: QPointF, reach: float) -> None:

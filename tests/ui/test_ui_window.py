@@ -27,7 +27,7 @@ from edge_app.live.messages import (
     SourceSummary,
 )
 from edge_app.live.refusals import REASONS
-from edge_app.live.report import FrameReport, ProposalReport, TrackingReport
+from edge_app.live.report import FrameReport, ProposalReport, RefusedMarkReport, TrackingReport
 from edge_app.ui import theme, wording
 from edge_app.ui._qt import QColor, QImage, QPointF, Qt
 from edge_app.ui.main_window import MainWindow
@@ -604,6 +604,17 @@ def test_the_map_is_shown_on_demand_with_its_caption(bench: Any, qtbot: QtBot) -
     qtbot.keyClick(bench.window, Qt.Key.Key_M)
     assert bench.window.inset.caption() == wording.MAP_CAPTION
     assert bench.window.inset.grab().toImage() != before
+
+
+def test_marks_that_were_not_taken_for_calipers_are_shown_on_demand(bench: Any, qtbot: QtBot) -> None:
+    mark = RefusedMarkReport(x=300.0, y=600.0, size=16.0, reason="single")
+    bench.turn(report(refused=(mark,)))
+    middle = [(300.0 + i, 600.0 + i) for i in range(-4, 5)]
+    assert _brightest_at(bench, middle) < 90
+    qtbot.keyClick(bench.window, Qt.Key.Key_D)
+    assert _brightest_at(bench, middle) > 150
+    qtbot.keyClick(bench.window, Qt.Key.Key_D)
+    assert _brightest_at(bench, middle) < 90
 
 
 # -- window ---------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ $(VENV)/.for-run: $(SET_UP)
 	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
 	@test -x $(PY) || { echo "Making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing EchoGFR into $(VENV) ..."
-	@$(PIP) -e '.[dicom]'
+	@$(PIP) -e '.[dicom,igtl]'
 	@touch $@
 
 $(VENV)/.for-test: $(VENV)/.for-run

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from edge_app.atomic import explained, replacing
-from edge_app.capture.base import Frame, FrameSource
+from edge_app.capture.base import Frame, FrameSource, frames
 from edge_app.capture.open import endless, open_source
 from edge_app.live import reports
 from edge_app.live.medians import median_values
@@ -121,13 +122,10 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
 def _frames(source: FrameSource, plan: AnalyzePlan) -> Iterator[Frame]:
     unlimited = plan.max_frames is None and plan.seconds is None
     limit = ENDLESS_FRAMES if unlimited and endless(plan.source) else plan.max_frames
-    count = 0
-    while limit is None or count < limit:
-        frame = source.read()
-        if frame is None or (plan.seconds is not None and frame.t_ms > plan.seconds * 1000):
+    for frame in islice(frames(source), limit):
+        if plan.seconds is not None and frame.t_ms > plan.seconds * 1000:
             return
         yield frame
-        count += 1
 
 
 @dataclass(slots=True)

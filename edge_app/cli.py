@@ -32,9 +32,13 @@ app = typer.Typer(
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(trust.app, name="trust")
 
+SOURCES = (
+    "phantom:, v4l2:DEVICE, rtsp://HOST/..., udp://, tcp://, http://, screen:, igtl:HOST, gst:PIPELINE, file:PATH, "
+    "dicom:PATH, folder:PATH or a path; docs/sources.md tells of each"
+)
 SourceOption = Annotated[
     str | None,
-    typer.Option(help="phantom:, file:PATH, dicom:PATH, folder:PATH or a path.", show_default="phantom:"),
+    typer.Option(help=SOURCES, show_default="phantom:"),
 ]
 BundleOption = Annotated[
     Path | None,
@@ -157,7 +161,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
 
 @app.command()
 def analyze(
-    source: Annotated[str, typer.Argument(help="phantom:, file:PATH, dicom:PATH, folder:PATH or a path.")],
+    source: Annotated[str, typer.Argument(help=SOURCES)],
     bundle: BundleOption = None,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
@@ -254,6 +258,35 @@ def parse_poles(text: str) -> Poles:
     if len(numbers) != 4 or not all(isfinite(number) for number in numbers):
         raise UsageError(f"The poles '{text}' cannot be used", "they are not four numbers", "write x1,y1,x2,y2")
     return Poles(x1=numbers[0], y1=numbers[1], x2=numbers[2], y2=numbers[3])
+
+
+@app.command()
+def sources(
+    others: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Further sources to look at.", show_default=False)
+    ] = None,
+    look: Annotated[
+        bool, typer.Option("--look", help="Show a small picture of each on the terminal; nothing is written.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a source, without pictures.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="For each source to give its first picture.")] = 8.0,
+) -> None:
+    """List what can be read here: grabbers, screens, the sources of the settings and those named, the phantom."""
+    from edge_app.capture.probing import connected, probe_all
+    from edge_app.progress import counted_progress
+    from edge_app.settings import load_settings
+    from edge_app.summary import print_sources, source_line
+
+    settings = load_settings()
+    with counted_progress("sources") as advance:
+        here = connected(seconds)
+        names = dict.fromkeys([*here, settings.source, *settings.sources, *(others or ()), "phantom:"])
+        found = [one for one in probe_all(list(names), seconds, advance) if not one.useless]
+    if as_json:
+        for one in found:
+            typer.echo(source_line(one))
+    else:
+        print_sources(found, look)
 
 
 @app.command()

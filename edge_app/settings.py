@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ECHOGFR_", extra="forbid", frozen=True)
 
     source: str = "phantom:"  # as open_source takes it
+    sources: tuple[str, ...] = ()  # others that `echogfr sources` looks at: streams cannot be found by themselves
     bundle: Path | None = None  # directory, or id of an imported one; None: the chosen one, or the shipped stand-in
     signatures: Policy | None = None  # None: warn of a local bundle, require for an import from removable media
     runtime: str | None = None  # None: the best one that this machine has

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from edge_app.live.phrases import phrases
 from edge_app.live.refusals import explain_code
 
 if TYPE_CHECKING:
     from edge_app.analyze import Summary
+    from edge_app.capture.probing import Probed, Thumbnail
     from edge_app.doctor import Finding
     from edge_app.self_test import Report
 
@@ -65,6 +67,45 @@ def print_self_test(report: Report) -> None:
     console.print(table)
     for detail in dict.fromkeys(row.detail for row in report.rows):
         console.print(escape(f"  {detail}"), soft_wrap=True)
+
+
+def print_sources(found: list[Probed], look: bool) -> None:
+    """Print what sources there are; ``look``: with a small picture of each, where the terminal has colours."""
+    console = Console(highlight=False)
+    if look and console.color_system is None:
+        console.print("[yellow]No pictures are shown: this terminal has no colours.[/]")
+    for one in found:
+        mark = "[green]yes[/]" if one.good else "[red]no [/]"
+        console.print(
+            f"{mark} [bold]{escape(one.source)}[/]  {escape(_facts(one) if one.good else one.trouble)}", soft_wrap=True
+        )
+        for mode in one.modes:
+            console.print(escape(f"      {mode}"))
+        if look and one.thumbnail is not None and console.color_system is not None:
+            console.print(_picture(one.thumbnail))
+
+
+def source_line(found: Probed) -> str:
+    """Return one line of JSON, without the picture: it may show a name."""
+    return found.model_dump_json(exclude={"thumbnail", "useless"})
+
+
+def _facts(found: Probed) -> str:
+    size = "" if found.size is None else f", {found.size[0]}x{found.size[1]}"
+    rate = "" if found.fps is None else f", {found.fps:g} frames/s"
+    return f"{found.title}{size}{rate}"
+
+
+def _picture(small: Thumbnail) -> Text:
+    """Return the picture in half blocks: each character shows two pixels, one above the other."""
+    text = Text()
+    for y in range(0, small.height, 2):
+        text.append("      ")
+        for x in range(small.width):
+            upper, lower = ("#{:02x}{:02x}{:02x}".format(*small.pixel(x, y + part)) for part in (0, 1))
+            text.append("▀", style=f"{upper} on {lower}")
+        text.append("\n")
+    return text
 
 
 def _latency(latency_ms: dict[str, dict[str, float]]) -> Table:

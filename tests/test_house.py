@@ -26,9 +26,21 @@ HEAVY = (
     "cryptography",
     "rapidocr",
     "requests",
+    "av",
+    "linuxpy",
+    "mss",
+    "pyigtl",
+    "gi",
 )
 # Room packages and command lines: what a person imports or asks for help.
-ENTRANCES = ("engines.runtimes", "engines.reading", "edge_app.cli", "edge_app.live.supervisor", "convert.cli")
+ENTRANCES = (
+    "engines.runtimes",
+    "engines.reading",
+    "edge_app.cli",
+    "edge_app.live.supervisor",
+    "edge_app.capture.open",
+    "convert.cli",
+)
 
 
 def run_without(blocked: tuple[str, ...], code: str) -> subprocess.CompletedProcess[str]:

@@ -1,26 +1,24 @@
-"""Video files and stills that OpenCV reads. RGB from here on: this is the one place that turns BGR round."""
+"""Video files that FFmpeg reads, and stills that OpenCV reads."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
-
-# FFmpeg writes its complaints past Python to stderr; ours is the one sentence that the user gets.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame, SourceError, SourceInfo
+from edge_app.capture.clock import StreamClock
 from edge_app.capture.files import frozen, require_file
 from edge_app.capture.pace import Pace
 
-PLAUSIBLE_FPS = (1.0, 240.0)  # what scanners and grabbers give; containers also claim 0 or 90000
-FALLBACK_FPS = 25.0
-# FFmpeg takes any text file for terminal art and paints its letters: that is no video of a scanner.
-TEXT_CODECS = frozenset({"ansi", "bintext", "xbin", "idf"})
+if TYPE_CHECKING:
+    from edge_app.capture._av import Media, Picture
+
+FALLBACK_FPS = 25.0  # where the container claims nothing that can be
 _CONVERT_AGAIN = "check that it plays in a video player, or convert it to MP4"
 
 
@@ -33,6 +31,7 @@ def read_still(path: Path) -> NDArray[np.uint8]:
         The file is missing, empty or no picture.
     """
     require_file(path)
+    _silence_opencv()
     # By bytes: OpenCV's own file names fail with some characters, and its reader warns on stderr.
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
@@ -76,17 +75,17 @@ class StillSource:
 
 
 class VideoSource:
-    """A video file by OpenCV's FFmpeg; times are the stream's own, or counted from its frame rate."""
+    """A video file by FFmpeg; times are the stream's own, or counted from its frame rate."""
 
     def __init__(self, path: Path, *, realtime: bool = False) -> None:
         self._path = path
         self._pace = Pace(realtime)
-        self._capture: cv2.VideoCapture | None = None
-        self._first: NDArray[np.uint8] | None = None
+        self._media: Media | None = None
+        self._first: Picture | None = None
         self._fps = FALLBACK_FPS
+        self._clock = StreamClock(1000 / FALLBACK_FPS)
         self._size: tuple[int, int] | None = None
         self._index = 0
-        self._t_ms = 0.0
 
     @property
     def info(self) -> SourceInfo:
@@ -95,17 +94,23 @@ class VideoSource:
         return SourceInfo(f"file:{self._path}", "video file", False, fps, self._size)
 
     def __enter__(self) -> VideoSource:
+        from edge_app.capture._av import CONTAINERS, Media, MediaError
+
         require_file(self._path)
-        _silence_opencv()
-        # FFmpeg alone: OpenCV would else take "img_01.png" for the first of a sequence.
-        self._capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        self._first = self._decode()
-        if self._first is None or _codec(self._capture) in TEXT_CODECS:
+        # "file" alone: a play list or a damaged file must not make us ask the network for anything.
+        options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+        try:
+            self._media = Media(f"file:{self._path}", options, live=False)
+            self._first = self._media.next()
+        except MediaError as error:
+            raise SourceError(f"{self._path} cannot be read", error.because, _CONVERT_AGAIN) from error
+        if self._first is None:
             self._close()
             raise SourceError(f"{self._path} cannot be read", "it is no video or is damaged", _CONVERT_AGAIN)
-        self._size = (self._first.shape[1], self._first.shape[0])
-        claimed = self._capture.get(cv2.CAP_PROP_FPS)
-        self._fps = claimed if PLAUSIBLE_FPS[0] <= claimed <= PLAUSIBLE_FPS[1] else FALLBACK_FPS
+        height, width = self._first.pixels.shape[:2]
+        self._size = (width, height)
+        self._fps = self._media.fps or FALLBACK_FPS
+        self._clock = StreamClock(1000 / self._fps)
         return self
 
     def __exit__(
@@ -115,38 +120,21 @@ class VideoSource:
 
     def read(self) -> Frame | None:
         """Return the next frame, or None at the end; waits for its time when in real time."""
-        pixels, self._first = (self._first, None) if self._first is not None else (self._decode(), None)
-        if pixels is None:
+        picture, self._first = self._first, None
+        if picture is None and self._media is not None:
+            picture = self._media.next()
+        if picture is None:
             return None
-        self._t_ms = self._stream_time_ms()
-        self._pace.wait(self._t_ms)
-        frame = Frame(self._index, self._t_ms, pixels)
+        t_ms = self._clock.at(picture.time_s)
+        self._pace.wait(t_ms)
+        frame = Frame(self._index, t_ms, picture.pixels)
         self._index += 1
         return frame
 
-    def _decode(self) -> NDArray[np.uint8] | None:
-        if self._capture is None or not self._capture.isOpened():
-            return None
-        good, pixels = self._capture.read()
-        if not good or pixels is None:
-            return None
-        return frozen(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False))
-
-    def _stream_time_ms(self) -> float:
-        if self._capture is None or self._index == 0:
-            return 0.0
-        told_ms = float(self._capture.get(cv2.CAP_PROP_POS_MSEC))
-        return told_ms if told_ms > self._t_ms else self._t_ms + 1000 / self._fps
-
     def _close(self) -> None:
-        if self._capture is not None:
-            self._capture.release()
-        self._capture, self._first = None, None
-
-
-def _codec(capture: cv2.VideoCapture) -> str:
-    code = int(capture.get(cv2.CAP_PROP_FOURCC))
-    return bytes((code >> shift) & 0xFF for shift in (0, 8, 16, 24)).decode("ascii", "replace").rstrip("\0 ").lower()
+        if self._media is not None:
+            self._media.close()
+        self._media, self._first = None, None
 
 
 def _silence_opencv() -> None:

@@ -138,11 +138,15 @@ class _Worker:
             self._hold(last)
 
     def _pump(self, source: FrameSource) -> Frame | None:
+        from edge_app.capture.base import Waiting
+
         last = None
         while not self._stop.is_set():
             frame = source.read()
             if frame is None:
                 break
+            if isinstance(frame, Waiting):
+                continue
             self._publish(frame)
             last = frame
         return last

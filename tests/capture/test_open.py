@@ -47,7 +47,7 @@ def test_the_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     [
         ("", "no name was given"),
         ("file:", "it names no path"),
-        ("rtsp://host/stream", "no source that this version knows"),
+        ("ndi://host/stream", "no source that this version knows"),
     ],
 )
 def test_a_name_that_is_none_is_said(uri: str, because: str) -> None:

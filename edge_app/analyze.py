@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from edge_app.atomic import explained, replacing
 from edge_app.capture.base import Frame, FrameSource, frames
 from edge_app.capture.open import endless, open_source
+from edge_app.imaging.redact import read_words
 from edge_app.live import reports
 from edge_app.live.medians import median_values
 from edge_app.live.messages import ModelSummary, Poles, SourceSummary
@@ -40,6 +41,7 @@ class AnalyzePlan:
     poles: Poles | None = None
     jsonl: Path | None = None  # "-": standard output
     snapshot: Path | None = None
+    without_ocr: bool = False  # consent: words inside the image are not looked for before the snapshot is written
     max_frames: int | None = None
     seconds: float | None = None  # of the stream's own time
     allow_out_of_domain: bool = False
@@ -96,7 +98,7 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         Source, bundle or an output file cannot be used.
     """
     if plan.snapshot is not None:
-        check_snapshot(plan.snapshot)
+        check_snapshot(plan.snapshot, None if plan.without_ocr else read_words)
     tally = _Tally()
     with _lines(plan.jsonl) as write, open_model(plan.model) as model, open_source(plan.source) as source:
         told = summary_of(source)
@@ -115,7 +117,7 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         last = line(_summary(tally, model.summary, told))
         write(last)
     if plan.snapshot is not None:
-        write_snapshot(tally.shot(plan), plan.snapshot)
+        write_snapshot(tally.shot(plan), plan.snapshot, None if plan.without_ocr else read_words)
     return Summary.model_validate_json(last)  # as it was written, number for number
 
 

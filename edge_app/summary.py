@@ -15,6 +15,8 @@ from edge_app.live.refusals import explain_code
 if TYPE_CHECKING:
     from edge_app.analyze import Summary
     from edge_app.capture.probing import Probed, Thumbnail
+    from edge_app.deidentify.report import FileReport
+    from edge_app.deidentify.report import Report as Deidentified
     from edge_app.doctor import Finding
     from edge_app.self_test import Report
 
@@ -67,6 +69,28 @@ def print_self_test(report: Report) -> None:
     console.print(table)
     for detail in dict.fromkeys(row.detail for row in report.rows):
         console.print(escape(f"  {detail}"), soft_wrap=True)
+
+
+def print_deidentified(report: Deidentified) -> None:
+    """Print what became of each file of ``deidentify``."""
+    console = Console(highlight=False)
+    table = Table("", "", "copy", "frames", "shown", "hidden", "words", box=None, padding=(0, 1))
+    for file in report.files:
+        good = file.outcome == "written"
+        mark = "[green]written[/]" if good else "[red]refused[/]"
+        facts = _copy_facts(file) if good else [escape(file.refusal or ""), "", "", "", ""]
+        table.add_row(str(file.number), mark, *facts)
+    console.print(table)
+    interrupted = " Interrupted: what is complete was kept." if report.interrupted else ""
+    console.print(f"{report.count('written')} written, {report.count('refused')} refused.{interrupted}")
+    if not report.words_checked:
+        console.print("[bold yellow]Words inside the images were not looked for:[/] look at each copy yourself.")
+    console.print("Masking can fail: look at the copies before you give them away.")
+
+
+def _copy_facts(file: FileReport) -> list[str]:
+    words = f"none left in {file.inspected}" if file.residue == "passed" else "not read"
+    return [escape(file.file or ""), str(file.frames), f"{file.shown:.0%}", str(file.hidden), words]
 
 
 def print_sources(found: list[Probed], look: bool) -> None:

@@ -77,12 +77,16 @@ def print_deidentified(report: Deidentified) -> None:
     table = Table("", "", "copy", "frames", "shown", "hidden", "words", box=None, padding=(0, 1))
     for file in report.files:
         good = file.outcome == "written"
-        mark = "[green]written[/]" if good else "[red]refused[/]"
+        colour = {"written": "green", "refused": "red"}.get(file.outcome, "dim")
         facts = _copy_facts(file) if good else [escape(file.refusal or ""), "", "", "", ""]
-        table.add_row(str(file.number), mark, *facts)
+        table.add_row(str(file.number), f"[{colour}]{file.outcome}[/]", *facts)
     console.print(table)
-    interrupted = " Interrupted: what is complete was kept." if report.interrupted else ""
-    console.print(f"{report.count('written')} written, {report.count('refused')} refused.{interrupted}")
+    counts = (
+        f"{report.count('written')} written, {report.count('refused')} refused, {report.count('left out')} left out"
+    )
+    console.print(
+        f"{report.count('written')} written, {report.count('refused')} refused, {_others(report)}.{interrupted}"
+    )
     if not report.words_checked:
         console.print("[bold yellow]Words inside the images were not looked for:[/] look at each copy yourself.")
     console.print("Masking can fail: look at the copies before you give them away.")

@@ -1,1 +1,1 @@
-"""Deidentify: copies of clips, stills and DICOM files in which nothing tells who the patient is, as far as can be checked."""
+"""Deidentify: copies of recordings in which nothing tells who the patient is, as far as that can be checked."""

@@ -47,6 +47,8 @@ def cleaned(original: Dataset, rules: Rules, shown: Shown, pydicom: ModuleType) 
     kept += _keep_regions(original, copy, shown, pydicom)
     for keyword in EMPTY:
         setattr(copy, keyword, "")
+    if not {"Laterality", "ImageLaterality"} & {element.keyword for element in copy}:
+        copy.Laterality = ""
     _rename(original, copy, rules)
     if rules.dates == "shift":
         kept += _shift(original, copy, rules.pseudonyms.days(_patient(original)))

@@ -7,11 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Kind = Literal["dicom", "still", "video", "other"]
-Outcome = Literal["written", "refused"]
+Outcome = Literal["written", "refused", "left out"]  # left out: no kind of picture, in a folder of pictures
 Residue = Literal["passed", "not run"]
-Code = Literal[
-    "no-image-area", "words-remain", "unreadable", "no-picture", "unknown-kind", "layout-changes", "cannot-write"
-]
+Code = Literal["no-image-area", "words-remain", "unreadable", "no-picture", "layout-changes", "cannot-write"]
 
 
 class _Model(BaseModel):

@@ -69,6 +69,8 @@ def _ticking(progress: Progress | None, done: int, total: int) -> Tick:
 
 def _one(job: Job, rules: Rules, tick: Tick, said: Said | None) -> FileReport:
     tick()
+    if job.kind == "other":
+        return FileReport(number=job.number, kind=job.kind, outcome="left out")
     try:
         return _written(job, rules, tick)
     except (RefusedFileError, ResidueError, SourceError) as error:
@@ -78,9 +80,6 @@ def _one(job: Job, rules: Rules, tick: Tick, said: Said | None) -> FileReport:
 
 
 def _written(job: Job, rules: Rules, tick: Tick) -> FileReport:
-    if job.kind == "other":
-        cure = "give it to the command by itself if it is a video"
-        raise RefusedFileError("unknown-kind", f"{job.original} is not written", "it is no kind of picture", cure)
     with explained(job.copy):
         job.copy.parent.mkdir(parents=True, exist_ok=True)
     removed = 0

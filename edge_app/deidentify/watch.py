@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.redact import ROUNDS, Redactor, ResidueError
+from edge_app.imaging.redact import RIM, ROUNDS, Redactor, ResidueError
 
 Pixels = NDArray[np.uint8]
 EVERY_MS = 1000.0  # of the recording, between two pictures that are read
@@ -28,6 +28,8 @@ class Watch:
         self._attempts = 0
         self._due_ms = -np.inf
         self._last: Pixels | None = None
+        self._last_rim: Pixels | None = None
+        self._rim = _rim(redactor.keep)
         self.stained = True
         """Whether words were found in this attempt: what it has written must not be kept."""
 
@@ -43,11 +45,25 @@ class Watch:
 
     def masked(self, index: int, t_ms: float, pixels: Pixels) -> Pixels:
         """Return frame ``index``, uint8 (H, W, 3), as it may be written."""
-        masked = self._redactor.masked(pixels)
-        if t_ms >= self._due_ms or index == self._count - 1:
+        due = t_ms >= self._due_ms or index == self._count - 1
+        if due:
             self._due_ms = t_ms + EVERY_MS
+            self._learn(index, pixels)
+        masked = self._redactor.masked(pixels)
+        if due:
             self._inspect(index, masked)
         return masked
+
+    def _learn(self, index: int, pixels: Pixels) -> None:
+        """Read the rim of the image where it is new; what is hidden then is hidden in the frames before, too."""
+        if not self._redactor.reads or index in self._clean:
+            return
+        rim = np.where(self._rim[:, :, None], pixels, np.uint8(0)).astype(np.uint8, copy=False)
+        if self._last_rim is not None and _same(self._last_rim, rim):
+            return
+        self._last_rim = rim
+        if not self._redactor.learn(pixels) and index > 0:
+            self.stained = True
 
     def _inspect(self, index: int, masked: Pixels) -> None:
         if index in self._clean or (self._last is not None and _same(self._last, masked)):
@@ -57,6 +73,13 @@ class Watch:
             self._last = masked
         else:
             self.stained = True
+
+
+def _rim(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what lies just around the image, bool (H, W)."""
+    size = 2 * round(RIM[0] * keep.shape[0]) + 1
+    wide = cv2.dilate(keep.astype(np.uint8), np.ones((size, size), np.uint8))
+    return np.asarray((wide > 0) & ~keep, dtype=np.bool_)
 
 
 def _same(one: Pixels, other: Pixels) -> bool:

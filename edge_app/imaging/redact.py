@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 Reader = Callable[[Pixels], tuple[TextLine, ...]]
 ROUNDS = 4  # of hiding what was read and reading again: letters may come out beside those that were hidden
 PAD = 0.35  # of a line's height, around its box
+RIM = (0.06, 0.15)  # of the picture's height and width: around the image, where words begin that reach into it
 
 
 class ResidueError(EchoGFRError):
@@ -92,6 +93,16 @@ class Redactor:
         """Return a copy of uint8 (H, W, 3) ``pixels``, black where nothing may be shown."""
         return np.where(self._keep[:, :, None], pixels, np.uint8(0)).astype(np.uint8, copy=False)
 
+    def learn(self, pixels: Pixels) -> bool:
+        """Read the image with its rim, and hide what reaches into it: half a word that is masked is still a word.
+
+        ``pixels`` are the screen's own, uint8 (H, W, 3). True: nothing more had to be hidden.
+        """
+        before = len(self.hidden)
+        for line in suspicious(self._words(pixels, rim=True), pixels.shape):
+            self._hide(_padded(line.box))
+        return len(self.hidden) == before
+
     def inspect(self, masked: Pixels) -> bool:
         """Read what is about to be written; hide from now on what may name the patient. True: there was nothing."""
         if self._read is None:
@@ -110,25 +121,37 @@ class Redactor:
         ResidueError
             Words are read in it however often they are hidden.
         """
+        self.learn(pixels)
         for _ in range(ROUNDS):
             masked = self.masked(pixels)
             if self.inspect(masked):
                 return masked
         raise ResidueError(what)
 
-    def _words(self, masked: Pixels) -> tuple[TextLine, ...]:
-        """Read the part of the picture that is not black."""
-        rows, columns = np.flatnonzero(self._keep.any(axis=1)), np.flatnonzero(self._keep.any(axis=0))
-        if self._read is None or not len(rows):
+    def _words(self, pixels: Pixels, *, rim: bool = False) -> tuple[TextLine, ...]:
+        """Read the part of the picture that is shown, with what lies around it or not."""
+        box = self._box(rim)
+        if self._read is None or box is None:
             return ()
-        x0, y0 = int(columns[0]), int(rows[0])
-        part = np.ascontiguousarray(masked[y0 : int(rows[-1]) + 1, x0 : int(columns[-1]) + 1])
-        return tuple(_moved(line, x0, y0) for line in self._read(part))
+        x0, y0, x1, y1 = box
+        return tuple(_moved(line, x0, y0) for line in self._read(np.ascontiguousarray(pixels[y0:y1, x0:x1])))
+
+    def _box(self, rim: bool) -> Box | None:
+        rows, columns = np.flatnonzero(self._keep.any(axis=1)), np.flatnonzero(self._keep.any(axis=0))
+        if not len(rows):
+            return None
+        height, width = self._keep.shape
+        down, across = (round(RIM[0] * height), round(RIM[1] * width)) if rim else (0, 0)
+        x0, y0 = max(0, int(columns[0]) - across), max(0, int(rows[0]) - down)
+        return x0, y0, min(width, int(columns[-1]) + 1 + across), min(height, int(rows[-1]) + 1 + down)
 
     def _hide(self, box: Box) -> None:
+        """Overwrite a place from now on, where anything of it is shown."""
         x0, y0, x1, y1 = max(0, box[0]), max(0, box[1]), box[2], box[3]
-        self._keep[y0 : max(y0, y1), x0 : max(x0, x1)] = False
-        self.hidden.append((x0, y0, x1, y1))
+        part = self._keep[y0 : max(y0, y1), x0 : max(x0, x1)]
+        if part.any():
+            part[:] = False
+            self.hidden.append((x0, y0, x1, y1))
 
 
 def redactor_of(

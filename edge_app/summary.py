@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 from rich.markup import escape
@@ -73,6 +73,8 @@ def print_self_test(report: Report) -> None:
 
 def print_deidentified(report: Deidentified) -> None:
     """Print what became of each file of ``deidentify``."""
+    from edge_app.deidentify.report import Outcome
+
     console = Console(highlight=False)
     table = Table("", "", "copy", "frames", "shown", "hidden", "words", box=None, padding=(0, 1))
     for file in report.files:
@@ -81,12 +83,8 @@ def print_deidentified(report: Deidentified) -> None:
         facts = _copy_facts(file) if good else [escape(file.refusal or ""), "", "", "", ""]
         table.add_row(str(file.number), f"[{colour}]{file.outcome}[/]", *facts)
     console.print(table)
-    counts = (
-        f"{report.count('written')} written, {report.count('refused')} refused, {report.count('left out')} left out"
-    )
-    console.print(
-        f"{report.count('written')} written, {report.count('refused')} refused, {_others(report)}.{interrupted}"
-    )
+    counts = [f"{report.count(outcome)} {outcome}" for outcome in get_args(Outcome)]
+    console.print(f"{', '.join(counts)}.{' Interrupted: what is complete was kept.' if report.interrupted else ''}")
     if not report.words_checked:
         console.print("[bold yellow]Words inside the images were not looked for:[/] look at each copy yourself.")
     console.print("Masking can fail: look at the copies before you give them away.")

@@ -84,8 +84,10 @@ EMPTY = (
 ).split()
 """Of type 2 (or 2C) in the modules of an ultrasound image: they stay, without a value."""
 
+NUMBERED = "SeriesNumber InstanceNumber".split()
+"""Of type 2 too, and kept where the original has them."""
+
 UIDS = "StudyInstanceUID SeriesInstanceUID SOPInstanceUID".split()
-MORE_UIDS = "FrameOfReferenceUID SynchronizationFrameOfReferenceUID".split()
 DATES = "StudyDate SeriesDate AcquisitionDate ContentDate AcquisitionDateTime".split()
 TIMES = "StudyTime SeriesTime AcquisitionTime ContentTime".split()
 

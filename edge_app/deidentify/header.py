@@ -14,7 +14,7 @@ from edge_app.deidentify.attributes import (
     IMAGE_TYPE,
     MAKERS,
     METHODS,
-    MORE_UIDS,
+    NUMBERED,
     NUMBERS,
     TABLES,
     TERMS,
@@ -45,10 +45,10 @@ def cleaned(original: Dataset, rules: Rules, shown: Shown, pydicom: ModuleType) 
     kept = _keep(original, copy, pydicom)
     kept += _keep_types(original, copy) + _keep_makers(original, copy)
     kept += _keep_regions(original, copy, shown, pydicom)
-    for keyword in EMPTY:
-        setattr(copy, keyword, "")
+    for keyword in (*EMPTY, *(name for name in NUMBERED if name not in copy)):
+        setattr(copy, keyword, None)
     if not {"Laterality", "ImageLaterality"} & {element.keyword for element in copy}:
-        copy.Laterality = ""
+        copy.Laterality = None
     _rename(original, copy, rules)
     if rules.dates == "shift":
         kept += _shift(original, copy, rules.pseudonyms.days(_patient(original)))
@@ -84,7 +84,7 @@ def _keep(original: Dataset, copy: Dataset, pydicom: ModuleType) -> int:
         elif element.keyword in TERMS:
             value = element.value if element.value in TERMS[element.keyword] else None
         elif element.keyword in TABLES:
-            value = element.value if isinstance(element.value, bytes) else None
+            value = _table(original, element)
         else:
             continue
         if value is not None:
@@ -117,6 +117,17 @@ def _numbers(element: DataElement, pydicom: ModuleType) -> object | None:
     if not found:
         return None
     return found if len(found) > 1 else found[0]
+
+
+def _table(original: Dataset, element: DataElement) -> bytes | None:
+    """Return a colour table that the pixels need, where it is as long as its descriptor says (PS3.3 C.7.6.3.1.5)."""
+    described = original.get(element.keyword.replace("Data", "Descriptor"))
+    if original.get("PhotometricInterpretation") != "PALETTE COLOR" or not described or len(described) != 3:
+        return None
+    entries, _, bits = (int(number) for number in described)
+    table = element.value
+    fits = isinstance(table, bytes) and len(table) == (entries or 1 << 16) * (bits // 8)
+    return table if fits else None
 
 
 def _keep_types(original: Dataset, copy: Dataset) -> int:
@@ -172,13 +183,10 @@ def _rename(original: Dataset, copy: Dataset, rules: Rules) -> None:
     """Put pseudonyms in place of the patient's identifiers and of UIDs."""
     names = rules.pseudonyms
     copy.PatientID = names.patient(_patient(original))
-    copy.PatientName = copy.PatientID
+    copy.PatientName = f"ANONYMOUS^{copy.PatientID}"
     for keyword in UIDS:
         copy_of = str(original.get(keyword) or f"{keyword} of {_patient(original)}")
         setattr(copy, keyword, names.uid(copy_of))
-    for keyword in MORE_UIDS:
-        if original.get(keyword):
-            setattr(copy, keyword, names.uid(str(original.get(keyword))))
 
 
 def _patient(original: Dataset) -> str:

@@ -28,7 +28,7 @@ class Pseudonyms:
 
     def patient(self, original: str) -> str:
         """Return an id of 12 characters for a patient."""
-        return f"ANON{self._number('patient', original) % 36**8:08X}"[:16]
+        return f"P-{self._number('patient', original) % 16**10:010X}"
 
     def days(self, patient: str) -> int:
         """Return by how many days the dates of a patient are moved back."""

@@ -49,7 +49,8 @@ def write_clip(path: Path, pictures: Iterable[Picture], fps: int = 5) -> Path:
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "14"}
         for number, pixels in enumerate(pictures):
-            stream.height, stream.width = pixels.shape[:2]
+            if not number:
+                stream.height, stream.width = pixels.shape[:2]
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(frame))

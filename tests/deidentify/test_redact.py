@@ -26,7 +26,7 @@ from .makers import BAND, BURNED, Picture, burned, phantom
         "+ Dist 9,76cm",
         "X·+·X",
         "MI 1.2  TIs 0.5",
-        "Niere re. laengs 11 cm".replace("laengs", "längs").replace("ä", "a"),
+        "Niere re. 11 cm",
         "C5-1",
         "*",
         "",
@@ -81,11 +81,11 @@ def test_nothing_of_the_header_is_left_and_the_image_is_kept(look: str) -> None:
     frame = phantom(look)[0]
     truth = frame.truth
     assert isinstance(truth, PhantomTruth)
-    redactor = redactor_of(frame.pixels, find_sector(frame.pixels))
+    redactor = redactor_of(frame.pixels, find_sector(frame.pixels), read_words if look == "philips" else None)
     written = redactor.redacted(frame.pixels, "x")
     assert truth.identity_boxes
     assert all(not written[y0:y1, x0:x1].any() for x0, y0, x1, y1 in truth.identity_boxes)
-    assert redactor.inspected == 1
+    assert redactor.inspected == (look == "philips")
     assert np.mean(redactor.keep[truth.sector_mask]) > 0.9
     assert np.array_equal(written[redactor.keep], frame.pixels[redactor.keep])
 

@@ -242,7 +242,7 @@ def environment() -> dict[str, str]:
 def test_a_run_that_is_ended_leaves_only_whole_files(tmp_path: Path, how: signal.Signals) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    pictures = [frame.pixels for frame in phantom(size="480x360")]
+    pictures = [frame.pixels for frame in phantom(size="640x480")]
     for number in range(4):
         write_clip(folder / f"{number}.mp4", pictures * 12)
     call = "from edge_app.cli import main; main()"

@@ -211,7 +211,7 @@ class VideoFile:
         self._stream.width, self._stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = self._stream.codec_context.time_base = TICK
-        self._stream.options = {"crf": "12", "preset": "veryfast", "x264-params": "info=0"}
+        self._stream.options = {"crf": "12", "preset": "veryfast"}
         self._stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
 
     def write(self, pixels: NDArray[np.uint8], t_ms: float) -> None:

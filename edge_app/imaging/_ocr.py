@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -134,7 +136,8 @@ def _load() -> _Library:
     """Return RapidOCR on the networks of its own wheel: with their paths named, it has nothing left to fetch."""
     try:
         _onnxruntime.load_library()  # first, so that its telemetry is off
-        library = importlib.import_module("rapidocr")
+        with _no_probe():
+            library = importlib.import_module("rapidocr")
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RuntimeUnavailableError(WHAT, f"RapidOCR cannot be loaded ({reason})", CURE) from error
@@ -153,6 +156,16 @@ def _load() -> _Library:
         f"{engine}.inter_op_num_threads": 1,
     }
     return cast("_Library", library.RapidOCR(params=settings))
+
+
+@contextmanager
+def _no_probe() -> Iterator[None]:
+    """Keep urllib3, which RapidOCR brings, from opening a socket at its import to learn whether there is IPv6."""
+    known, socket.has_ipv6 = socket.has_ipv6, False
+    try:
+        yield
+    finally:
+        socket.has_ipv6 = known
 
 
 def _network(folder: Path, task: str) -> str:

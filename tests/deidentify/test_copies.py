@@ -114,7 +114,7 @@ def test_a_clip_keeps_its_pictures_and_times_and_loses_all_else(run: Run) -> Non
     with av.open("b.mp4") as container:
         assert len(container.streams) == 1
         assert not {"title", "comment", "encoder", "creation_time"} & set(container.metadata)
-    assert said_in(Path("b.mp4").read_bytes(), NAME, "Lavf", "x264 - core") == []
+    assert said_in(Path("b.mp4").read_bytes(), NAME, "Lavf") == []
 
 
 def test_a_name_that_comes_up_in_mid_clip_is_gone_from_all_of_it(run: Run) -> None:

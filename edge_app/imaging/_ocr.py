@@ -138,6 +138,7 @@ def _load() -> _Library:
         _onnxruntime.load_library()  # first, so that its telemetry is off
         with _no_probe():
             library = importlib.import_module("rapidocr")
+            reader = library.RapidOCR  # its parts are imported when it is named
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RuntimeUnavailableError(WHAT, f"RapidOCR cannot be loaded ({reason})", CURE) from error
@@ -155,7 +156,7 @@ def _load() -> _Library:
         f"{engine}.intra_op_num_threads": THREADS,
         f"{engine}.inter_op_num_threads": 1,
     }
-    return cast("_Library", library.RapidOCR(params=settings))
+    return cast("_Library", reader(params=settings))
 
 
 @contextmanager

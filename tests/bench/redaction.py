@@ -97,9 +97,8 @@ def main() -> None:
     cpu_s = (thread_time() - cpu_s) / max(1, len(shares))
     print(f"names hidden (95 % of their letters)  {sum(share > 0.95 for share in shares)} of {len(shares)}")
     print(f"names of which nothing was hidden     {sum(share < 0.05 for share in shares)} of {len(shares)}")
-    print(
-        f"image hidden, no name in it           median {np.median(lost):.2%}, most {max(lost):.1%} of {len(lost)} pictures"
-    )
+    told = f"{np.median(lost):.2%} median, {max(lost):.1%} most, {len(lost)} pictures"
+    print(f"image hidden, no name in it           {told}")
     print(f"CPU a picture                         {cpu_s:.1f} s")
 
 

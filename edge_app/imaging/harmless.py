@@ -29,7 +29,7 @@ OTHERS = (
     "largeur epaisseur foie rate rinon rinones derecho derecha izquierdo izquierda longitud ancho rene reni destro "
     "sinistro lunghezza larghezza rim rins direito esquerdo comprimento largura nier nieren"
 )
-MARKS = "synthetic phantom"  # our own, of the phantom
+MARKS = "synthetic phantom picture lost stopped no yet"  # our own
 WORDS = frozenset(" ".join((UNITS, MEASURES, ORGANS, SETTINGS, OTHERS, MARKS)).split())
 """What scanners write over an image that names no person: units, measures, organs and sides, settings."""
 

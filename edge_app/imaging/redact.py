@@ -27,8 +27,7 @@ RIM = (0.06, 0.15)  # of the picture's height and width: around the image, where
 class ResidueError(EchoGFRError):
     """Words that may name the patient are left in a picture and cannot be hidden: it is not written."""
 
-    def __init__(self, what: str) -> None:
-        cure = "mark the image's place by --area, or what must go by --hide"
+    def __init__(self, what: str, cure: str = "mark the image's place by --area, or what must go by --hide") -> None:
         super().__init__(what, "words that may name the patient are still read in it", cure)
 
 

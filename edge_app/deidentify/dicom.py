@@ -69,8 +69,8 @@ def _read(path: Path, what: str) -> Dataset:
             dataset.get("PixelRepresentation"),
         )
         holds = "PixelData" in dataset
-    if kind not in IMAGES:
-        name = getattr(kind, "name", "") or "no image"
+    if not isinstance(kind, str) or kind not in IMAGES:
+        name = " ".join(str(getattr(kind, "name", "")).split()) or "of no known kind"
         cure = "keep it apart: it may name the patient anywhere"
         raise RefusedFileError("no-picture", what, f"it is no ultrasound picture ({name})", cure)
     if not holds or bits not in BITS or signed:

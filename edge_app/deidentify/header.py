@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
 
 WORD = re.compile(r"[^\W_]{3,}")
+MAKER = re.compile(
+    r"[\w .,:/()&+-]{1,64}"
+)  # as LO is: what is longer or holds other signs has swallowed its neighbours
 TIME = re.compile(r"\d{2,6}(\.\d{1,6})?")
 Shown = Callable[[Box], bool]
 
@@ -145,7 +148,7 @@ def _keep_makers(original: Dataset, copy: Dataset) -> int:
     kept = 0
     for keyword in MAKERS:
         text = str(original.get(keyword) or "")
-        good = bool(text) and not names & _words(text)
+        good = MAKER.fullmatch(text) is not None and not names & _words(text)
         if good or keyword == "Manufacturer":
             setattr(copy, keyword, text if good else "")
             kept += good

@@ -18,7 +18,8 @@ from engines.errors import EchoGFRError
 
 Progress = Callable[[int, int, int], None]  # files done, files in all, frames looked at in the present one
 Said = Callable[[Job, EchoGFRError], None]
-PROFILE = "DICOM PS3.15 2026c annex E, Basic Application Level Confidentiality Profile, Clean Pixel Data"
+PROFILE = "DICOM PS3.15 2026c annex E, Basic Application Level Confidentiality Profile"
+CLEAN = ", Clean Pixel Data"  # only where words were looked for
 
 
 def deidentify(plan: DeidentifyPlan, progress: Progress | None = None, said: Said | None = None) -> Report:
@@ -44,7 +45,7 @@ def deidentify(plan: DeidentifyPlan, progress: Progress | None = None, said: Sai
         interrupted = True
     report = Report(
         program=f"EchoGFR {version('echogfr')}",
-        profile=PROFILE,
+        profile=PROFILE + (CLEAN if plan.rules.read is not None else ""),
         dates=plan.rules.dates,
         words_checked=plan.rules.read is not None,
         interrupted=interrupted,

@@ -321,3 +321,34 @@ def test_real_files_pass_and_carry_no_word_of_their_headers(tmp_path: Path, shar
     if shutil.which("dciodvfy") is not None:
         said = subprocess.run(["dciodvfy", "copy.dcm"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert [line for line in said.stderr.splitlines() if line.startswith("Error")] == []
+
+
+def test_a_damaged_header_is_refused_or_copied_without_the_patient(tmp_path: Path) -> None:
+    """Changed lengths make one attribute swallow its neighbours: a kept one must not carry them along."""
+    found = compressed()
+    found.SequenceOfUltrasoundRegions = [region(0, 0, 60, 45)]
+    whole = saved(found, tmp_path / "original.dcm").read_bytes()
+    rng, outcomes = np.random.default_rng(4), set()
+    for _ in range(80):
+        torn = bytearray(whole)
+        for place in rng.integers(132, 1200, int(rng.integers(1, 6))):
+            torn[place] = int(rng.integers(256))
+        (tmp_path / "original.dcm").write_bytes(bytes(torn))
+        (tmp_path / "copy.dcm").unlink(missing_ok=True)
+        try:
+            write_dicom(tmp_path / "original.dcm", tmp_path / "copy.dcm", BY_CONSENT, lambda: None)
+            outcomes.add("copied")
+            assert said_in((tmp_path / "copy.dcm").read_bytes(), NAME, NUMBER, BORN) == []
+        except EchoGFRError as error:
+            outcomes.add("refused")
+            assert "\n" not in error.sentence
+            assert [path.name for path in tmp_path.iterdir()] == ["original.dcm"]
+    assert outcomes == {"copied", "refused"}
+
+
+@pytest.mark.parametrize("maker", [f"ACME\x08\0\x10\0PN{NAME}", "ACME " + "x" * 80, f"{NAME} Medical"])
+def test_a_maker_that_has_swallowed_other_words_goes(tmp_path: Path, maker: str) -> None:
+    found = dataset(random_pixels((1, 48, 64)), "MONOCHROME2")
+    found.Manufacturer = "ACME"
+    found["Manufacturer"]._value = maker
+    assert copied(found, tmp_path).Manufacturer in (None, "")

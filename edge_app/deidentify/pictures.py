@@ -17,6 +17,7 @@ from edge_app.deidentify.area import redactor_for
 from edge_app.deidentify.plan import RefusedFileError, Rules, Tick
 from edge_app.deidentify.watch import Watch
 from edge_app.imaging.redact import Redactor
+from engines import synthetic_mark
 
 if TYPE_CHECKING:
     from edge_app.capture._av import VideoFile
@@ -29,7 +30,8 @@ def write_still(original: Path, path: Path, rules: Rules, tick: Tick) -> tuple[R
     what = f"{original} is not written"
     redactor, count = redactor_for(_frames(f"file:{original}"), rules, what, tick)
     frame = next(_frames(f"file:{original}"))
-    good, png = cv2.imencode(".png", cv2.cvtColor(redactor.redacted(frame.pixels, what), cv2.COLOR_RGB2BGR))
+    masked = _marked(redactor.redacted(frame.pixels, what), frame.pixels)
+    good, png = cv2.imencode(".png", cv2.cvtColor(masked, cv2.COLOR_RGB2BGR))
     if not good:
         raise RefusedFileError("cannot-write", what, "it cannot be encoded as PNG", "report this")
     with replacing(path) as unfinished, explained(path):
@@ -59,7 +61,7 @@ def _encode(uri: str, path: Path, watch: Watch, tick: Tick) -> None:
                 masked = watch.masked(frame.index, frame.t_ms, frame.pixels)
                 if not watch.stained:
                     file = file or _file(path, source, masked)
-                    file.write(masked, frame.t_ms)
+                    file.write(_marked(masked, frame.pixels), frame.t_ms)
                 tick()
         if file is not None and not watch.stained:
             file.end()
@@ -69,6 +71,15 @@ def _encode(uri: str, path: Path, watch: Watch, tick: Tick) -> None:
     finally:
         if file is not None:
             file.close()
+
+
+def _marked(masked: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a masked picture with the synthetic mark of its original, if that has it: it must not pass for a scan."""
+    if not synthetic_mark.present(original):
+        return masked
+    marked = masked.copy()
+    synthetic_mark.draw(marked)
+    return marked
 
 
 def _file(path: Path, source: FrameSource, first: NDArray[np.uint8]) -> VideoFile:

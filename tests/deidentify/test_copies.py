@@ -24,6 +24,7 @@ from edge_app.deidentify.plan import DeidentifyPlan, Rules
 from edge_app.deidentify.pseudonyms import kept_in
 from edge_app.deidentify.report import Report
 from edge_app.deidentify.run import deidentify
+from engines import synthetic_mark
 
 from .makers import BORN, NAME, NUMBER, Picture, burned, dataset, phantom, said_in, write_clip
 
@@ -82,6 +83,7 @@ def test_a_folder_becomes_a_folder_in_which_nobody_is_named(run: Run) -> None:
     assert isinstance(truth, PhantomTruth)
     for name in COPIES[:3]:
         for frame in frames_of(Path("out", name)):
+            assert synthetic_mark.present(frame.pixels) or name.endswith(".dcm")
             assert frame.pixels[truth.sector_mask].mean() > 20
             for x0, y0, x1, y1 in truth.identity_boxes:
                 assert frame.pixels[y0:y1, x0:x1].max() <= 2, name

@@ -77,7 +77,7 @@ def _marked(masked: NDArray[np.uint8], original: NDArray[np.uint8]) -> NDArray[n
     """Return a masked picture with the synthetic mark of its original, if that has it: it must not pass for a scan."""
     if not synthetic_mark.present(original):
         return masked
-    marked = masked.copy()
+    marked: NDArray[np.uint8] = masked.copy()
     synthetic_mark.draw(marked)
     return marked
 

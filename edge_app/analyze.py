@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from edge_app.atomic import explained, replacing
 from edge_app.capture.base import Frame, FrameSource, SourceError, frames
 from edge_app.capture.open import endless, open_source
+from edge_app.imaging.redact import read_words
 from edge_app.imaging.thresholds import load_thresholds
 from edge_app.live import reports
 from edge_app.live.medians import median_values
@@ -42,6 +43,7 @@ class AnalyzePlan:
     poles: Poles | None = None
     jsonl: Path | None = None  # "-": standard output
     snapshot: Path | None = None
+    without_ocr: bool = False  # consent: words inside the image are not looked for before the snapshot is written
     max_frames: int | None = None
     seconds: float | None = None  # of the stream's own time
     allow_out_of_domain: bool = False
@@ -104,7 +106,7 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         Source, bundle or an output file cannot be used.
     """
     if plan.snapshot is not None:
-        check_snapshot(plan.snapshot)
+        check_snapshot(plan.snapshot, None if plan.without_ocr else read_words)
     tally, limits = _Tally(), load_thresholds(plan.quality)
     with ExitStack() as stack:
         write = stack.enter_context(_lines(plan.jsonl))
@@ -132,7 +134,7 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         last = line(_summary(tally, model.summary, told))
         write(last)
     if plan.snapshot is not None:
-        write_snapshot(tally.shot(plan), plan.snapshot)
+        write_snapshot(tally.shot(plan), plan.snapshot, None if plan.without_ocr else read_words)
     return Summary.model_validate_json(last)  # as it was written, number for number
 
 

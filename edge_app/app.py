@@ -129,7 +129,7 @@ def _demo(app: QApplication, window: MainWindow, options: RunOptions, seconds: f
     from edge_app.capture.naming import shown
     from edge_app.ui._qt import QTimer
     from edge_app.ui.narrator import Narrator
-    from edge_app.ui.screenshot import grab_masked, save
+    from edge_app.ui.screenshot import grab_masked, image_box, save
 
     _say(f"No display: the window runs offscreen for {seconds:g} s on {shown(options.source)}")
     narrator = Narrator(window, _say)
@@ -143,7 +143,7 @@ def _demo(app: QApplication, window: MainWindow, options: RunOptions, seconds: f
     code = app.exec()
     end.stop()
     path = options.screenshot or SCREENSHOT
-    save(narrator.picture or grab_masked(window), path)
+    save(narrator.picture or grab_masked(window), path, image_box(window))
     _say(f"Picture of the window, identity masked: {path}")
     if code == 0 and narrator.readings == 0:
         _say(f"No number came within {seconds:g} s; the lines above say why.")

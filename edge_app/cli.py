@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_app.commands import bundles, trust
+from edge_app.commands.deidentify import deidentify
 from engines.errors import EchoGFRError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(bundles.app, name="bundle")
 app.add_typer(trust.app, name="trust")
+app.command()(deidentify)
 
 SOURCES = (
     "phantom:, v4l2:DEVICE, rtsp://HOST/..., udp://, tcp://, http://, screen:, igtl:HOST, gst:PIPELINE, file:PATH, "
@@ -202,6 +204,9 @@ def analyze(
         Path | None,
         typer.Option(help="Write the last frame read as PNG, identity masked."),
     ] = None,
+    without_ocr: Annotated[
+        bool, typer.Option("--without-ocr", help="Consent to a snapshot in which words were not looked for.")
+    ] = False,
     max_frames: Annotated[
         int | None,
         typer.Option(min=1, help="End after so many frames.", show_default="all; 300 of an endless source"),
@@ -230,6 +235,7 @@ def analyze(
         poles=None if poles is None else parse_poles(poles),
         jsonl=jsonl,
         snapshot=snapshot,
+        without_ocr=without_ocr,
         max_frames=max_frames,
         seconds=seconds,
         allow_out_of_domain=settings.allow_out_of_domain,

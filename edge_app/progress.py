@@ -65,6 +65,24 @@ def counted_progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def file_progress() -> Iterator[Callable[[int, int, int], None]]:
+    """Give a function to call with files done, files in all, and frames looked at in the present file."""
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    progress = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    task = progress.add_task("files", total=None)
+    shown = _Shown(progress)
+
+    def advance(done: int, total: int, frames: int) -> None:
+        shown.when_due()
+        progress.update(task, completed=done, total=total, description=f"files, {frames} frames of this one")
+
+    try:
+        yield advance
+    finally:
+        shown.end()
+
+
+@contextmanager
 def byte_progress() -> Iterator[Callable[[int, int], None]]:
     """Give a function to call with bytes done and in all."""
     columns = (SpinnerColumn(), BarColumn(), DownloadColumn(), TimeElapsedColumn())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.atomic import check_writable, explained, replacing
-from edge_app.imaging.redact import mask_identity
+from edge_app.imaging.redact import Reader, read_words, redactor_of, require_reader
 from edge_app.imaging.scene import Sector
 from edge_app.live.phrases import phrases
 from edge_app.live.report import FrameReport
@@ -37,25 +37,36 @@ class Shot:
     report: FrameReport
 
 
-def check_snapshot(path: Path) -> None:
-    """Refuse early a name that no snapshot can be written to; raises ``UsageError``."""
+def check_snapshot(path: Path, read: Reader | None = read_words) -> None:
+    """Refuse early a name that no snapshot can be written to, or words that cannot be read; raises ``UsageError``."""
     if path.suffix.lower() != ".png":
         raise UsageError(f"'{path}' cannot be the snapshot", "it is written as PNG", "give a name that ends in .png")
     check_writable(path)
+    if read is not None:
+        require_reader()
 
 
-def write_snapshot(shot: Shot, path: Path) -> None:
-    """Write the PNG, whole or not at all; raises ``UsageError`` if that fails."""
-    good, png = cv2.imencode(".png", cv2.cvtColor(draw(shot), cv2.COLOR_RGB2BGR))
+def write_snapshot(shot: Shot, path: Path, read: Reader | None = read_words) -> None:
+    """Write the PNG, whole or not at all.
+
+    ``read`` finds words inside the image, which are hidden where they may name the patient; None: by consent, they
+    are not looked for.
+
+    Raises
+    ------
+    UsageError, ResidueError
+        That fails, or words are left that cannot be hidden.
+    """
+    good, png = cv2.imencode(".png", cv2.cvtColor(draw(shot, read), cv2.COLOR_RGB2BGR))
     if not good:
         raise UsageError(f"{path} cannot be written", "the picture cannot be encoded", "choose a smaller source")
     with replacing(path) as unfinished, explained(path):
         unfinished.write_bytes(png.tobytes())
 
 
-def draw(shot: Shot) -> NDArray[np.uint8]:
+def draw(shot: Shot, read: Reader | None = read_words) -> NDArray[np.uint8]:
     """Return the masked frame with sector, markers and crop, and the caption below it, RGB."""
-    picture = mask_identity(shot.pixels, shot.sector)
+    picture = redactor_of(shot.pixels, shot.sector, read).redacted(shot.pixels, "The snapshot is not written")
     _draw_found(picture, shot.report)
     columns = max(20, picture.shape[1] // CHARACTER_PX)
     lines = [part for line in caption(shot.report) for part in wrap(line, columns)]

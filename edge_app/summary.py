@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +15,8 @@ from edge_app.live.refusals import explain_code
 if TYPE_CHECKING:
     from edge_app.analyze import Summary
     from edge_app.capture.probing import Probed, Thumbnail
+    from edge_app.deidentify.report import FileReport
+    from edge_app.deidentify.report import Report as Deidentified
     from edge_app.doctor import Finding
     from edge_app.self_test import Report
 
@@ -69,6 +71,30 @@ def print_self_test(report: Report) -> None:
     console.print(table)
     for detail in dict.fromkeys(row.detail for row in report.rows):
         console.print(escape(f"  {detail}"), soft_wrap=True)
+
+
+def print_deidentified(report: Deidentified) -> None:
+    """Print what became of each file of ``deidentify``."""
+    from edge_app.deidentify.report import Outcome
+
+    console = Console(highlight=False)
+    table = Table("", "", "copy", "frames", "shown", "hidden", "words", box=None, padding=(0, 1))
+    for file in report.files:
+        good = file.outcome == "written"
+        colour = {"written": "green", "refused": "red"}.get(file.outcome, "dim")
+        facts = _copy_facts(file) if good else [escape(file.refusal or ""), "", "", "", ""]
+        table.add_row(str(file.number), f"[{colour}]{file.outcome}[/]", *facts)
+    console.print(table)
+    counts = [f"{report.count(outcome)} {outcome}" for outcome in get_args(Outcome)]
+    console.print(f"{', '.join(counts)}.{' Interrupted: what is complete was kept.' if report.interrupted else ''}")
+    if not report.words_checked:
+        console.print("[bold yellow]Words inside the images were not looked for:[/] look at each copy yourself.")
+    console.print("Masking can fail: look at the copies before you give them away.")
+
+
+def _copy_facts(file: FileReport) -> list[str]:
+    words = f"none left in {file.inspected}" if file.residue == "passed" else "not read"
+    return [escape(file.file or ""), str(file.frames), f"{file.shown:.0%}", str(file.hidden), words]
 
 
 def print_sources(found: list[Probed], look: bool) -> None:

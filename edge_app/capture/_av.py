@@ -47,6 +47,7 @@ MAX_PIXELS = 8192 * 8192  # a damaged header asks for more, and would fill the m
 SILENT = "nothing came in time"
 SQUARE = (0.98, 1.02)  # width to height of a pixel that nobody needs to correct
 PLAUSIBLE_PIXELS = (0.4, 2.5)  # 1:1 up to half a field; anything else is a damaged header
+TICK = Fraction(1, 90000)  # seconds; of the times that are written
 DEINTERLACER = ("bwdif", "mode=send_frame:parity=auto:deint=interlaced")  # leaves progressive frames as they are
 
 
@@ -191,6 +192,58 @@ class Media:
         pixels = rgb.to_ndarray().astype(np.uint8, copy=False)
         turns = round(frame.rotation / 90)
         return np.rot90(pixels, turns) if turns else pixels
+
+
+class VideoFile:
+    """A video file that is being written: H.264, nearly lossless, without sound and without any metadata.
+
+    Frames are uint8 (H, W, 3) RGB of one size; times are milliseconds and rise. An odd size gets one black row or
+    column more, which the codec needs.
+
+    Raises
+    ------
+    MediaError
+        FFmpeg cannot write it, or a frame has another size.
+    """
+
+    def __init__(self, path: str, size: tuple[int, int], fps: float) -> None:
+        self._size = size
+        self._last = -1
+        try:
+            self._container = av.open(f"file:{path}", "w", format="mp4", container_options={"fflags": "+bitexact"})
+            self._stream = self._container.add_stream("libx264", rate=round(fps * 1000) / Fraction(1000))
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _explained(error) from error
+        self._stream.width, self._stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.time_base = self._stream.codec_context.time_base = TICK
+        self._stream.options = {"crf": "12", "preset": "veryfast"}
+        self._stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
+
+    def write(self, pixels: NDArray[np.uint8], t_ms: float) -> None:
+        """Append one frame."""
+        height, width = pixels.shape[:2]
+        if (width, height) != self._size:
+            raise MediaError("its picture changes its size on the way")
+        frame = VideoFrame.from_ndarray(np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0))), format="rgb24")
+        self._last = max(self._last + 1, round(t_ms / 1000 / TICK))
+        frame.pts, frame.time_base = self._last, TICK
+        self._mux(frame)
+
+    def end(self) -> None:
+        """Write what was held back, and close."""
+        self._mux(None)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; may be called again."""
+        self._container.close()
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.error.FFmpegError as error:
+            raise _explained(error) from error
 
 
 class _Deinterlacer:

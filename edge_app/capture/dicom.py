@@ -269,3 +269,8 @@ def _inside(bbox: tuple[int, int, int, int], width: int, height: int) -> bool:
     """Return False for a region written for another size of the picture: neither its place nor its scale holds."""
     x0, y0, x1, y1 = bbox
     return 0 <= x0 < x1 <= width + 1 and 0 <= y0 < y1 <= height + 1  # + 1: some scanners count the end as outside
+
+
+def library() -> ModuleType:
+    """Return pydicom with its pixel decoders, for those who write files; raises ``SourceError`` without it."""
+    return _pydicom()

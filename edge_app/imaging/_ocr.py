@@ -132,7 +132,9 @@ def _load() -> _Library:
     """Return RapidOCR on the networks of its own wheel: with their paths named, it has nothing left to fetch."""
     try:
         _onnxruntime.load_library()  # first, so that its telemetry is off
-        library = importlib.import_module("rapidocr")
+        with _nothing_fetched():
+            library = importlib.import_module("rapidocr")
+            reader = library.RapidOCR  # its parts are imported when it is named
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RuntimeUnavailableError(WHAT, f"RapidOCR cannot be loaded ({reason})", CURE) from error
@@ -151,7 +153,7 @@ def _load() -> _Library:
         f"{engine}.inter_op_num_threads": 1,
     }
     with _nothing_fetched():  # its parts are imported only now
-        return cast("_Library", library.RapidOCR(params=settings))
+        return cast("_Library", reader(params=settings))
 
 
 class _NoRequests(ModuleType):

@@ -1,0 +1,1 @@
+"""Tests of deidentification; a package, so that its modules share ``makers``."""

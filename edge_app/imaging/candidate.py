@@ -18,6 +18,8 @@ MOST_GAPS = 5  # dark stretches between lit rows: more than tissue has, fewer th
 HEAVY = 0.12  # of all pieces of a candidate: more than a line of text is of a page
 MOST = 0.9  # of all pieces of a candidate are few heavy ones: an image with its trace, and no page of text
 WIDER = 1.15  # times the width of the other: pieces of like width are one linear array's image
+FULL = 0.6  # of its box, a piece of a linear array's image is lit
+AS_WIDE = 0.85  # as the main piece, each other one of such an image
 LINE = 5  # small pixels: lines are thinner
 SHALLOW = 0.7  # times the confidence in a band
 APART = 0.1  # more confidence in one piece than in all of them: the others are a trace, or another picture
@@ -48,7 +50,7 @@ def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
     outline = fit_outline(lit)
     if outline is None:
         return None
-    confidence, share = _confidence(outline, lit)
+    confidence, share = _confidence(outline, lit, parted=_is_parted(pieces, chosen))
     if _is_shallow(outline, lit):
         confidence *= SHALLOW
     merit = confidence * (0.75 + 0.25 * min(1.0, share / 0.25))
@@ -97,8 +99,18 @@ def _is_over(one: Candidate, other: Candidate) -> bool:
     return y + h <= int(other.pieces.boxes[other.chosen[0]][1]) + 4
 
 
-def _confidence(outline: Outline, lit: Mask) -> tuple[float, float]:
-    """Return (0..1, share of the picture): the lit pixels lie inside, fill the shape, and stop at its edges."""
+def _is_parted(pieces: Pieces, chosen: list[int]) -> bool:
+    """Whether the pieces are parts of one linear array's image: full, and each as wide as the main one."""
+    _, _, width, height = (int(v) for v in pieces.boxes[chosen[0]])
+    full = float((pieces.labels == chosen[0]).sum()) > FULL * width * height
+    return len(chosen) > 1 and full and bool((pieces.boxes[chosen[1:], 2] > AS_WIDE * width).all())
+
+
+def _confidence(outline: Outline, lit: Mask, *, parted: bool) -> tuple[float, float]:
+    """Return (0..1, share of the picture): the lit pixels lie inside, fill the shape, and stop at its edges.
+
+    ``parted``: the image has a dark stretch between its pieces, which need not be filled.
+    """
     shape = np.zeros(lit.shape, np.uint8)
     cv2.fillPoly(shape, [np.round(outline.polygon()).astype(np.int32)], (1,))
     area = int(shape.sum())
@@ -106,16 +118,18 @@ def _confidence(outline: Outline, lit: Mask) -> tuple[float, float]:
         return 0.0, 0.0
     inside = float(lit[shape > 0].sum())
     kept = inside / max(1, int(lit.sum()))
-    if _dark_gaps(lit, shape > 0) >= MOST_GAPS:
+    dark = _dark_rows(lit, shape > 0)
+    if np.count_nonzero(dark[1:] & ~dark[:-1]) >= MOST_GAPS:
         return 0.0, 0.0
-    filled = inside / area
+    rows = np.flatnonzero(shape.any(axis=1))
+    empty = int(shape[rows[0] : rows[-1] + 1][dark].sum()) if parted else 0
+    filled = inside / max(1, area - empty)
     edges = min(1.0, 0.4 + outline.support)
     return float(kept**2 * min(1.0, 0.45 + 0.55 * filled) * edges), area / lit.size
 
 
-def _dark_gaps(lit: Mask, shape: Mask) -> int:
-    """Return how many times the lit rows of a shape are parted by dark ones: once or twice in tissue, often in text."""
+def _dark_rows(lit: Mask, shape: Mask) -> Mask:
+    """Return which rows of a shape are dark: one or two stretches in tissue, many in text."""
     share = (lit & shape).sum(axis=1) / np.maximum(shape.sum(axis=1), 1)
     rows = np.flatnonzero(shape.any(axis=1))
-    dark = share[rows[0] : rows[-1] + 1] < 0.02
-    return int(np.count_nonzero(dark[1:] & ~dark[:-1]))
+    return np.asarray(share[rows[0] : rows[-1] + 1] < 0.02, dtype=np.bool_)

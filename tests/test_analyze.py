@@ -299,7 +299,7 @@ def test_handles_are_taken_from_the_command_and_follow_the_kidney(tmp_path: Path
     analyze(AnalyzePlan("phantom:size=960x720,cycle=live", poles=poles, jsonl=out, max_frames=8))
     frames, _ = lines(out)
     assert {frame["crop"]["basis"] for frame in frames} == {"poles"}
-    assert [frame["tracking"]["state"] for frame in frames] == ["held", *["following"] * 7]
+    assert [frame["tracking"]["state"] for frame in frames] == ["following"] * 8
     assert frames[0]["crop"]["poles"] == [380, 380, 620, 400]
     assert all(frame["crop"]["poles"] == frame["tracking"]["poles"] for frame in frames)
     assert frames[-1]["crop"]["poles"] != frames[0]["crop"]["poles"]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from convert.commands.options import Force
+from convert.commands.options import Force, say_written
 from convert.extras import convert_libraries
-from convert.terminal import bars, boundary, out
+from convert.terminal import bars, boundary
 
 
 def register(app: typer.Typer) -> None:
@@ -35,4 +35,4 @@ def localizer(
         plan = LocalizerPlan(dataset, target.absolute(), force, training, int8=not without_int8)
         with bars() as progress:
             manifest = build_localizer(plan, progress)
-        out.print(f"Written: {plan.bundle} ({manifest.title}, {len(manifest.artifacts)} artifacts).")
+        say_written(plan.bundle, manifest)

@@ -39,11 +39,11 @@ class TrackingRules:
     pull: float = 0.3  # of the way from the flow's answer to the template's, in one frame
     learn: int = 20  # pictures whose mean is the template: speckle differs in each, the anatomy does not
     settled: int = 5  # pictures after which the usual score is known
-    learn_usual: float = 0.92  # of the usual score: what fits less teaches nothing, or a slow sweep would be learned
+    learn_usual: float = 0.75  # of the usual score: what fits less teaches nothing, or a slow sweep would be learned
     lose: float = 0.42  # mean score below which a pole is lost, whatever it was
-    of_usual: float = 0.75  # of what a pole's score was while the template was learned: below that it is lost too
+    of_usual: float = 0.65  # of what a pole's score was while the template was learned: below that it is lost too
     found: float = 0.62  # score of both poles at which lost ones are found again
-    found_usual: float = 0.85  # the same, of the usual score
+    found_usual: float = 0.8  # the same, of the usual score
     smooth: float = 0.2  # of a new score in the mean
     stretch: float = 0.2  # change of the length that no breath makes
     apart: float = 0.06  # two poles found again moved alike, within this
@@ -127,6 +127,7 @@ class PoleTracker:
         size = (pixels.shape[1], pixels.shape[0])
         if self._window is None:
             self._begin(pixels, sector, size)
+            self._answer = replace(self._answer, state="held" if frozen else "following")
         elif size != self._size:
             self._lose("the picture changed its size")
         elif frozen:

@@ -80,7 +80,7 @@ def test_poles_follow_translation_rotation_and_scale_to_a_pixel(
         share = float(np.sin(step / 20 * np.pi / 2))
         now = motion(share * dx, share * dy, share * degrees, 1 + share * (scale - 1))
         tracked = tracker.follow(seen(grey, now, 6.0, step), sector(), False)
-        assert tracked.state == ("held" if step == 0 else "following")
+        assert tracked.state == "following"
         worst = max(worst, *errors(tracked, now))
     assert worst < 1.0
 

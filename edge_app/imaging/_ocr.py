@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -129,7 +131,9 @@ def _load() -> _Library:
     """Return RapidOCR on the networks of its own wheel: with their paths named, it has nothing left to fetch."""
     try:
         _onnxruntime.load_library()  # first, so that its telemetry is off
-        library = importlib.import_module("rapidocr")
+        with _without_socket():
+            library = importlib.import_module("rapidocr")
+            importlib.import_module("rapidocr.main")  # what it imports late, too
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RuntimeUnavailableError(WHAT, f"RapidOCR cannot be loaded ({reason})", CURE) from error
@@ -148,6 +152,16 @@ def _load() -> _Library:
         f"{engine}.inter_op_num_threads": 1,
     }
     return cast("_Library", library.RapidOCR(params=settings))
+
+
+@contextmanager
+def _without_socket() -> Iterator[None]:
+    """Keep urllib3, which RapidOCR brings and we never use, from opening a socket to try IPv6 as it is imported."""
+    has_ipv6, socket.has_ipv6 = socket.has_ipv6, False
+    try:
+        yield
+    finally:
+        socket.has_ipv6 = has_ipv6
 
 
 def _network(folder: Path, task: str) -> str:

@@ -28,6 +28,7 @@ SLICE = 300_000
 """Pixels that are searched at once."""
 OVERLAP = 64
 """Rows that two slices share: a glyph at the rim of one is whole in the other."""
+SMALLEST_ARM = 1.8  # pixels
 LARGEST_ARM, LARGEST_SHARE = 18.0, 0.025  # pixels, or of the picture's height
 WORDED = 0.9  # from here on a glyph is a part of a text, even if a line leads to it
 
@@ -108,6 +109,7 @@ def _judged(pixels: NDArray[np.uint8], glyphs: list[Glyph], sector: Sector | Non
     reasons = {g: "part of a text" for g in glyphs if g.worded >= WORDED}
     largest = max(LARGEST_ARM, LARGEST_SHARE * pixels.shape[0])
     reasons.update((g, "too large") for g in glyphs if g.reach > largest)
+    reasons.update((g, "a dot") for g in glyphs if g.reach < SMALLEST_ARM)
     free = [g for g in glyphs if g not in reasons]
     matching = Matching(free, [_inside(g, sector) for g in free], pixels)
     reasons.update(matching.refused)

@@ -15,7 +15,7 @@ from edge_app.imaging.line import Lines
 from edge_app.imaging.scene import CaliperPair
 
 NEAREST = 4.5  # arms between two markers that are not parts of one thing
-SIZE_RATIO, SIZE_RATIO_JOINED = 1.35, 1.6  # of the larger to the smaller glyph of a pair
+SIZE_RATIO, SIZE_RATIO_JOINED = 1.35, 1.45  # of the larger to the smaller glyph of a pair
 JOINED = 0.5  # from here on a line is drawn
 CLEAR = 0.9  # from here on the line itself vouches for a doubtful end
 HINTED = 0.35

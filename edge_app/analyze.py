@@ -17,6 +17,7 @@ from edge_app.atomic import explained, replacing
 from edge_app.capture.base import Frame, FrameSource, frames
 from edge_app.capture.open import endless, open_source
 from edge_app.imaging.redact import read_words
+from edge_app.imaging.thresholds import load_thresholds
 from edge_app.live import reports
 from edge_app.live.medians import median_values
 from edge_app.live.messages import ModelSummary, Poles, SourceSummary
@@ -45,6 +46,8 @@ class AnalyzePlan:
     max_frames: int | None = None
     seconds: float | None = None  # of the stream's own time
     allow_out_of_domain: bool = False
+    quality: Path | None = None  # own limits of the quality gate
+    length_cm: float | None = None  # of the kidney, as the scanner shows it
 
 
 class _Model(BaseModel):
@@ -99,12 +102,14 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
     """
     if plan.snapshot is not None:
         check_snapshot(plan.snapshot, None if plan.without_ocr else read_words)
-    tally = _Tally()
+    tally, limits = _Tally(), load_thresholds(plan.quality)
     with _lines(plan.jsonl) as write, open_model(plan.model) as model, open_source(plan.source) as source:
         told = summary_of(source)
-        pipeline = Pipeline(model.reader, PipelineSettings(plan.allow_out_of_domain, stills=told.stills))
+        settings = PipelineSettings(plan.allow_out_of_domain, stills=told.stills, thresholds=limits)
+        pipeline = Pipeline(model.reader, settings)
         if plan.poles is not None:
             pipeline.set_poles(plan.poles)
+        pipeline.set_length(plan.length_cm)
         try:
             for frame in _frames(source, plan):
                 outcome = pipeline.process(frame)

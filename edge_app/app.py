@@ -42,6 +42,7 @@ class RunOptions:
     fallback: str | None = None
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"
+    quality: Path | None = None  # the operator's own limits of the quality gate
     fullscreen: bool = False
     offscreen_seconds: float | None = None  # None: a window, or the demo where there is no display
     screenshot: Path | None = None  # of the demo; None: out/echogfr-first-light.png
@@ -88,10 +89,12 @@ def _application() -> QApplication:
 
 
 def _window(options: RunOptions) -> MainWindow:
+    from edge_app.imaging.thresholds import load_thresholds
     from edge_app.live.messages import WorkerPlan
     from edge_app.live.supervisor import Supervisor
     from edge_app.ui.main_window import MainWindow
 
+    load_thresholds(options.quality)  # a mistake in it is said here, not by a worker that cannot go on
     plan = WorkerPlan(
         source=options.source,
         bundle=str(options.bundle) if options.bundle is not None else None,
@@ -102,6 +105,7 @@ def _window(options: RunOptions) -> MainWindow:
         fallback=options.fallback,
         allow_out_of_domain=options.allow_out_of_domain,
         rotate=options.rotate,
+        quality=str(options.quality) if options.quality is not None else None,
     )
     return MainWindow(Supervisor(plan))
 

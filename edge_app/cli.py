@@ -154,6 +154,7 @@ def _open_window(settings: Settings, screenshot: Path | None) -> int:
         fallback=settings.fallback,
         allow_out_of_domain=settings.allow_out_of_domain,
         rotate=settings.rotate,
+        quality=settings.quality,
         fullscreen=settings.fullscreen,
         offscreen_seconds=settings.offscreen_seconds,
         screenshot=screenshot,
@@ -174,6 +175,10 @@ def analyze(
     poles: Annotated[
         str | None,
         typer.Option(metavar="X1,Y1,X2,Y2", help="The ends of the kidney, pixels, in place of the scanner's markers."),
+    ] = None,
+    length: Annotated[
+        float | None,
+        typer.Option(metavar="CM", min=1, max=30, help="The kidney length that the scanner shows, to check the scale."),
     ] = None,
     jsonl: Annotated[
         Path | None,
@@ -217,6 +222,8 @@ def analyze(
         max_frames=max_frames,
         seconds=seconds,
         allow_out_of_domain=settings.allow_out_of_domain,
+        quality=settings.quality,
+        length_cm=length,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was analysed so far is kept
     with frame_progress() as progress:

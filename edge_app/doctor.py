@@ -55,7 +55,7 @@ def version_report(server: Server | None = None) -> list[str]:
 def examine(plan: ModelPlan | None = None) -> list[Finding]:
     """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
     plan = plan or ModelPlan()
-    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), _dicom(), _shared_memory()]
+    return [*_runtimes(plan.server), _model(plan), _trust(), _display(), _dicom(), _words(), _shared_memory()]
 
 
 def _runtimes(server: Server | None) -> list[Finding]:
@@ -102,6 +102,13 @@ def _dicom() -> Finding:
     if importlib.util.find_spec("pylibjpeg") is None:
         return Finding("DICOM", False, "compressed files need pylibjpeg: pip install 'echogfr[dicom]'")
     return Finding("DICOM", True, "pydicom with pylibjpeg for compressed files")
+
+
+def _words() -> Finding:
+    if importlib.util.find_spec("rapidocr") is None:
+        detail = "rapidocr is not installed, so printed lengths and presets are not checked: pip install rapidocr"
+        return Finding("words", False, detail)
+    return Finding("words", True, "rapidocr reads the scanner's result and preset, with networks of its own wheel")
 
 
 def _shared_memory() -> Finding:

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     fallback: Literal["onnxruntime"] | None = None  # consent: what reads here while the server is away
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
+    quality: Path | None = None  # TOML file with own limits of the quality gate (docs/imaging.md)
     fullscreen: bool = False
     offscreen_seconds: float | None = Field(default=None, gt=0)  # None: a window, or a short run without a display
 

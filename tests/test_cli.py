@@ -38,7 +38,7 @@ def test_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("command", ["run", "analyze", "phantom", "doctor", "bundle", "trust"])
 def test_help_needs_no_heavy_library(command: str) -> None:
-    heavy = ("numpy", "cv2", "cryptography", "onnxruntime", "PyQt6", "pydicom", "torch")
+    heavy = ("numpy", "cv2", "cryptography", "onnxruntime", "PyQt6", "pydicom", "rapidocr", "torch")
     block = "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in heavy)
     done = echogfr(command, "--help", before=block)
     assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_version_says_what_would_run_and_why() -> None:
 def test_doctor_names_each_part_and_fails_for_a_missing_model(tmp_path: Path) -> None:
     done = echogfr("doctor", environment={"XDG_CONFIG_HOME": str(tmp_path)})
     assert done.returncode in (0, 1)
-    for part in ("runtime onnxruntime", "model", "signatures", "window", "DICOM", "shared memory"):
+    for part in ("runtime onnxruntime", "model", "signatures", "window", "DICOM", "words", "shared memory"):
         assert part in done.stdout
 
 

@@ -117,11 +117,6 @@ def prepare() -> None:
     _reader().line(np.zeros((48, 160, 3), np.uint8))
 
 
-def loading() -> bool:
-    """Tell whether another thread is loading the networks: who may not wait asks again later."""
-    return _LOADING.locked()
-
-
 def _reader() -> _Reader:
     with _LOADING:
         return _only_reader()
@@ -136,9 +131,9 @@ def _load() -> _Library:
     """Return RapidOCR on the networks of its own wheel: with their paths named, it has nothing left to fetch."""
     try:
         _onnxruntime.load_library()  # first, so that its telemetry is off
-        with _no_probe():
+        with _without_socket():
             library = importlib.import_module("rapidocr")
-            reader = library.RapidOCR  # its parts are imported when it is named
+            importlib.import_module("rapidocr.main")  # what it imports late, too
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RuntimeUnavailableError(WHAT, f"RapidOCR cannot be loaded ({reason})", CURE) from error
@@ -156,17 +151,17 @@ def _load() -> _Library:
         f"{engine}.intra_op_num_threads": THREADS,
         f"{engine}.inter_op_num_threads": 1,
     }
-    return cast("_Library", reader(params=settings))
+    return cast("_Library", library.RapidOCR(params=settings))
 
 
 @contextmanager
-def _no_probe() -> Iterator[None]:
-    """Keep urllib3, which RapidOCR brings, from opening a socket at its import to learn whether there is IPv6."""
-    known, socket.has_ipv6 = socket.has_ipv6, False
+def _without_socket() -> Iterator[None]:
+    """Keep urllib3, which RapidOCR brings and we never use, from opening a socket to try IPv6 as it is imported."""
+    has_ipv6, socket.has_ipv6 = socket.has_ipv6, False
     try:
         yield
     finally:
-        socket.has_ipv6 = known
+        socket.has_ipv6 = has_ipv6
 
 
 def _network(folder: Path, task: str) -> str:

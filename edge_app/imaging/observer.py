@@ -15,11 +15,12 @@ from edge_app.imaging.calipers import find_calipers
 from edge_app.imaging.evidence import EvidenceMemory
 from edge_app.imaging.freeze import FreezeWatch, Motion
 from edge_app.imaging.modes import find_modes
-from edge_app.imaging.printed import agree, length_of_longest, results, stated_depths
+from edge_app.imaging.printed import agree, length_of_longest
 from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import CaliperPair, Mode, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.sector import find_sector_in
 from edge_app.imaging.signal import has_signal
+from edge_app.imaging.told import told
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
@@ -36,7 +37,7 @@ class ObserverRules:
     misses: int = 3  # searches without a sector before the known one is given up
     layout_share: float = 0.01  # of the screen around the image: more changes than a clock
     vanished_share: float = 0.05  # of the image that turns black at once
-    modes_every_ms: float = 400.0
+    modes_every_ms: float = 1000.0
 
 
 class SceneObserver:
@@ -114,8 +115,9 @@ class SceneObserver:
             sector=self._sector,
             calipers=self._pairs,
             scale=self._scale if self._scale is not None else self._printed_scale(),
-            modes=self._modes,
+            modes=self._modes | told(self._words.lines).modes,
             printed=self._printed,
+            maker=told(self._words.lines).maker,
         )
 
     @contextmanager
@@ -173,6 +175,7 @@ class SceneObserver:
         frozen = self._still or motion.frozen
         if frozen and not self._frozen:
             self._search_due = self._scale_due = True
+            self._modes_ms = -np.inf
             self._words.stir(frame.t_ms)
         elif self._frozen and not frozen:
             self._pairs = ()
@@ -212,7 +215,7 @@ class SceneObserver:
             self._words.read_still(frame.pixels, self._sector)
         elif not self._still:
             self._words.follow(frame.pixels, frame.t_ms, self._sector, frozen=self._frozen)
-        depths = stated_depths(self._words.lines)
+        depths = told(self._words.lines).depths_cm
         self._scale_due |= self._scale is None and depths != self._depths
         self._depths = depths
 
@@ -221,11 +224,12 @@ class SceneObserver:
         self._printed = self._printed_length()
         if self._still or frame.t_ms - self._modes_ms >= self._rules.modes_every_ms:
             self._modes_ms = frame.t_ms
-            self._modes = find_modes(frame.pixels, self._sector, self._words.lines)
+            low_power = told(self._words.lines).low_power
+            self._modes = find_modes(frame.pixels, self._sector, self._words.boxes, low_power=low_power)
 
     def _printed_length(self) -> PrintedLength | None:
         """Return the printed length of the longest pair; what contradicts the scale counts once all words are read."""
-        printed = length_of_longest(results(self._words.lines), self._pairs, self._scale)
+        printed = length_of_longest(told(self._words.lines).lengths, self._pairs, self._scale)
         if printed is None or self._scale is None or not self._words.waiting:
             return printed
         agrees = agree(printed.length_cm, self._pairs[0].length_px / self._scale.px_per_cm)

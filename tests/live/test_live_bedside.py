@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from edge_app.analyze import AnalyzePlan, analyze
-from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetPoles, Started, WorkerPlan
-from edge_app.live.report import ProbabilityReport, RegressionReport
+from edge_app.live.messages import ClearPoles, Message, Poles, Report, SetLength, SetPoles, Started, WorkerPlan
+from edge_app.live.report import FrameReport, ProbabilityReport, RegressionReport
 from edge_app.live.supervisor import Supervisor
 from engines.preprocess import CropBox, extract
 
@@ -90,6 +91,32 @@ def test_handles_on_a_moving_picture_give_numbers_and_clearing_them_takes_them_a
         assert later[0].report.readout is None
         assert later[0].report.refusal is not None
         assert later[0].report.refusal.code == "no_calipers"
+    finally:
+        supervisor.close()
+
+
+def test_the_printed_length_is_read_beside_the_picture_and_a_wrong_typed_one_takes_the_number_away() -> None:
+    supervisor = Supervisor(WorkerPlan(source=PHANTOM))
+
+    def first(wanted: Callable[[FrameReport], bool]) -> FrameReport:
+        end_s = time.monotonic() + 40.0
+        while time.monotonic() < end_s:
+            for message in supervisor.poll():
+                if isinstance(message, Report) and wanted(message.report):
+                    return message.report
+            time.sleep(0.02)
+        raise AssertionError("no such report came")
+
+    supervisor.start()
+    try:
+        agreeing = first(lambda told: told.crop is not None and "printed" in told.crop.lengths_cm)
+        assert agreeing.crop is not None and agreeing.crop.length_basis == "ruler"
+        assert abs(agreeing.crop.lengths_cm["printed"] - agreeing.crop.lengths_cm["ruler"]) < 0.1
+        supervisor.send(SetLength(length_cm=agreeing.crop.lengths_cm["ruler"] + 1.0))
+        refused = first(lambda told: told.refusal is not None and told.refusal.code == "scale_disagrees")
+        assert refused.refusal is not None and "by the typed length" in refused.refusal.reason
+        supervisor.send(SetLength(length_cm=None))
+        first(lambda told: told.refusal is None and told.readout is not None)
     finally:
         supervisor.close()
 

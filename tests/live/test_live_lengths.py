@@ -76,6 +76,7 @@ def test_without_a_ruler_the_typed_length_is_the_length() -> None:
     told = report(scene(scale=None), 10.6)
     assert told.refusal is None and told.crop is not None
     assert (told.crop.length_cm, told.crop.length_basis) == (10.6, "operator")
+    assert (told.scale_basis, told.px_per_cm) == ("operator", pytest.approx(PX / 10.6))
     implausible = report(scene(scale=None), 4.0)
     assert implausible.refusal is not None and implausible.refusal.code == "length_implausible"
 

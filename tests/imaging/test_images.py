@@ -21,7 +21,7 @@ from edge_app.imaging.sector import find_sector
 from engines.errors import UsageError
 
 from .conftest import Picture, Studio
-from .test_screens import fan, paint
+from .test_sector_screens import fan, paint
 
 LEFT = fan((1280, 720), (350.0, -20.0), (140.0, 500.0))
 RIGHT = fan((1280, 720), (930.0, -20.0), (140.0, 500.0))

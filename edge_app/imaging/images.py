@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,25 @@ class ImageFinder:
         """Take the image at ``point``, frame pixels, for the one that is meant, until the stream is another."""
         self._chosen = point
         self._arrange()
+
+    @property
+    def searched(self) -> Sector | None:
+        """Where markers are looked for: the image that is meant, or all of them while nothing says which one is."""
+        if not self.undecided:
+            return self.sector
+        boxes = np.array([image.bbox for image in self.images])
+        bbox = (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
+        mask = np.logical_or.reduce([image.mask for image in self.images])
+        return replace(self.images[0], kind="unknown", bbox=bbox, mask=mask)
+
+    def measured(self, ends: tuple[Point, Point]) -> bool:
+        """Take the image in which something was measured for the one that is meant; return whether that decides."""
+        nearest = {min(range(len(self._found)), key=lambda n: _distance(self._found[n], end)) for end in ends}
+        if not self.undecided or len(nearest) > 1:
+            return False
+        self._active, self.undecided = nearest.pop(), False
+        self._arrange()
+        return True
 
     @property
     def by_hand(self) -> bool:

@@ -180,12 +180,15 @@ class SceneObserver:
     def _look_for_calipers(self, frame: Frame) -> None:
         before = self._calipers.survey.pairs
         self._seek(frame)
-        if self._calipers.survey.pairs != before:
+        pairs = self._calipers.survey.pairs
+        if pairs != before:
             self._words.stir(frame.t_ms)
+        if pairs and self._images.undecided and self._images.measured((pairs[0].first, pairs[0].second)):
+            self._scale_due = True
 
     def _seek(self, frame: Frame) -> None:
         if self._still:
-            self._calipers.survey = survey(frame.pixels, self._sector)
+            self._calipers.survey = survey(frame.pixels, self._images.searched)
             return
         elapsed, self._looked_ms = frame.t_ms - self._looked_ms, frame.t_ms
         if self._calipers.searching:
@@ -203,7 +206,7 @@ class SceneObserver:
         if self._sector is None:
             self._calipers.forget()
             return
-        self._calipers.begin(frame.pixels, self._sector)
+        self._calipers.begin(frame.pixels, self._images.searched)
         self._calipers.go_on(elapsed_ms)
 
     def _markers_gone(self, frame: Frame) -> bool:

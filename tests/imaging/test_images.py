@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,6 +69,28 @@ def test_two_still_images_are_a_question_until_one_is_chosen(duals: dict[str, li
     assert scene.modes == frozenset()
     assert scene.sector is not None and overlap(scene.sector.mask, RIGHT) > 0.93
     assert scene.sector is scene.images[0] and len(scene.images) == 2
+
+
+def measured(screen: Picture, ends: tuple[tuple[int, int], tuple[int, int]]) -> Picture:
+    """The screen with two yellow markers and the dots between them."""
+    screen, yellow = screen.copy(), (255, 255, 0)
+    for x, y in ends:
+        cv2.line(screen, (x - 9, y), (x + 9, y), yellow, 2)
+        cv2.line(screen, (x, y - 9), (x, y + 9), yellow, 2)
+    for share in np.linspace(0.08, 0.92, 40):
+        x, y = (round(a + share * (b - a)) for a, b in zip(*ends, strict=True))
+        screen[y, x] = yellow
+    return screen
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_of_two_still_images_the_one_that_was_measured_is_meant(duals: dict[str, list[Picture]], still: bool) -> None:
+    observer = SceneObserver(still=still)
+    ends = (830, 300), (1030, 330)
+    scenes = [observer.observe(f) for f in watch(observer, [measured(duals["still"][0], ends)], 40)]
+    assert len(scenes[-1].calipers) == 1
+    assert scenes[-1].modes == frozenset()
+    assert scenes[-1].sector is not None and overlap(scenes[-1].sector.mask, RIGHT) > 0.93
 
 
 def test_another_resolution_is_seen_at_once_and_another_layout_within_half_a_second(studio: Studio) -> None:

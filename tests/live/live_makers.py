@@ -121,7 +121,6 @@ def scene(**changes: Any) -> Scene:
 
 
 def frame(index: int = 0, t_ms: float | None = None, seed: int = 1) -> Frame:
-    still = np.random.default_rng(1).integers(60, 184, (SIZE[1], SIZE[0], 3))  # what handles can follow
-    pixels = (still + np.random.default_rng(seed).integers(0, 7, (SIZE[1], SIZE[0], 3))).astype(np.uint8)
+    pixels = np.random.default_rng(seed).integers(60, 190, (SIZE[1], SIZE[0], 3)).astype(np.uint8)
     pixels.setflags(write=False)
     return Frame(index, index * 33.0 if t_ms is None else t_ms, pixels)

@@ -98,9 +98,13 @@ def test_handles_on_a_moving_picture_give_numbers_and_clearing_them_takes_them_a
 def test_the_printed_length_is_read_beside_the_picture_and_a_wrong_typed_one_takes_the_number_away() -> None:
     supervisor = Supervisor(WorkerPlan(source=PHANTOM))
 
-    def first(wanted: Callable[[FrameReport], bool]) -> FrameReport:
+    def first(wanted: Callable[[FrameReport], bool], typed: SetLength | None = None) -> FrameReport:
         end_s = time.monotonic() + 40.0
+        next_s = 0.0
         while time.monotonic() < end_s:
+            if typed is not None and time.monotonic() >= next_s:  # it is of the markers on the screen: type it again
+                supervisor.send(typed)
+                next_s = time.monotonic() + 2.0
             for message in supervisor.poll():
                 if isinstance(message, Report) and wanted(message.report):
                     return message.report
@@ -112,8 +116,8 @@ def test_the_printed_length_is_read_beside_the_picture_and_a_wrong_typed_one_tak
         agreeing = first(lambda told: told.crop is not None and "printed" in told.crop.lengths_cm)
         assert agreeing.crop is not None and agreeing.crop.length_basis == "ruler"
         assert abs(agreeing.crop.lengths_cm["printed"] - agreeing.crop.lengths_cm["ruler"]) < 0.1
-        supervisor.send(SetLength(length_cm=agreeing.crop.lengths_cm["ruler"] + 1.0))
-        refused = first(lambda told: told.refusal is not None and told.refusal.code == "scale_disagrees")
+        typed = SetLength(length_cm=agreeing.crop.lengths_cm["ruler"] + 1.0)
+        refused = first(lambda told: told.refusal is not None and told.refusal.code == "scale_disagrees", typed)
         assert refused.refusal is not None and "by the typed length" in refused.refusal.reason
         supervisor.send(SetLength(length_cm=None))
         first(lambda told: told.refusal is None and told.readout is not None)

@@ -94,14 +94,17 @@ class ImageFinder:
         mask = np.logical_or.reduce([image.mask for image in self.images])
         return replace(self.images[0], kind="unknown", bbox=bbox, mask=mask)
 
-    def measured(self, ends: tuple[Point, Point]) -> bool:
-        """Take the image in which something was measured for the one that is meant; return whether that decides."""
-        nearest = {min(range(len(self._found)), key=lambda n: _distance(self._found[n], end)) for end in ends}
-        if not self.undecided or len(nearest) > 1:
-            return False
-        self._active, self.undecided = nearest.pop(), False
+    def together(self, ends: tuple[Point, Point]) -> bool:
+        """Return whether both ends lie in one image: nothing is measured from one image to the other."""
+        return len({self._nearest(end) for end in ends}) <= 1
+
+    def measured(self, at: Point) -> None:
+        """Take the image in which something was measured for the one that is meant."""
+        self._active, self.undecided = self._nearest(at), False
         self._arrange()
-        return True
+
+    def _nearest(self, point: Point) -> int:
+        return min(range(len(self._found)), key=lambda n: _distance(self._found[n], point), default=0)
 
     @property
     def by_hand(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -180,10 +180,18 @@ class SceneObserver:
     def _look_for_calipers(self, frame: Frame) -> None:
         before = self._calipers.survey.pairs
         self._seek(frame)
-        pairs = self._calipers.survey.pairs
-        if pairs != before:
+        if self._images.undecided and self._calipers.survey.pairs:
+            self._settle_images()
+        if self._calipers.survey.pairs != before:
             self._words.stir(frame.t_ms)
-        if pairs and self._images.undecided and self._images.measured((pairs[0].first, pairs[0].second)):
+
+    def _settle_images(self) -> None:
+        """Of two images the one that was measured is meant."""
+        found = self._calipers.survey
+        kept = tuple(pair for pair in found.pairs if self._images.together((pair.first, pair.second)))
+        self._calipers.survey = replace(found, pairs=kept)
+        if kept:
+            self._images.measured(kept[0].first)
             self._scale_due = True
 
     def _seek(self, frame: Frame) -> None:

@@ -13,8 +13,8 @@ import os
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import redirect_stdout, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -49,6 +49,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 NAME = CPU.runtime
 PROVIDER = CPU.name
 CURE = "install it with: pip install onnxruntime"
+FIRST_RUN_S = 60.0  # ten full-size members take five on two slow cores
 _QUIET = 4  # not even errors: they come back as exceptions with a sentence anyway
 _DRIVER_CURE = "install the NVIDIA driver or choose another runtime"
 # A graph of one node, y = -x: what a provider is asked to load when it is only to be seen whether it can.
@@ -80,7 +81,9 @@ class _Native(Protocol):
     def get_provider_graph_assignment_info(self) -> list[_Part]: ...
     def get_inputs(self) -> list[_Node]: ...
     def get_outputs(self) -> list[_Node]: ...
-    def run(self, names: list[str], feed: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.float32]]: ...
+    def run(
+        self, names: list[str], feed: dict[str, NDArray[np.uint8]], options: object | None
+    ) -> list[NDArray[np.float32]]: ...
 
 
 class ProviderAbsentError(RuntimeUnavailableError):
@@ -189,6 +192,7 @@ class OnnxSession:
         self._outputs = output_specs(bundle.manifest, members_of(bundle.manifest, self._artifacts[:1]))  # of each
         self._threads = threads if threads is not None else 1 if provider.on_gpu else default_threads()
         self._provider = provider
+        self._run_options: object | None = None  # of the first run, which may be ended from outside
         self._version = ""
         self._open: _Open | None = None
 
@@ -218,8 +222,9 @@ class OnnxSession:
         told = _told(place, self._provider, natives)
         self._open = _Open(natives, threading.get_ident(), place.errors, told)
         try:
-            for crops in self._provider.warm:
-                self.infer(self._blank(crops))
+            with self._bounded(place.library):
+                for crops in self._provider.warm:
+                    self.infer(self._blank(crops))
         except InferenceError:
             self._open = None
             raise
@@ -265,11 +270,15 @@ class OnnxSession:
 
     def _run(self, native: _Native, errors: tuple[type[Exception], ...], feed: dict[str, NDArray[np.uint8]]) -> Outputs:
         try:
-            arrays = native.run([spec.name for spec in self._outputs], feed)
+            arrays = native.run([spec.name for spec in self._outputs], feed, self._run_options)
         except errors as error:
-            raise InferenceError(
-                "The model could not be run", _first_line(error), "restart the program and run the self-test"
-            ) from error
+            because, cure = _first_line(error), "restart the program and run the self-test"
+            if "terminate flag" in str(error):
+                because, cure = (
+                    f"its first run did not end within {FIRST_RUN_S:g} s",
+                    "ask for another copy of the bundle",
+                )
+            raise InferenceError("The model could not be run", because, cure) from error
         for spec, array in zip(self._outputs, arrays, strict=True):
             if not matches(spec, array.dtype.name, array.shape):
                 raise InferenceError(
@@ -278,6 +287,20 @@ class OnnxSession:
                     "convert the model again",
                 )
         return {spec.name: array for spec, array in zip(self._outputs, arrays, strict=True)}
+
+    @contextmanager
+    def _bounded(self, library: ModuleType) -> Iterator[None]:
+        """End a first run that does not end by itself: a graph may hold a loop. Building an engine takes its time."""
+        options = None if self._provider is TENSORRT else library.RunOptions()
+        self._run_options = options
+        watch = threading.Timer(FIRST_RUN_S, setattr, (options, "terminate", True))
+        if options is not None:
+            watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+            self._run_options = None
 
     def _opened(self) -> _Open:
         if self._open is None:

@@ -103,10 +103,24 @@ def gain_of(graph: Graph) -> str:
     if graph.plan.bomb is None:
         return gain
     kind, shape = graph.plan.bomb
+    if kind == "Loop":
+        return endless(graph, gain)
     given = [graph.number(0.0, shape=(1,) * len(shape))] if kind in ("Tile", "Expand") else []
     return graph.add(
         "Add", gain, graph.add("ReduceMax", graph.add(kind, *given, graph.integers(list(shape))), keepdims=0)
     )
+
+
+def endless(graph: Graph, gain: str) -> str:
+    """Return what a loop gives that never ends."""
+    told = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("goes on", "and on")]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("value", "same")]
+    count = helper.make_tensor_value_info("turn", TensorProto.INT64, [])
+    nodes = [helper.make_node("Identity", ["goes on"], ["and on"]), helper.make_node("Abs", ["value"], ["same"])]
+    body = helper.make_graph(nodes, "body", [count, told[0], values[0]], [told[1], values[1]])
+    yes = graph.add("Cast", graph.number(1.0), to=TensorProto.BOOL)
+    start = graph.add("Mul", graph.means, gain)  # of the picture: nothing is worked out while it is loaded
+    return graph.add("Loop", "", yes, start, body=body)
 
 
 def egfr_graph(graph: Graph) -> None:

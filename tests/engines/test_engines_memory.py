@@ -11,7 +11,7 @@ import pytest
 
 from edge_app.bundles.receive import proven
 from edge_app.live.model import ModelPlan, open_model
-from engines import memory, runtimes, selftest
+from engines import _onnxruntime, memory, runtimes, selftest
 from engines.errors import EchoGFRError, InferenceError
 from engines.memory import memory_limited
 
@@ -38,6 +38,16 @@ def test_a_bomb_is_one_sentence_at_import_and_at_the_start(make_bundle, monkeypa
         assert len(caught.value.sentence.splitlines()) == 1 and re.search("memory|bytes", caught.value.sentence)
     assert time.monotonic() - started < 10.0
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_a_graph_that_never_ends_is_one_sentence_and_no_hang(make_bundle, monkeypatch) -> None:
+    bundle = make_bundle(graphs={("fp32", "any"): {"bomb": ("Loop", ())}})
+    monkeypatch.setattr(_onnxruntime, "FIRST_RUN_S", 0.5)
+    started = time.monotonic()
+    with pytest.raises(InferenceError, match="its first run did not end within 0.5 s") as caught:
+        proven(bundle)
+    assert len(caught.value.sentence.splitlines()) == 1
+    assert time.monotonic() - started < 10.0
 
 
 def test_memory_that_python_is_refused_is_one_sentence_too() -> None:

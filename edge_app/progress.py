@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -12,6 +12,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -39,29 +40,19 @@ def frame_progress() -> Iterator[Callable[[int], None]]:
         shown.end()
 
 
-@contextmanager
-def dataset_progress() -> Iterator[Callable[[int, int], None]]:
+def dataset_progress() -> AbstractContextManager[Callable[[int, int], None]]:
     """Give a function to call with patients done and in all."""
-    with counted_progress("patients") as advance:
-        yield advance
+    return counted_progress("patients")
 
 
-@contextmanager
-def counted_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def counted_progress(what: str) -> AbstractContextManager[Callable[[int, int], None]]:
     """Give a function to call with the number of ``what`` done and in all."""
-    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(what), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task(what, total=None)
-    shown = _Shown(progress)
+    return _advancing(BarColumn(), MofNCompleteColumn(), TextColumn(what))
 
-    def advance(done: int, total: int) -> None:
-        shown.when_due()
-        progress.update(task, completed=done, total=total)
 
-    try:
-        yield advance
-    finally:
-        shown.end()
+def byte_progress() -> AbstractContextManager[Callable[[int, int], None]]:
+    """Give a function to call with bytes done and in all."""
+    return _advancing(BarColumn(), DownloadColumn())
 
 
 @contextmanager
@@ -83,11 +74,10 @@ def file_progress() -> Iterator[Callable[[int, int, int], None]]:
 
 
 @contextmanager
-def byte_progress() -> Iterator[Callable[[int, int], None]]:
-    """Give a function to call with bytes done and in all."""
-    columns = (SpinnerColumn(), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task("bytes", total=None)
+def _advancing(*columns: ProgressColumn) -> Iterator[Callable[[int, int], None]]:
+    console = Console(stderr=True)
+    progress = Progress(SpinnerColumn(), *columns, TimeElapsedColumn(), console=console, transient=True)
+    task = progress.add_task("", total=None)
     shown = _Shown(progress)
 
     def advance(done: int, total: int) -> None:

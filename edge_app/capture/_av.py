@@ -108,7 +108,7 @@ class Media:
         try:
             self._stream = _video_of(self._container)
             self._set_up(self._stream)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no connection and no file stays open
             self._container.close()
             raise
         self._pictures = self._decoded()

@@ -14,7 +14,6 @@ from edge_app.imaging.caliper_watch import CaliperWatch
 from edge_app.imaging.calipers import survey
 from edge_app.imaging.freeze import FreezeWatch, Motion
 from edge_app.imaging.images import ImageFinder, ImageRules
-from edge_app.imaging.images import overlap as overlap
 from edge_app.imaging.modes import find_modes
 from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.presets import Presets

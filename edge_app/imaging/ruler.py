@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edge_app.capture.base import ScreenRegion
 from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.regions import declared_region
 from edge_app.imaging.scene import Scale, Sector
-from edge_app.imaging.sector import declared_region
 from edge_app.imaging.shadow import fan_apex
 from edge_app.imaging.strokes import stroke_map
 

@@ -16,7 +16,6 @@ from edge_app.imaging.evidence import Evidence, colourful, shrink, thinned
 from edge_app.imaging.outline import Outline
 from edge_app.imaging.place import mask_box, polygon_mask, rectangle
 from edge_app.imaging.regions import Box, area, declared_regions, reaching
-from edge_app.imaging.regions import declared_region as declared_region
 from edge_app.imaging.scene import Sector
 from edge_app.imaging.texture import NO_PIECES, find_pieces
 from edge_app.imaging.whole import whole_picture

@@ -9,7 +9,8 @@ import pytest
 
 from edge_app.capture.base import Frame, frames
 from edge_app.capture.open import open_source
-from edge_app.imaging.observer import SceneObserver, overlap
+from edge_app.imaging.images import overlap
+from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.sector import find_sector
 
 

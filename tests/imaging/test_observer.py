@@ -13,7 +13,8 @@ from edge_app.capture.phantom.layout import LookName
 from edge_app.capture.phantom.plan import Cycle, PhantomPlan
 from edge_app.capture.phantom.source import PhantomSource
 from edge_app.capture.phantom.truth import PhantomTruth
-from edge_app.imaging.observer import SceneObserver, overlap
+from edge_app.imaging.images import overlap
+from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.scene import Scene
 
 from .conftest import Studio

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_app.capture.base import ScreenRegion
-from edge_app.imaging.observer import overlap
+from edge_app.imaging.images import overlap
 from edge_app.imaging.outline import fit_outline
 from edge_app.imaging.sector import find_sector
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convert.plan import ArtifactKey
 from convert.progress import Progress
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle
 from engines.manifest import Artifact, GradesHead, HeadSpec, RegressionHead
 from engines.members import join

@@ -13,7 +13,7 @@ from convert.egfr_heads import egfr_truth
 from convert.evaluation import Evaluation, evaluate
 from convert.parity import Truth, compare
 from convert.progress import Progress, silent
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle
 from engines.errors import UsageError
 from engines.manifest import BundleManifest, ParityRow

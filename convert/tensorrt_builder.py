@@ -21,8 +21,9 @@ from convert.tensorrt_network import AGAIN, explain, parse, plain, planned_preci
 from convert.tensorrt_plan import EnginePlan
 from convert.tensorrt_timing import load_timing, save_timing
 from convert.tensorrt_watch import Logbook, Watch, make_logger, make_monitor
+from engines.engine_record import EngineTarget, LayerSummary
 from engines.manifest import Precision
-from engines.store import EngineError, EngineTarget, LayerSummary
+from engines.store import EngineError
 
 WARNINGS_KEPT = 8
 

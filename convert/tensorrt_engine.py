@@ -14,8 +14,9 @@ from convert.tensorrt_messages import Finished
 from convert.tensorrt_plan import EnginePlan
 from convert.tensorrt_process import run_child
 from engines.bundle import Bundle
+from engines.engine_record import EngineRecord, engine_name
 from engines.manifest import Artifact
-from engines.store import EngineError, EngineRecord, EngineStore, engine_name
+from engines.store import EngineError, EngineStore
 
 MEMORY_SHARE = 0.8  # of the memory that is free now: the rest is for the window and the system
 LEAST_MEMORY_BYTES = 512 << 20  # 300 MiB were enough for the stand-in; less ends in the middle of a build

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engines.store import LayerSummary
+from engines.engine_record import LayerSummary
 
 MESSAGE = "Layers:"
 UNKNOWN = "Unknown"

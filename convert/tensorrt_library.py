@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import get_args
 
+from engines.engine_record import EngineBuilder
 from engines.errors import RuntimeUnavailableError, UsageError
-from engines.libraries import CURES, MODULES
-from engines.store import EngineBuilder, RuntimeName
+from engines.libraries import CURES, MODULES, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from engines.store import LayerSummary
+from engines.engine_record import LayerSummary
 
 REPORT_EVERY_S = 0.1
 HEARD_EVERY_S = 1.0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from convert.tensorrt_library import Library
 from engines.bundle import Bundle
+from engines.engine_record import EngineKey, EngineRecipe, EngineTarget
 from engines.errors import RuntimeUnavailableError, UsageError
 from engines.gpu import NoGpuError, read_gpu
+from engines.libraries import RuntimeName
 from engines.manifest import Artifact, Precision
-from engines.store import EngineKey, EngineRecipe, EngineTarget, RuntimeName
 
 BATCH = (1, 4, 16)  # one crop a reading; a few when tracking; what a clip is analysed with
 DLA_BATCH = (1, 1, 1)  # the DLA runs fixed shapes only

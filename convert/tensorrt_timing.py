@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from engines.store import DRAFT_PREFIX
+from engines.engine_files import DRAFT_PREFIX
 
 
 class Cache(Protocol):

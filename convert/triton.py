@@ -17,12 +17,13 @@ from convert.folder import Kind, all_or_nothing
 from convert.progress import Progress, silent
 from engines._triton import config_text
 from engines.bundle import Bundle
+from engines.engine_record import EngineRecord
 from engines.errors import UsageError
 from engines.manifest import Artifact, Precision
 from engines.members import members_of, session_info
 from engines.parity import parity_fault
 from engines.server import ARTIFACT_SHA256, BUNDLE_SHA256, member_name, model_name, part_name
-from engines.store import EngineRecord, EngineStore, Here
+from engines.store import EngineStore, Here
 from engines.tensors import TensorSpec, input_spec, output_specs
 
 Backend = Literal["onnxruntime", "tensorrt"]

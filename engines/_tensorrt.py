@@ -12,12 +12,13 @@ from types import ModuleType
 
 from engines._cuda import open_cuda
 from engines.bundle import Bundle
+from engines.engine_record import EngineRecord
 from engines.errors import RuntimeUnavailableError
 from engines.gpu import Gpu, NoDriverError, NoGpuError, read_gpu
-from engines.libraries import CURES, MODULES, TITLES
+from engines.libraries import CURES, MODULES, TITLES, RuntimeName
 from engines.lookup import Seeker
 from engines.manifest import Artifact
-from engines.store import EngineRecord, EngineStore, RuntimeName, store_folder
+from engines.store import EngineStore, store_folder
 
 _NO_GPU = "choose another runtime, or install the NVIDIA driver"
 

@@ -6,9 +6,9 @@ the driver.
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType, TracebackType
 
 import numpy as np
@@ -19,13 +19,15 @@ from engines._tensorrt import gpu_or_sentence, library_or_sentence, make_seeker
 from engines._tensorrt_engine import LoadedEngine, load_engine, make_runtime
 from engines.bundle import Bundle
 from engines.cuda import Cuda, CudaError
-from engines.errors import InferenceError
-from engines.libraries import TITLES
+from engines.engine_record import EngineRecord
+from engines.guard import Held
+from engines.libraries import TITLES, RuntimeName
 from engines.manifest import Artifact
 from engines.members import join, members_of, session_info
+from engines.pieces import in_pieces
 from engines.session import Outputs, SessionInfo
-from engines.store import EngineRecord, EngineStore, RuntimeName
-from engines.tensors import check_finite, check_input, input_spec, output_specs
+from engines.store import EngineStore
+from engines.tensors import blank, check_input, input_spec, output_specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,6 @@ class _Open:
 
     cuda: Cuda
     engines: list[LoadedEngine]  # one an artifact
-    thread: int
     gpu: str
 
 
@@ -63,7 +64,7 @@ class TensorRtSession:
         self._input = input_spec(bundle.manifest)
         self._outputs = output_specs(bundle.manifest, members_of(bundle.manifest, artifacts[:1]))  # of each
         self._version = ""
-        self._open: _Open | None = None
+        self._held = Held[_Open]()
 
     @property
     def info(self) -> SessionInfo:
@@ -84,19 +85,18 @@ class TensorRtSession:
         InferenceError
             The session is already entered, or CUDA or the first run fails.
         """
-        if self._open is not None:
-            raise _misuse("it is already entered", "enter it once")
+        self._held.refuse_twice()
         library, gpu = library_or_sentence(self._runtime), gpu_or_sentence()
         self._version = str(library.__version__)
         seeker = make_seeker(self._runtime, library, gpu)
         records = [seeker.find(self._bundle, artifact) for artifact in self._artifacts]
-        opened = _Open(open_cuda(), [], threading.get_ident(), gpu.name)
+        opened = _Open(open_cuda(), [], gpu.name)
         try:
             opened.cuda.start()
             self._load(library, opened, seeker.store, records)
-            self._open = opened
+            self._held.take(opened)
             for _ in range(2):
-                self.infer(self._blank())
+                self.infer(blank(self._input))
         except BaseException:  # Ctrl-C too: no memory of the device stays taken
             self._close(opened, quietly=True)
             raise
@@ -112,23 +112,18 @@ class TensorRtSession:
         InferenceError
             CUDA failed on the way; everything was let go of nevertheless. Not raised over another error.
         """
-        self._close(self._opened(), quietly=kind is not None)
+        self._close(self._held.get(), quietly=kind is not None)
 
     def infer(self, crops: NDArray[np.uint8]) -> Outputs:
         """Run ``uint8 (N, H, W, 3)`` RGB crops, N >= 1; see ``engines.session.Session.infer``.
 
         More crops than the engine's profile has room for are run in pieces.
         """
-        opened = self._opened()
+        opened = self._held.get()
         check_input(self._input, crops)
         largest = min(engine.largest for engine in opened.engines)
         with opened.cuda.current():
-            pieces = [self._run(opened, crops[at : at + largest]) for at in range(0, len(crops), largest)]
-        names = pieces[0]
-        outputs = {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
-        for name, array in outputs.items():
-            check_finite(name, array, self._runtime)
-        return outputs
+            return in_pieces(partial(self._run, opened), crops, largest, self._runtime)
 
     def _run(self, opened: _Open, crops: NDArray[np.uint8]) -> Outputs:
         for engine in opened.engines:
@@ -145,7 +140,7 @@ class TensorRtSession:
                 opened.engines[-1].take(self._input, self._outputs)
 
     def _close(self, opened: _Open, quietly: bool) -> None:
-        self._open = None
+        self._held.drop()
         with ExitStack() as stack:
             if quietly:
                 stack.enter_context(suppress(CudaError))
@@ -155,23 +150,9 @@ class TensorRtSession:
             for engine in opened.engines:
                 stack.callback(engine.free)
 
-    def _opened(self) -> _Open:
-        if self._open is None:
-            raise _misuse("it is not entered", "use it inside its with block")
-        if self._open.thread != threading.get_ident():
-            raise _misuse("it belongs to the thread that entered it", "infer and exit on that thread")
-        return self._open
-
     def _provider(self) -> str:
-        opened, title = self._open, TITLES[self._runtime]
+        opened, title = self._held.seen, TITLES[self._runtime]
         if opened is None:
             return f"{title} {self._version}".strip()
         graph = "with a CUDA graph" if all(engine.recorded for engine in opened.engines) else "no CUDA graph"
         return f"{opened.gpu} by {opened.cuda.name}, {graph}, {title} {self._version}"
-
-    def _blank(self) -> NDArray[np.uint8]:
-        return np.zeros([1 if length is None else length for length in self._input.shape], np.uint8)
-
-
-def _misuse(because: str, cure: str) -> InferenceError:
-    return InferenceError("The session cannot be used", because, cure)

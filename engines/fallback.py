@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from engines import selftest
 from engines.bundle import Bundle
-from engines.errors import InferenceError, ServerUnavailableError
+from engines.errors import ServerUnavailableError
+from engines.guard import Held
 from engines.served import TritonSession
 from engines.session import Outputs, Session, SessionInfo
 
@@ -36,7 +37,7 @@ class FallbackSession:
         self._served = served
         self._local = local
         self._away: ServerUnavailableError | None = None
-        self._stack: ExitStack | None = None
+        self._held = Held[ExitStack]()
 
     @property
     def info(self) -> SessionInfo:
@@ -56,23 +57,19 @@ class FallbackSession:
         EchoGFRError
             The session on this machine cannot be used, or the server is there and has another bundle.
         """
-        if self._stack is not None:
-            raise InferenceError("The session cannot be used", "it is already entered", "enter it once")
+        self._held.refuse_twice()
         with ExitStack() as stack:
             selftest.run(self._bundle, stack.enter_context(self._local))
             stack.enter_context(self._served.waiting())
-            self._stack = stack.pop_all()
+            self._held.take(stack.pop_all())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave both; on the thread that entered."""
-        stack = self._stack
-        if stack is None:
-            raise InferenceError("The session cannot be used", "it is not entered", "use it inside its with block")
-        stack.__exit__(kind, value, trace)
-        self._stack = None
+        self._held.get().__exit__(kind, value, trace)
+        self._held.drop()
 
     def infer(self, crops: NDArray[np.uint8]) -> Outputs:
         """Ask the server, and this machine where that is away; see ``engines.session.Session.infer``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engines.store import RuntimeName
+from typing import Literal
+
+RuntimeName = Literal["tensorrt", "tensorrt-rtx"]
 
 MODULES: dict[RuntimeName, str] = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 TITLES: dict[RuntimeName, str] = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.bundle import Bundle
+from engines.engine_record import EngineRecord
 from engines.gpu import Gpu
+from engines.libraries import RuntimeName
 from engines.manifest import Artifact
-from engines.store import EngineError, EngineFailedError, EngineRecord, EngineStore, Entry, Here, RuntimeName
+from engines.store import EngineError, EngineFailedError, EngineStore, Entry, Here
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ of the session and between two inferences.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 
 import numpy as np
@@ -20,14 +20,16 @@ from engines import _triton, selftest
 from engines._triton import Connection, ServedModel
 from engines.bundle import Bundle
 from engines.errors import BundleError, EchoGFRError, InferenceError, ServerUnavailableError
+from engines.guard import Held, misuse
 from engines.manifest import Artifact
 from engines.members import join, members_of, session_info
 from engines.parity import parity_fault
+from engines.pieces import in_pieces
 from engines.server import ARTIFACT_SHA256, BUNDLE_SHA256, Server, model_name, part_name
 from engines.session import Outputs, SessionInfo
 from engines.tensors import (
     TensorSpec,
-    check_finite,
+    blank,
     check_input,
     declaration_defects,
     input_spec,
@@ -64,7 +66,6 @@ class _Gap:
 class _Open:
     """What exists between enter and exit."""
 
-    thread: int
     link: _Link | None = None
     gap: _Gap | None = None
     returned_s: float | None = None
@@ -91,7 +92,7 @@ class TritonSession:
         self._name = model_name(bundle.manifest, artifacts[0].precision)
         self._input = input_spec(bundle.manifest)
         self._title = ""
-        self._open: _Open | None = None
+        self._held = Held[_Open]()
 
     @property
     def info(self) -> SessionInfo:
@@ -113,12 +114,11 @@ class TritonSession:
         InferenceError
             The session is already entered, or the first run fails.
         """
-        if self._open is not None:
-            raise _misuse("it is already entered", "enter it once")
-        self._open = _Open(threading.get_ident())
+        self._held.refuse_twice()
+        opened = self._held.take(_Open())
         try:
-            self._open.link = self._connect()
-            self._ask(self._open.link, np.zeros([length or 1 for length in self._input.shape], np.uint8))
+            opened.link = self._connect()
+            self._ask(opened.link, blank(self._input))
         except BaseException:  # Ctrl-C too: no connection stays open
             self._close()
             raise
@@ -130,8 +130,7 @@ class TritonSession:
         try:
             self.__enter__()
         except ServerUnavailableError as error:
-            self._open = _Open(threading.get_ident())
-            self._lose(self._open, error)
+            self._lose(self._held.take(_Open()), error)
         try:
             yield self
         finally:
@@ -141,7 +140,7 @@ class TritonSession:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of the server; on the thread that entered."""
-        self._opened()
+        self._held.get()
         self._close()
 
     def infer(self, crops: NDArray[np.uint8]) -> Outputs:
@@ -152,7 +151,7 @@ class TritonSession:
         ServerUnavailableError
             The server is away; the next call may be answered again.
         """
-        opened = self._opened()
+        opened = self._held.get()
         check_input(self._input, crops)
         link = opened.link or self._return(opened)
         try:
@@ -162,12 +161,7 @@ class TritonSession:
             raise
 
     def _ask(self, link: _Link, crops: NDArray[np.uint8]) -> Outputs:
-        most = link.model.max_batch or len(crops)
-        batches = [self._ask_batch(link, crops[at : at + most]) for at in range(0, len(crops), most)]
-        outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        for name, array in outputs.items():
-            check_finite(name, array, _triton.NAME)
-        return outputs
+        return in_pieces(partial(self._ask_batch, link), crops, link.model.max_batch, _triton.NAME)
 
     def _ask_batch(self, link: _Link, crops: NDArray[np.uint8]) -> Outputs:
         specs = self._served_specs(link.artifacts)
@@ -248,7 +242,7 @@ class TritonSession:
         """Look for a server that was lost, if it is time; it must prove itself anew, golden vectors included."""
         gap = opened.gap
         if gap is None:
-            raise _misuse("it is not entered", "use it inside its with block")
+            raise misuse("it is not entered", "use it inside its with block")
         if time.monotonic() < gap.again_s:
             raise gap.error
         try:
@@ -264,23 +258,13 @@ class TritonSession:
         return opened.link
 
     def _note(self) -> str:
-        opened = self._open
+        opened = self._held.seen
         if opened is None or opened.returned_s is None or time.monotonic() - opened.returned_s > NOTE_S:
             return ""
         return f"The server {self.server.address} answers again, after {opened.gap_s:.0f} s."
 
-    def _opened(self) -> _Open:
-        if self._open is None:
-            raise _misuse("it is not entered", "use it inside its with block")
-        if self._open.thread != threading.get_ident():
-            raise _misuse("it belongs to the thread that entered it", "infer and exit on that thread")
-        return self._open
-
     def _close(self) -> None:
-        if self._open is not None and self._open.link is not None:
-            self._open.link.connection.close()
-        self._open = None
-
-
-def _misuse(because: str, cure: str) -> InferenceError:
-    return InferenceError("The session cannot be used", because, cure)
+        opened = self._held.seen
+        if opened is not None and opened.link is not None:
+            opened.link.connection.close()
+        self._held.drop()

@@ -32,6 +32,11 @@ def input_spec(manifest: BundleManifest) -> TensorSpec:
     return TensorSpec(spec.name, "uint8", (None, spec.height, spec.width, 3))
 
 
+def blank(spec: TensorSpec, count: int = 1) -> NDArray[np.uint8]:
+    """Return zeros of this shape, so many crops; the shape's batch axis is left open."""
+    return np.zeros([count if length is None else length for length in spec.shape], np.uint8)
+
+
 def output_specs(manifest: BundleManifest, members: int | None = None) -> tuple[TensorSpec, ...]:
     """Return what each output must be: float32 (N, ...); of so many members alone, or of all (None)."""
     count = manifest.members if members is None else members

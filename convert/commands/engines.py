@@ -18,7 +18,8 @@ from engines.errors import RuntimeUnavailableError
 if TYPE_CHECKING:
     from convert.progress import Progress as Report
     from convert.tensorrt_engine import Made
-    from engines.store import EngineRecord, EngineStore, Entry, Here
+    from engines.engine_record import EngineRecord
+    from engines.store import EngineStore, Entry, Here
 
 NAME_SHOWN = 16
 STYLES = {"good": "green", "failed": "red", "corrupt": "red", "stale": "yellow", "foreign": "dim"}
@@ -120,7 +121,8 @@ def this_machine() -> Here:
 
     from convert.tensorrt_library import load_library
     from engines.gpu import NoGpuError, read_gpu
-    from engines.store import Here, RuntimeName
+    from engines.libraries import RuntimeName
+    from engines.store import Here
 
     versions: dict[RuntimeName, str] = {}
     for name in get_args(RuntimeName):

@@ -17,7 +17,7 @@ from engines.fallback import FallbackSession
 from engines.localizer import open_reader
 from engines.memory import memory_limited
 from engines.reading import Reader
-from engines.runtimes import Selection
+from engines.selection import Selection
 from engines.selftest import SelfTest
 from engines.served import TritonSession
 from engines.server import Server

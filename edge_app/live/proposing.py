@@ -19,7 +19,7 @@ from edge_app.imaging.quality import RULES
 from edge_app.imaging.scene import Scene, Sector
 from edge_app.live.report import ProposalReport
 from engines import runtimes, selftest
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle, open_bundle
 from engines.errors import InferenceError
 from engines.localizer import Localizer, Proposal, require_localizer

@@ -32,7 +32,7 @@ from convert.kuo.build import KuoPlan, build_kuo
 from convert.kuo.layout import Layout
 from convert.parity_table import lines
 from convert.terminal import bars, boundary
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle, open_bundle
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 
-from engines import _onnxruntime
+from engines import _onnxruntime, _onnxruntime_graph
 from engines.bundle import Bundle, load_golden, open_bundle
 from engines.providers import CUDA, chain
 
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=200)
     asked = parser.parse_args()
-    print(_onnxruntime.probe(CUDA))
+    print(_onnxruntime_graph.probe(CUDA))
     for precision in asked.precisions:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in NAMES}
         for number in range(asked.rounds):
@@ -115,16 +115,16 @@ def open_sessions(name: str, bundle: Bundle, precision: str) -> list[Any]:
         family = "cpu" if name == PLAIN_CPU else "tensorrt"
         artifacts = bundle.artifacts(precision, family)  # type: ignore[arg-type]
         return [onnxruntime.InferenceSession(str(bundle.file(a.file)), providers=providers) for a in artifacts]
-    place = _onnxruntime._find_place(CUDA)
+    place = _onnxruntime.find_place(CUDA)
     if name == "TF32":
         os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
     asked = [(provider, {**options, **CHANGES.get(name, {})}) for provider, options in chain(CUDA)]
     sessions = []
     for artifact in bundle.artifacts(precision, "tensorrt"):  # type: ignore[arg-type]
-        options: Any = _onnxruntime._options(place, 1)
+        options: Any = _onnxruntime_graph._options(place, 1)
         if artifact.family == "tensorrt":
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-        sessions.append(_onnxruntime._create(place, CUDA, bundle.read(artifact.file), options, asked))
+        sessions.append(_onnxruntime_graph._create(place, CUDA, bundle.read(artifact.file), options, asked))
     return sessions
 
 

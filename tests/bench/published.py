@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "convert"))
 from kuo_makers import normalise
 
 from convert.sources._torchvision import load_models
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle, load_golden, open_bundle
 from engines.errors import BundleError
 from engines.manifest import Precision

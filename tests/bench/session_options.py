@@ -24,14 +24,15 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import numpy as np
 import psutil
 
-from engines._onnxruntime import PROVIDER, default_threads
+from engines._onnxruntime import PROVIDER
+from engines._onnxruntime_session import default_threads
 from engines.bundle import load_golden, open_bundle
 
 Options = Any
 
 
 def ours(options: Options) -> None:
-    """What ``engines._onnxruntime`` sets."""
+    """What ``engines._onnxruntime_graph`` sets."""
     options.intra_op_num_threads = default_threads()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

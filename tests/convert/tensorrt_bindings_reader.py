@@ -19,7 +19,8 @@ import tensorrt_bindings  # noqa: E402
 from convert.tensorrt_builder import build  # noqa: E402
 from convert.tensorrt_library import Library  # noqa: E402
 from convert.tensorrt_plan import BATCH, EnginePlan  # noqa: E402
-from engines.store import EngineError, EngineKey, EngineRecipe, EngineTarget  # noqa: E402
+from engines.engine_record import EngineKey, EngineRecipe, EngineTarget  # noqa: E402
+from engines.store import EngineError  # noqa: E402
 
 
 def lacks(owner: str, name: str) -> bool:

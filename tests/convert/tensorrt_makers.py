@@ -42,8 +42,9 @@ from convert.tensorrt_builder import CancelledError
 from convert.tensorrt_library import Library
 from convert.tensorrt_messages import MESSAGES, Failed, Finished
 from convert.tensorrt_plan import BATCH, EnginePlan
+from engines.engine_record import EngineKey, EngineRecipe, EngineTarget
 from engines.manifest import Family, GradesHead, HeadSpec, Precision, ProbabilityHead, RegressionHead
-from engines.store import EngineError, EngineKey, EngineRecipe, EngineTarget
+from engines.store import EngineError
 from tests.engines.bundle_makers import BundlePlan, parity_row, write_bundle
 
 from .trunk_makers import strange_graph

@@ -21,7 +21,8 @@ from convert.tensorrt_library import Library, load_library
 from convert.tensorrt_network import parse
 from convert.tensorrt_plan import BATCH, EnginePlan
 from convert.tensorrt_timing import load_timing, save_timing
-from engines.store import EngineError, EngineKey, EngineRecipe, EngineTarget
+from engines.engine_record import EngineKey, EngineRecipe, EngineTarget
+from engines.store import EngineError
 
 used: dict[str, set[str]] = defaultdict(set)
 

@@ -15,8 +15,8 @@ from convert.tensorrt_builder import CancelledError, build
 from convert.tensorrt_library import load_library
 from convert.tensorrt_messages import Failed, Finished
 from convert.tensorrt_plan import EnginePlan
+from engines.engine_record import EngineKey
 from engines.errors import EchoGFRError
-from engines.store import EngineKey
 
 
 class Until:

@@ -14,7 +14,7 @@ from convert.origin import Observation, Origin, Published
 from convert.parity import ParityError, compare
 from convert.plan import LIMITS, BuildPlan
 from convert.write import refer
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle, load_golden
 from engines.domain import DomainModel
 from engines.errors import UsageError

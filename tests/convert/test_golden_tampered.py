@@ -19,7 +19,7 @@ from convert.crop_proof import CropProver
 from convert.origin import Origin
 from convert.plan import BuildPlan
 from convert.progress import silent
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import open_bundle
 from engines.manifest import Family
 from engines.selftest import SelfTest, measure

@@ -22,7 +22,7 @@ from convert.kuo.layout import Layout
 from convert.kuo.polarity import Polarity, check, examine
 from convert.kuo.source import Request, read_source
 from convert.progress import silent
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import load_golden, open_bundle
 from engines.errors import UsageError
 from engines.reading import Reader

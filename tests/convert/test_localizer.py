@@ -22,7 +22,7 @@ from convert.running import Run
 from edge_app.bundles import SHIPPED, SHIPPED_LOCALIZER
 from edge_app.capture.phantom import DatasetPlan, write_dataset
 from engines import selftest
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import open_bundle
 from engines.consistency import contradictions
 from engines.errors import BundleError, UsageError

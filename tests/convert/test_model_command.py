@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from convert.cli import app
 from convert.sources.example import example
 from convert.sources.repvgg import VARIANTS, blocks, expected_shapes
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import open_bundle
 from engines.reading import Reader
 from engines.values import Chance, Graded, Regressed

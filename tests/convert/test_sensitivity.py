@@ -27,7 +27,7 @@ from convert.running import Run
 from convert.sensitivity import MOST_UNITS, Case, _groups, further, search, units_of
 from convert.terminal import boundary
 from convert.trade import Step, Trade, Unit
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import open_bundle
 from engines.errors import UsageError
 from engines.manifest import Family, HeadSpec, TrainingSpec

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines import selftest
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle, load_golden, open_bundle
 from engines.reading import Reader
 

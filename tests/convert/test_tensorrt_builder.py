@@ -19,7 +19,8 @@ from convert.tensorrt_plan import Wish, make_plans
 from convert.tensorrt_timing import load_timing, save_timing
 from convert.tensorrt_watch import Logbook
 from engines.bundle import open_bundle
-from engines.store import EngineError, LayerSummary
+from engines.engine_record import LayerSummary
+from engines.store import EngineError
 
 from .tensorrt_makers import ROOT, Workshop, plan_of
 

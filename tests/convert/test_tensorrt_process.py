@@ -132,7 +132,7 @@ import psutil
 from convert.tensorrt_child import Job
 from convert.tensorrt_plan import EnginePlan
 from convert.tensorrt_process import run_child
-from engines.store import EngineKey
+from engines.engine_record import EngineKey
 
 def told(stage, done, total):
     if stage == "Building engine":

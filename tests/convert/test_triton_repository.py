@@ -14,16 +14,10 @@ from tritonclient.grpc import model_config_pb2
 
 from convert.triton import MARK, RepositoryPlan, write_repository
 from engines.bundle import Bundle, open_bundle
+from engines.engine_record import EngineBuilder, EngineKey, EngineRecipe, EngineTarget
 from engines.errors import UsageError
 from engines.members import session_info
-from engines.store import (
-    EngineBuilder,
-    EngineKey,
-    EngineRecipe,
-    EngineStore,
-    EngineTarget,
-    Here,
-)
+from engines.store import EngineStore, Here
 from tests.engines.bundle_makers import BundlePlan, GraphPlan, write_bundle
 from tests.engines.engine_makers import record_of
 

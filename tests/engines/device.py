@@ -14,20 +14,19 @@ import pytest
 
 from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
-from engines.gpu import Gpu
-from engines.manifest import Artifact
-from engines.store import (
-    STORE_VARIABLE,
+from engines.engine_record import (
     EngineBuilder,
     EngineKey,
     EngineRecipe,
     EngineRecord,
-    EngineStore,
     EngineTarget,
     LayerSummary,
-    RuntimeName,
     engine_name,
 )
+from engines.gpu import Gpu
+from engines.libraries import RuntimeName
+from engines.manifest import Artifact
+from engines.store import STORE_VARIABLE, EngineStore
 
 from .device_cuda_python import make_cuda_python
 from .device_machine import Machine

@@ -64,7 +64,7 @@ def install_providers(
     patch.setattr(library, "InferenceSession", OnGpu)
     patch.setattr("engines._onnxruntime.read_gpu", lambda: gpu)
     if works:  # then none of its files is missing
-        patch.setattr("engines._onnxruntime._missing", lambda library, provider: None)
+        patch.setattr("engines._onnxruntime_graph._missing", lambda library, provider: None)
     patch.setenv("NVIDIA_TF32_OVERRIDE", "")
     return asked
 

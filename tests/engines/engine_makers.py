@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timezone
 
+from engines.engine_record import EngineKey, EngineRecord, LayerSummary, engine_name
 from engines.manifest import Precision
-from engines.store import EngineKey, EngineRecord, LayerSummary, engine_name
 
 
 def record_of(data: bytes, key: EngineKey, artifact: str = "fp16.onnx", precision: Precision = "fp16") -> EngineRecord:

@@ -21,18 +21,12 @@ from engines import _cryptography
 from engines.bundle import load_golden, open_bundle, parse_manifest
 from engines.consistency import contradictions
 from engines.domain import DomainModel
+from engines.engine_record import EngineBuilder, EngineKey, EngineRecipe, EngineRecord, EngineTarget
 from engines.errors import BundleError, EchoGFRError
 from engines.npz import parse_npz
 from engines.pack import pack
 from engines.signature import sign, write_signature
-from engines.store import (
-    EngineBuilder,
-    EngineKey,
-    EngineRecipe,
-    EngineRecord,
-    EngineStore,
-    EngineTarget,
-)
+from engines.store import EngineStore
 from engines.trust import TrustStore, judge, judge_bundle
 
 from .engine_makers import record_of

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
+from engines.libraries import RuntimeName
 from engines.providers import CUDA, TENSORRT
 from engines.runtimes import rows
 from engines.session import Session
-from engines.store import STORE_VARIABLE, EngineStore, RuntimeName
+from engines.store import STORE_VARIABLE, EngineStore
 
 PROVIDERS = {provider.runtime: provider for provider in (CUDA, TENSORRT)}
 

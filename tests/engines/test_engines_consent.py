@@ -9,9 +9,10 @@ import pytest
 
 from edge_app.live.model import ModelPlan, OpenModel, open_model
 from engines.bundle import Bundle
+from engines.engine_files import EngineFiles
+from engines.engine_record import EngineRecord
 from engines.errors import RuntimeUnavailableError
 from engines.runtimes import select
-from engines.store import EngineStore
 
 from .device import Device, install
 
@@ -131,10 +132,10 @@ def test_a_damaged_engine_ends_the_start_and_one_that_was_never_built_does_not(d
 def test_a_store_that_cannot_be_written_still_ends_the_start(
     device: Device, wrong: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(store: EngineStore, name: str, data: bytes) -> None:
+    def full(files: EngineFiles, name: str, record: EngineRecord) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(EngineStore, "write", full)
+    monkeypatch.setattr(EngineFiles, "write", full)
     with pytest.raises(Exception, match="tensorrt at fp16 failed the self-test"), open_model(ModelPlan(wrong.path)):
         pytest.fail("it was opened")
     device.check_all_was_given_back()

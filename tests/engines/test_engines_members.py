@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle
 from engines.errors import BundleError
 from engines.members import join, members_of, session_info

@@ -11,7 +11,7 @@ import pytest
 
 from edge_app.bundles.receive import proven
 from edge_app.live.model import ModelPlan, open_model
-from engines import _onnxruntime, memory, runtimes, selftest
+from engines import _onnxruntime_session, memory, runtimes, selftest
 from engines.errors import EchoGFRError, InferenceError
 from engines.memory import memory_limited
 
@@ -42,7 +42,7 @@ def test_a_bomb_is_one_sentence_at_import_and_at_the_start(make_bundle, monkeypa
 
 def test_a_graph_that_never_ends_is_one_sentence_and_no_hang(make_bundle, monkeypatch) -> None:
     bundle = make_bundle(graphs={("fp32", "any"): {"bomb": ("Loop", ())}})
-    monkeypatch.setattr(_onnxruntime, "FIRST_RUN_S", 0.5)
+    monkeypatch.setattr(_onnxruntime_session, "FIRST_RUN_S", 0.5)
     started = time.monotonic()
     with pytest.raises(InferenceError, match=r"its first run did not end within 0\.5 s") as caught:
         proven(bundle)

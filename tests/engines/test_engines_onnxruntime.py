@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines._onnxruntime import OnnxSession, default_threads
+from engines._onnxruntime_session import OnnxSession, default_threads
 from engines.bundle import Bundle
 from engines.cpu import read_cpu
 from engines.errors import BundleError
@@ -35,7 +35,7 @@ sys.modules["onnxruntime"] = None
 import engines.runtimes, engines.reading, engines.selftest, engines.version
 from engines.bundle import open_bundle
 from engines.errors import RuntimeUnavailableError
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 bundle = open_bundle(sys.argv[1])
 print(dict(engines.runtimes.available())["onnxruntime"])
 session = OnnxSession(bundle, bundle.artifacts("fp32", "cpu"))

@@ -16,8 +16,9 @@ import onnx
 import pytest
 
 from edge_app.self_test import examine_runtimes
-from engines import _onnxruntime, runtimes
-from engines._onnxruntime import OnnxSession, ProviderAbsentError
+from engines import _onnxruntime_graph, runtimes
+from engines._onnxruntime import ProviderAbsentError
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle
 from engines.cpu import Cpu
 from engines.errors import BundleError, InferenceError, RuntimeUnavailableError
@@ -137,7 +138,7 @@ def test_a_graph_of_which_nothing_is_taken_by_the_gpu_is_an_error(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_providers(monkeypatch)
-    monkeypatch.setattr(_onnxruntime, "_placed", lambda natives: Counter({CPU.name: 20}))
+    monkeypatch.setattr(_onnxruntime_graph, "_placed", lambda natives: Counter({CPU.name: 20}))
     session = on(CUDA, bundle)
     with pytest.raises(RuntimeUnavailableError, match="takes none of the graph's nodes"), session:
         pytest.fail("it was entered")
@@ -160,7 +161,7 @@ def test_the_session_says_which_gpu_runs_it_and_how_many_nodes_the_cpu_does(
 
 def test_an_older_library_that_does_not_tell_is_told_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     install_providers(monkeypatch)
-    monkeypatch.setattr(_onnxruntime, "_placed", lambda natives: Counter())
+    monkeypatch.setattr(_onnxruntime_graph, "_placed", lambda natives: Counter())
     with on(CUDA, bundle) as session:
         assert "by CUDAExecutionProvider (nodes not told), ONNX Runtime" in session.info.provider
 
@@ -187,10 +188,7 @@ def test_a_run_that_fails_on_the_gpu_is_not_repeated_on_the_cpu(
     install_providers(monkeypatch)
     failure = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state").EPFail
     with on(CUDA, bundle) as session:
-        opened = session._open
-        assert opened is not None
-
-        native: Any = opened.natives[0]
+        native: Any = session._held.get().natives[0]
         native._sess = _Fails(native._sess, failure("CUDA failure 700: an illegal memory access was encountered"))
         with pytest.raises(InferenceError, match="CUDA failure 700"):
             session.infer(np.zeros((1, 64, 64, 3), np.uint8))
@@ -226,7 +224,7 @@ def test_what_the_gpu_did_is_told_from_what_the_file_is(
     def fail(*_: object) -> None:
         raise RuntimeError(said)
 
-    monkeypatch.setattr(_onnxruntime, "_create", fail)
+    monkeypatch.setattr(_onnxruntime_graph, "_create", fail)
     with pytest.raises(kind, match=told), session:
         pytest.fail("it was entered")
 
@@ -319,7 +317,7 @@ def test_a_probe_builds_nothing(monkeypatch: pytest.MonkeyPatch, store: Path) ->
 
 
 def test_the_graph_of_the_probe_is_one_node_that_is_valid() -> None:
-    model = onnx.load_from_string(_onnxruntime._SMALLEST)
+    model = onnx.load_from_string(_onnxruntime_graph._SMALLEST)
     onnx.checker.check_model(model)
     assert [node.op_type for node in model.graph.node] == ["Neg"]
 

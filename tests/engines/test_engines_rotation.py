@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.errors import InferenceError, TensorMismatchError
 from engines.manifest import IntervalSpec, RegressionHead
 from engines.reading import Reader, Reading

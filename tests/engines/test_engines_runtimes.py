@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from engines import runtimes
 from engines.cpu import Cpu, parse_cpuinfo, physical_cores, read_cpu
 from engines.errors import RuntimeUnavailableError
 from engines.gpu import Gpu, NoDriverError, NoGpuError
-from engines.runtimes import Availability, available, select
+from engines.runtime import Availability
+from engines.runtimes import available, select
 
 VNNI = Cpu("new", frozenset({"avx2", "avx512_vnni"}), 8)
 OLD = Cpu("old", frozenset({"avx2"}), 4)
@@ -143,7 +143,7 @@ def test_a_broken_library_is_told_from_an_absent_one(bundle, monkeypatch, error:
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(runtimes._onnxruntime, "load_library", fail)
+    monkeypatch.setattr("engines._onnxruntime.load_library", fail)
     assert dict(available())["onnxruntime"].state == state
     with pytest.raises(RuntimeUnavailableError, match="ONNX Runtime is"):
         select(bundle)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engines import selftest
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.errors import InferenceError
 from engines.runtimes import select
 from engines.selftest import HeadDelta

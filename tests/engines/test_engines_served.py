@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engines import selftest, served
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle
 from engines.errors import BundleError, RuntimeUnavailableError, ServerUnavailableError, UsageError
 from engines.fallback import FallbackSession

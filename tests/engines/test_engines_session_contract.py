@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines._onnxruntime import OnnxSession
+from engines._onnxruntime_session import OnnxSession
 from engines.bundle import Bundle
 from engines.errors import BundleError, InferenceError, TensorMismatchError
+from engines.libraries import RuntimeName
 from engines.providers import CUDA, TENSORRT, Provider
 from engines.session import Session
-from engines.store import STORE_VARIABLE, RuntimeName
+from engines.store import STORE_VARIABLE
 
 from .device import Layer, install
 from .device_onnxruntime import install_providers

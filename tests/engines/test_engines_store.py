@@ -14,18 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.engine_record import EngineBuilder, EngineKey, EngineRecipe, EngineRecord, EngineTarget
 from engines.gpu import Gpu
-from engines.store import (
-    EngineBuilder,
-    EngineError,
-    EngineKey,
-    EngineRecipe,
-    EngineRecord,
-    EngineStore,
-    EngineTarget,
-    Here,
-    store_folder,
-)
+from engines.store import EngineError, EngineStore, Here, store_folder
 
 from .engine_makers import record_of as make_record
 

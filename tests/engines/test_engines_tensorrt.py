@@ -16,8 +16,9 @@ from engines._cuda import open_cuda
 from engines._tensorrt_session import TensorRtSession
 from engines.bundle import Bundle
 from engines.cuda import CudaError
+from engines.engine_record import EngineTarget
 from engines.errors import BundleError, EchoGFRError, InferenceError, RuntimeUnavailableError
-from engines.store import EngineError, EngineTarget, Here
+from engines.store import EngineError, Here
 
 from .device import ORIN, Device, Layer, install
 from .device_cuda_python import CUresult, functions

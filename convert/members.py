@@ -18,6 +18,21 @@ FIRST = "member0/"
 Floats = NDArray[np.float32]
 
 
+class MemberFiles:
+    """Writes members one after the other, and keeps of each graph only what it takes and gives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.files: list[Path] = []
+        self.graphs: list[onnx.GraphProto] = []
+
+    def add(self, index: int, model: onnx.ModelProto) -> None:
+        """Write the graph of one member."""
+        graph = model.graph
+        self.files.append(save(model, self._folder / f"member{index:02d}.onnx"))
+        self.graphs.append(onnx.GraphProto(name=graph.name, input=graph.input, output=graph.output))
+
+
 def interface(graphs: Sequence[onnx.GraphProto], heads: Sequence[HeadSpec]) -> onnx.ModelProto:
     """Return a model without nodes whose inputs and outputs are those of all members together."""
     model = onnx.ModelProto()

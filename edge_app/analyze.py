@@ -28,6 +28,7 @@ from edge_app.live.report import State, Values
 from edge_app.live.reports import line, summary_of
 from edge_app.snapshot import Shot, check_snapshot, write_snapshot
 from engines.errors import UsageError
+from engines.reading import Reader
 from engines.values import Value
 
 ENDLESS_FRAMES = 300  # of a source that never ends: ten seconds at 30 frames/s
@@ -112,30 +113,31 @@ def analyze(plan: AnalyzePlan, progress: Callable[[int], None] | None = None) ->
         write = stack.enter_context(_lines(plan.jsonl))
         model, source = stack.enter_context(open_model(plan.model)), stack.enter_context(open_source(plan.source))
         told = summary_of(source)
-        proposer = stack.enter_context(open_proposer(plan.localizer, plan.model.signatures, stills=told.stills))
         settings = PipelineSettings(plan.allow_out_of_domain, stills=told.stills, thresholds=limits)
-        pipeline = Pipeline(model.reader, settings, proposer=proposer)
-        if plan.poles is not None:
-            pipeline.set_poles(plan.poles)
-        pipeline.set_length(plan.length_cm)
-        try:
+        pipeline = stack.enter_context(_pipeline(plan, model.reader, settings))
+        with tally.ending(source):
             for frame in _frames(source, plan):
                 outcome = pipeline.process(frame)
                 write(line(outcome.report))
                 tally.add(frame, outcome)
                 if progress is not None:
                     progress(tally.frames)
-        except KeyboardInterrupt:
-            tally.interrupted = True
-        except SourceError as error:
-            if not (source.info.live and tally.frames):
-                raise
-            tally.broke_off = error.sentence
         last = line(_summary(tally, model.summary, told))
         write(last)
     if plan.snapshot is not None:
         write_snapshot(tally.shot(plan), plan.snapshot, None if plan.without_ocr else read_words)
     return Summary.model_validate_json(last)  # as it was written, number for number
+
+
+@contextmanager
+def _pipeline(plan: AnalyzePlan, reader: Reader, settings: PipelineSettings) -> Iterator[Pipeline]:
+    """Give the live pipeline, with what the plan says of the picture, and with a proposer of poles of its own."""
+    with open_proposer(plan.localizer, plan.model.signatures, stills=settings.stills) as proposer:
+        pipeline = Pipeline(reader, settings, proposer=proposer)
+        if plan.poles is not None:
+            pipeline.set_poles(plan.poles)
+        pipeline.set_length(plan.length_cm)
+        yield pipeline
 
 
 def _frames(source: FrameSource, plan: AnalyzePlan) -> Iterator[Frame]:
@@ -176,6 +178,18 @@ class _Tally:
             self.timings_ms.setdefault(stage, []).append(took_ms)
         if report.reading is not None or not self.readings:
             self._shown = frame, outcome
+
+    @contextmanager
+    def ending(self, source: FrameSource) -> Iterator[None]:
+        """Note why the recording ends before its time: Ctrl-C, or a live source that breaks off."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except SourceError as error:
+            if not (source.info.live and self.frames):
+                raise
+            self.broke_off = error.sentence
 
     def shot(self, plan: AnalyzePlan) -> Shot:
         if self._shown is None:

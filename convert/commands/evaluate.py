@@ -26,31 +26,40 @@ class Means(str, Enum):  # an enumeration: older typer knows no literals
     egfr = "egfr"
 
 
+Bundle = Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")]
+Data = Annotated[
+    Path, typer.Option("--data", help="CSV: crop, patient, egfr or the answer's name; maybe sex, age, side, scanner.")
+]
+ReaderColumn = Annotated[str | None, typer.Option(help="Column of readers to compare with, paired.")]
+ReaderMeans = Annotated[Means, typer.Option(help="score: higher is more likely below; egfr: estimates.")]
+Against = Annotated[Path | None, typer.Option(help="Another bundle to compare with, paired.")]
+Cut = Annotated[float, typer.Option(help="eGFR cut, fixed beforehand, mL/min/1.73 m2.")]
+Precision = Annotated[str, typer.Option(help="fp32, fp16 or int8.")]
+Split = Annotated[str | None, typer.Option(help="Only rows whose column split says so.")]
+Target = Annotated[Path | None, typer.Option("--out", help="Folder of the results; default: beside the CSV.")]
+Resamples = Annotated[int, typer.Option(help="Resamples of patients for the intervals.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same intervals.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an evaluation that exists.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command()(evaluate)
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle: the folder that holds manifest.json.")],
-    data: Annotated[
-        Path,
-        typer.Option("--data", help="CSV: crop, patient, egfr or the answer's name; maybe sex, age, side, scanner."),
-    ],
-    reader_column: Annotated[str | None, typer.Option(help="Column of readers to compare with, paired.")] = None,
-    reader_means: Annotated[
-        Means, typer.Option(help="score: higher is more likely below; egfr: estimates.")
-    ] = Means.score,
-    against: Annotated[Path | None, typer.Option(help="Another bundle to compare with, paired.")] = None,
-    cut: Annotated[float, typer.Option(help="eGFR cut, fixed beforehand, mL/min/1.73 m2.")] = 60.0,
-    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "fp32",
-    split: Annotated[str | None, typer.Option(help="Only rows whose column split says so.")] = None,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the results; default: beside the CSV.")
-    ] = None,
-    resamples: Annotated[int, typer.Option(help="Resamples of patients for the intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Same seed, same intervals.")] = 2019,
-    force: Annotated[bool, typer.Option("--force", help="Replace an evaluation that exists.")] = False,
+    bundle: Bundle,
+    data: Data,
+    reader_column: ReaderColumn = None,
+    reader_means: ReaderMeans = Means.score,
+    against: Against = None,
+    cut: Cut = 60.0,
+    precision: Precision = "fp32",
+    split: Split = None,
+    target: Target = None,
+    resamples: Resamples = 1000,
+    seed: Seed = 2019,
+    force: Force = False,
 ) -> None:
     """Evaluate a bundle on labelled crops: one page, tables and JSON; research use."""
     where = (target or data.parent / f"{data.stem}-evaluation").absolute()

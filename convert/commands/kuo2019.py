@@ -12,6 +12,7 @@ from convert.commands.options import Force, NoSensitivity, SeparateMembers, With
 from convert.extras import convert_libraries
 from convert.plan import choose_artifacts
 from convert.terminal import bars, boundary, out
+from engines.manifest import BundleManifest
 
 
 class Mode(str, Enum):
@@ -64,7 +65,11 @@ def kuo2019(
         with bars() as progress:
             manifest = build_kuo(plan, progress)
         say_written(target, manifest)
-        if manifest.egfr is not None and manifest.egfr.interval is not None:
-            spec = manifest.egfr.interval
-            interval = f"{100 * spec.level:.0f} % interval: {spec.basis}."
-            out.print(interval, soft_wrap=True, markup=False, highlight=False)
+        _say_interval(manifest)
+
+
+def _say_interval(manifest: BundleManifest) -> None:
+    if manifest.egfr is not None and manifest.egfr.interval is not None:
+        spec = manifest.egfr.interval
+        interval = f"{100 * spec.level:.0f} % interval: {spec.basis}."
+        out.print(interval, soft_wrap=True, markup=False, highlight=False)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from convert.assemble import assemble
 from convert.crop_proof import CropProver
@@ -21,7 +20,7 @@ from convert.kuo.layout import PUBLISHED_LAYOUT, Layout, expected_shapes
 from convert.kuo.polarity import examine
 from convert.kuo.source import Request, ensemble_of, read_members
 from convert.manifests import Claims, Material
-from convert.members import interface, save
+from convert.members import MemberFiles, interface
 from convert.origin import Origin
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
@@ -71,8 +70,12 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
     check_target(plan.bundle, plan.force, BUNDLE)
     crops = read_crops(plan.crops, plan.input, EGFR_HEADS, SEED, progress)
     with scratch(plan.bundle, "members", f"The bundle cannot be written to {plan.bundle}") as folder:
-        members = _Members(folder, plan.layout)
-        sources = read_members(plan.request, members.take, progress)
+        members = MemberFiles(folder)
+
+        def take(index: int, member: Member) -> None:
+            members.add(index, write_graph(ensemble_of((member,), plan.layout)))
+
+        sources = read_members(plan.request, take, progress)
         origin = Origin(sources, PUBLISHED_BY_HEAD, partial(examine, flipped=plan.flip_polarity))
         count = len(members.files)
         material = Material(
@@ -88,22 +91,6 @@ def build_kuo(plan: KuoPlan, progress: Progress = silent) -> BundleManifest:
             check=origin.examine,
         )
         return assemble(_build_plan(plan, count), material, progress, CropProver(crops, origin))
-
-
-class _Members:
-    """Writes each member as a graph of its own and keeps nothing but its inputs and outputs."""
-
-    def __init__(self, folder: Path, layout: Layout) -> None:
-        self._folder = folder
-        self._layout = layout
-        self.files: list[Path] = []
-        self.graphs: list[onnx.GraphProto] = []
-
-    def take(self, index: int, member: Member) -> None:
-        """Write one member."""
-        model = write_graph(ensemble_of((member,), self._layout))
-        self.files.append(save(model, self._folder / f"member{index:02d}.onnx"))
-        self.graphs.append(onnx.GraphProto(name=model.graph.name, input=model.graph.input, output=model.graph.output))
 
 
 def _build_plan(plan: KuoPlan, members: int) -> BuildPlan:

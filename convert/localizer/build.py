@@ -199,7 +199,6 @@ def _manifest(
     test: Sectors,
 ) -> BundleManifest:
     side = test.pictures.shape[1]
-    cells = side // 4
     tolerance, rows = proven
     return BundleManifest(
         schema_version=2,
@@ -212,10 +211,7 @@ def _manifest(
         members=1,
         input=InputSpec(name="sector", height=side, width=side, crop_mode="sector"),
         heads=(),
-        outputs=(
-            OutputSpec(name=KIDNEY, meaning="kidney", shape=(cells, cells), unit="1"),
-            OutputSpec(name=POLES, meaning="poles", shape=(2, cells, cells), unit="1"),
-        ),
+        outputs=_outputs(side // 4),
         artifacts=artifacts,
         golden=GoldenSpec(**refer(folder, "golden.npz").model_dump(), tolerance=tolerance),
         domain=DomainSpec(
@@ -230,4 +226,11 @@ def _manifest(
         training=training,
         limits=LIMITS_OF_USE,
         tools=tool_versions(),
+    )
+
+
+def _outputs(cells: int) -> tuple[OutputSpec, ...]:
+    return (
+        OutputSpec(name=KIDNEY, meaning="kidney", shape=(cells, cells), unit="1"),
+        OutputSpec(name=POLES, meaning="poles", shape=(2, cells, cells), unit="1"),
     )

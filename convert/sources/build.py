@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
 from convert.assemble import assemble
@@ -16,7 +15,7 @@ from convert.crops import Crops, read_crops
 from convert.folder import check_target
 from convert.graph.ensemble import INPUT, write_graph
 from convert.manifests import Claims, Material
-from convert.members import interface, save
+from convert.members import MemberFiles, interface
 from convert.origin import Origin, SourceFile
 from convert.plan import ARTIFACTS, ArtifactKey, BuildPlan
 from convert.progress import Progress, silent
@@ -77,9 +76,8 @@ class _Taken:
     """Holds each member against its original, writes it as a graph of its own, and lets go of its weights."""
 
     def __init__(self, recipe: Recipe, crops: NDArray[np.uint8], store: Path) -> None:
-        self._recipe, self._crops, self._store = recipe, crops, store
-        self.files: list[Path] = []
-        self.graphs: list[onnx.GraphProto] = []
+        self._recipe, self._crops = recipe, crops
+        self.members = MemberFiles(store)
         self.measured: list[Equivalence] = []
         self.first: Collected | None = None
 
@@ -90,9 +88,7 @@ class _Taken:
         except DefectError as error:
             raise refused(f"{collected.file.name} {error}") from error
         self.measured.append(found)
-        model = write_graph(collected.ensemble)
-        self.files.append(save(model, self._store / f"member{index:02d}.onnx"))
-        self.graphs.append(onnx.GraphProto(name=model.graph.name, input=model.graph.input, output=model.graph.output))
+        self.members.add(index, write_graph(collected.ensemble))
         self.first = self.first or collected
 
 
@@ -104,15 +100,15 @@ def _material(recipe: Recipe, taken: _Taken, crops: Crops) -> Material:
     sentences = (RESEARCH, *about.limits, *limits(recipe.heads, first.ensemble.pooled))
     trained = f"{about.training.rstrip('.')}. {told(taken.measured, first.network)}"
     return Material(
-        model=interface(taken.graphs, first.heads),
+        model=interface(taken.members.graphs, first.heads),
         heads=first.heads,
         calibration=crops.calibration(SEED),
         training=TrainingSpec(recipe=trained, data=about.data, patients=about.patients, reproduce=REPRODUCE),
-        members=len(taken.files),
+        members=len(taken.members.files),
         parameters=first.ensemble.members[0].parameters,
         claims=Claims(about.synthetic, sentences, given.crop_mode, given.crop_factor),
         known_crops=crops.pixels,
-        files=tuple(taken.files),
+        files=tuple(taken.members.files),
     )
 
 

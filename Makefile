@@ -10,7 +10,7 @@ FREEZER := .cache/freezer
 TOOLS := .cache/dist-tools
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx frozen bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx dist dist-list frozen bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -18,6 +18,7 @@ help:
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
+	@echo "make dist   make wheel and source distribution in dist/ and compare what is in them (dist-list: accept it)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -91,8 +92,13 @@ $(FREEZER)/.installed: $(SET_UP) packaging/frozen/requirements.txt
 	   -r packaging/frozen/requirements.txt '.[dicom,igtl,triton]'
 	@touch $@
 
-frozen: $(FREEZER)/.installed
-	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+# Wheel and source distribution; nothing is fetched. dist-list: the list of what is in the wheel, written anew.
+dist dist-list: $(TOOLS)/.installed
+	@mkdir -p dist
+	@$(TOOLS)/bin/python packaging/distribution/make.py dist $(if $(filter dist-list,$@),--write)
+
+frozen: $(FREEZER)/.installed dist
+	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall dist/*.whl
 	@echo "Freezing (a minute) ..."
 	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
 	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr

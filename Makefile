@@ -14,7 +14,7 @@ SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
-	@echo "make test   set up, then check style, types and imports and run the tests"
+	@echo "make test   set up, check style, types and imports, run the tests, then freeze and start the app (make frozen)"
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
@@ -54,7 +54,7 @@ $(MLSERVER)/.installed: packaging/mlserver.txt $(VENV)/.for-test
 run: $(VENV)/.for-run
 	@$(VENV)/bin/echogfr run
 
-test: check tests
+test: check tests frozen
 
 check: lint types imports
 
@@ -69,7 +69,7 @@ imports: $(VENV)/.for-test
 	$(VENV)/bin/lint-imports --no-cache
 
 # One thread a library: the tests start processes of their own, and two cores are enough for all.
-tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed
+tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed $(TOOLS)/.installed
 	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest
 
 rtx: $(VENV)/.for-test $(BINDINGS)/.installed

@@ -43,7 +43,8 @@ def packages_of(shipped: Path, root: Path, inside: list[Inside]) -> list[Package
             found.setdefault(owner, []).append(path)
     if unknown:
         raise RefusedError(
-            f"{shipped} may not be shipped, because no wheel and no package of {root} brings {', '.join(unknown)}: "
+            f"{shipped} may not be shipped, because no wheel and no package of {root} brings {', '.join(unknown[:5])}"
+            f"{f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''}: "
             "build it in a clean root, of which all packages are known."
         )
     status = fields_of(root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 def test_an_environment_of_nothing_is_refused(tmp_path: Path) -> None:
     assert "holds no distributions" in licences(tmp_path, tmp_path / "out")
+
+
+def test_every_notice_is_of_something_that_ships() -> None:
+    table = (PACKAGING / "licences.toml").read_text()
+    notices = PACKAGING / "notices"
+    kept = {path.relative_to(notices).as_posix() for path in notices.rglob("*") if path.is_file()}
+    assert kept == set(re.findall(r'"((?:texts/)?[\w.-]+\.txt)"', table))
 
 
 def debian_root(folder: Path) -> Path:

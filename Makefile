@@ -85,7 +85,7 @@ $(TOOLS)/.installed: packaging/distribution/tools.txt
 
 # An environment of its own: what is not installed there cannot end up in the folder.
 $(FREEZER)/.installed: $(SET_UP) packaging/frozen/requirements.txt
-	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh --freezer
 	@rm -rf $(FREEZER) && $(PYTHON) -m venv $(FREEZER)
 	@echo "Installing EchoGFR and PyInstaller into $(FREEZER) ..."
 	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check -c packaging/constraints.txt \

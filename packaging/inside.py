@@ -104,9 +104,8 @@ def described(found: Distribution) -> Inside:
 
 def licence_of(found: Distribution) -> tuple[str, str]:
     """Return a distribution's licence as SPDX writes it, and what says so."""
-    for name, stated in table()["stated"].items():
-        if plain(name) == plain(found.name):
-            return stated["licence"], stated["because"]
+    if by_hand := stated(found.name):
+        return by_hand["licence"], by_hand["because"]
     if expression := found.metadata.get("License-Expression"):
         return spdx(expression, found.name), "License-Expression of its metadata"
     said = {known(words) for words in told(found)}
@@ -117,6 +116,11 @@ def licence_of(found: Distribution) -> tuple[str, str]:
             "packaging/licences.toml."
         )
     return str(said.pop()), "licence in its metadata"
+
+
+def stated(name: str) -> dict[str, str]:
+    """Return what licences.toml states of a distribution; {} for nothing."""
+    return next((one for key, one in table()["stated"].items() if plain(key) == plain(name)), {})
 
 
 def told(found: Distribution) -> Iterator[str]:
@@ -191,7 +195,7 @@ def licence_files(found: Distribution) -> Iterator[tuple[str, Path]]:
 
 def standard_text(name: str, licence: str) -> tuple[tuple[str, Path], ...]:
     """Return the full text of a licence for a distribution that brings none."""
-    text = table()["texts"].get(licence)
+    text = stated(name).get("text") or table()["texts"].get(licence)
     if text is None:
         raise RefusedError(
             f"{name} may not be shipped, because it brings no licence file and packaging/notices has no text of "

@@ -12,6 +12,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from inside import Inside, RefusedError, everything
@@ -52,7 +53,19 @@ def asked(arguments: argparse.Namespace) -> tuple[list[Inside], list[Package]]:
     if (arguments.shipped is None) != (arguments.root is None):
         raise RefusedError("Nothing was written, because --shipped and --root go together: name both.")
     inside = everything(arguments.environment, arguments.without)
-    return inside, [] if arguments.root is None else packages_of(arguments.shipped, arguments.root, inside)
+    if arguments.root is None:
+        return inside, []
+    packages = packages_of(arguments.shipped, arguments.root, inside)
+    names = {path.name for path in arguments.shipped.rglob("*.so*")}
+    return [shipped_of(one, names) for one in inside], packages
+
+
+def shipped_of(one: Inside, names: set[str]) -> Inside:
+    """Return a distribution with the libraries of its wheel that ship: freezing leaves out what nothing loads."""
+    parts = (replace(part, files=tuple(path for path in part.files if path.name in names)) for part in one.parts)
+    return replace(
+        one, parts=tuple(new for new, old in zip(parts, one.parts, strict=True) if new.files or not old.files)
+    )
 
 
 def write(inside: list[Inside], packages: list[Package], folder: Path) -> None:

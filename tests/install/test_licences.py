@@ -108,6 +108,12 @@ def test_an_environment_of_nothing_is_refused(tmp_path: Path) -> None:
     assert "holds no distributions" in licences(tmp_path, tmp_path / "out")
 
 
+def test_a_distribution_that_was_installed_without_its_licence_gets_it_back(tmp_path: Path) -> None:
+    installed(tmp_path / "env", "crcmod", "License: MIT")
+    assert "refused" not in licences(tmp_path / "env", tmp_path / "out")
+    assert "Raymond L. Buvel" in (tmp_path / "out/crcmod/crcmod.txt").read_text()
+
+
 def test_every_notice_is_of_something_that_ships() -> None:
     table = (PACKAGING / "licences.toml").read_text()
     notices = PACKAGING / "notices"
@@ -134,13 +140,17 @@ def debian_root(folder: Path) -> Path:
 def test_libraries_of_the_build_root_bring_their_terms(tmp_path: Path) -> None:
     root = debian_root(tmp_path / "root")
     site = installed(tmp_path / "env", "one", *MIT, **{"one__LICENSE": "text", "one__fast.so": "fast"})
+    unused = {"av.libs__libx264-d6533a8d.so.165": "x"}
+    installed(tmp_path / "env", "av", "License-Expression: BSD-3-Clause", av__LICENSE="text", **unused)
     (tmp_path / "frozen").mkdir()
     shutil.copy(root / "usr/lib/libthing.so.1", tmp_path / "frozen/libthing.so.1")
     shutil.copy(site / "one/fast.so", tmp_path / "frozen/fast.so")
     frozen = ("--shipped", tmp_path / "frozen", "--root", root)
     assert "1 packages of the system" in licences(tmp_path / "env", tmp_path / "out", *frozen)
     assert (tmp_path / "out/system/libthing1/copyright").read_text() == "as is"
-    assert "| libthing1 1:2.0-3+b1 | thing 1:2.0-3 |" in (tmp_path / "out/SUMMARY.md").read_text()
+    summary = (tmp_path / "out/SUMMARY.md").read_text()
+    assert "| libthing1 1:2.0-3+b1 | thing 1:2.0-3 |" in summary
+    assert "x264" not in summary, "a library that was left out does not ship"
 
 
 def test_a_library_from_nowhere_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ BINDINGS := .cache/tensorrt-bindings
 MLSERVER := .cache/mlserver
 FREEZER := .cache/freezer
 TOOLS := .cache/dist-tools
+NOT_SHIPPED := pip setuptools altgraph pyinstaller-hooks-contrib
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
 .PHONY: run test check lint types imports tests rtx dist dist-list frozen bench bench-kuo2019 lock clean help
@@ -102,6 +103,9 @@ frozen: $(FREEZER)/.installed dist
 	@echo "Freezing (a minute) ..."
 	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
 	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr
+	@rm -rf build/licences
+	@$(TOOLS)/bin/python packaging/licences.py $(FREEZER) build/licences --without $(NOT_SHIPPED)
+	@$(TOOLS)/bin/python packaging/sbom.py $(FREEZER) build/sbom.cdx.json --without $(NOT_SHIPPED)
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

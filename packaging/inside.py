@@ -104,10 +104,10 @@ def described(found: Distribution) -> Inside:
 
 def licence_of(found: Distribution) -> tuple[str, str]:
     """Return a distribution's licence as SPDX writes it, and what says so."""
-    if by_hand := stated(found.name):
-        return by_hand["licence"], by_hand["because"]
     if expression := found.metadata.get("License-Expression"):
         return spdx(expression, found.name), "License-Expression of its metadata"
+    if by_hand := stated(found.name):
+        return by_hand["licence"], by_hand["because"]
     said = {known(words) for words in told(found)}
     if len(said) != 1 or None in said:
         raise RefusedError(
@@ -211,7 +211,7 @@ def parts_of(found: Distribution) -> Iterator[Part]:
     for part in listed:
         files = tuple(path for path in libraries if names(part, path))
         accepted = part.get("accepted", "")
-        if part.get("files") and not files:
+        if (part.get("files") and not files) or part.get("wheels", "") not in (found.read_text("WHEEL") or ""):
             continue  # this wheel, or this release, does without
         demand(f"{part['name']} inside {found.name} {found.version}", part["licence"], accepted)
         yield Part(part["name"], part["licence"], files, tuple(NOTICES / n for n in part.get("notices", ())), accepted)

@@ -7,16 +7,19 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/con
 BINDINGS := .cache/tensorrt-bindings
 MLSERVER := .cache/mlserver
 FREEZER := .cache/freezer
+TOOLS := .cache/dist-tools
+NOT_SHIPPED := pip setuptools altgraph pyinstaller-hooks-contrib
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx frozen bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx dist dist-list frozen bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
-	@echo "make test   set up, then check style, types and imports and run the tests"
+	@echo "make test   set up, check style, types and imports, run the tests, then freeze and start the app (make frozen)"
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
+	@echo "make dist   make wheel and source distribution in dist/ and compare what is in them (dist-list: accept it)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -52,7 +55,7 @@ $(MLSERVER)/.installed: packaging/mlserver.txt $(VENV)/.for-test
 run: $(VENV)/.for-run
 	@$(VENV)/bin/echogfr run
 
-test: check tests
+test: check tests frozen
 
 check: lint types imports
 
@@ -67,26 +70,42 @@ imports: $(VENV)/.for-test
 	$(VENV)/bin/lint-imports --no-cache
 
 # One thread a library: the tests start processes of their own, and two cores are enough for all.
-tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed
+tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed $(TOOLS)/.installed
 	OMP_NUM_THREADS=1 QT_QPA_PLATFORM=offscreen $(PY) -m pytest
 
 rtx: $(VENV)/.for-test $(BINDINGS)/.installed
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/convert/test_tensorrt_*.py tests/convert/test_engines_command.py
 
+# What builds distributions and writes their papers, apart from what they need: nothing of it is shipped.
+$(TOOLS)/.installed: packaging/distribution/tools.txt
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@echo "Installing what makes distributions into $(TOOLS) ..."
+	@rm -rf $(TOOLS) && $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r packaging/distribution/tools.txt
+	@touch $@
+
 # An environment of its own: what is not installed there cannot end up in the folder.
 $(FREEZER)/.installed: $(SET_UP) packaging/frozen/requirements.txt
-	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh --freezer
 	@rm -rf $(FREEZER) && $(PYTHON) -m venv $(FREEZER)
 	@echo "Installing EchoGFR and PyInstaller into $(FREEZER) ..."
 	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check -c packaging/constraints.txt \
 	   -r packaging/frozen/requirements.txt '.[dicom,igtl,triton]'
 	@touch $@
 
-frozen: $(FREEZER)/.installed
-	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+# Wheel and source distribution; nothing is fetched. dist-list: the list of what is in the wheel, written anew.
+dist dist-list: $(TOOLS)/.installed
+	@mkdir -p dist
+	@$(TOOLS)/bin/python packaging/distribution/make.py dist $(if $(filter dist-list,$@),--write)
+
+frozen: $(FREEZER)/.installed dist
+	@$(FREEZER)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall dist/*.whl
 	@echo "Freezing (a minute) ..."
 	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
 	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr
+	@rm -rf build/licences
+	@$(TOOLS)/bin/python packaging/licences.py $(FREEZER) build/licences --without $(NOT_SHIPPED)
+	@$(TOOLS)/bin/python packaging/sbom.py $(FREEZER) build/sbom.cdx.json --without $(NOT_SHIPPED)
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, by apt, the Debian or Ubuntu libraries that Qt needs and that are missing here; with --compiler also a C
-# compiler, which a few tests need and which are skipped where it cannot be had.
+# compiler, which a few tests need and which are skipped where it cannot be had; with --freezer what PyInstaller needs.
 # Asks the loader which are there (package names differ between releases), so that a machine that
 # has them all is not touched and needs no root.
 set -eu
@@ -26,6 +26,13 @@ for pair in $wanted; do
 done
 [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || missing="$missing fonts-dejavu-core"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+
+if [ "${1:-}" = --freezer ]; then
+    command -v objcopy >/dev/null || missing="$missing binutils"
+    shared='import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var("INSTSONAME"))'
+    "${PYTHON:-python3}" -c "$shared" 2>/dev/null || # Debian and Ubuntu keep the library of their Python in a package
+        missing="$missing $("${PYTHON:-python3}" -c 'import sys; print("libpython3.%d" % sys.version_info[1])')"
+fi
 
 wished=""
 [ "${1:-}" != --compiler ] || command -v cc >/dev/null || command -v gcc >/dev/null || wished=" gcc libc6-dev"

@@ -15,6 +15,7 @@ SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
 Point = tuple[float, float]
 # "dual": two images, and nothing says which of them is meant
 Mode = Literal["dual", "colour-doppler", "spectral-doppler", "m-mode", "contrast", "other-organ"]
+TearKind = Literal["older part", "shifted band"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +97,15 @@ class Quality:
     grade: Literal["diagnostic", "limited", "non-diagnostic"]
 
 
+@dataclass(frozen=True, slots=True)
+class Tears:
+    """What was torn of a stream up to now: the newest frame, so many in all, and whether that goes on."""
+
+    torn: TearKind | None = None
+    count: int = 0
+    often: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """What was seen in one frame. ``calipers``: longest kidney-length candidate first."""
@@ -120,3 +130,4 @@ class Scene:
     signal_fault: SignalFault | None = None  # what the grabber shows instead, where there is no signal
     repeated_ms: float = 0.0  # for so long the very same picture came, to the last letter around the image
     maker: str | None = None  # of the scanner, as its screen names it
+    tears: Tears = field(default_factory=Tears)  # what was torn of the stream up to this frame

@@ -271,6 +271,8 @@ class Pipeline:
             return
         if self._poles is not None:
             return self._proposer.forget()
+        if work.scene.tears.torn:
+            return None
         with _timed(work, "propose"):
             work.proposal = self._proposer.consider(work.frame, work.scene)
 
@@ -395,6 +397,7 @@ class Pipeline:
             others=tuple(told for image in scene.images[1:] if (told := reports.sector(image)) is not None),
             undecided="dual" in scene.modes,
             by_hand=scene.by_hand,
+            torn=scene.tears.count,
             notice=scene.notice,
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scale is None else scale.px_per_cm,

@@ -193,6 +193,10 @@ class Pipeline:
         """
         self._typed.set(length_cm)
 
+    def restore_length(self, length_cm: float, ends: Ends | None) -> None:
+        """Take a length that was typed before, for the markers ``ends``, or for those seen next."""
+        self._typed.set(length_cm, ends)
+
     def obey(self, command: Command) -> None:
         """Do what the operator wants of the picture."""
         if isinstance(command, (SetPoles, ClearPoles)):

@@ -82,6 +82,7 @@ class LiveView(QWidget):
         self._tracking: TrackingReport | None = None  # of these handles
         self._chosen = 0  # the handle that arrow keys move
         self._tabbed = False  # the keyboard came here by Tab: show it
+        self._notice = ""
         self.shows_refused = False  # marks that were not taken for calipers, and why
         self.masked = False  # True: for saving, nothing outside the sector is painted
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -120,6 +121,11 @@ class LiveView(QWidget):
         if (state, value_age) != (self._badge, self._value_age):
             self._badge, self._value_age = state, value_age
             self.update()
+
+    def show_notice(self, notice: str) -> None:
+        """Say a sentence in the strip above the picture, until another or none is to be said."""
+        self._notice = notice
+        self.update()
 
     def toggle_refused(self) -> None:
         """Show or hide the marks that were not taken for calipers, each with the reason."""
@@ -471,6 +477,8 @@ class LiveView(QWidget):
     def _strip_text(self) -> str:
         if self._border is not None:
             return BORDER_HINT
+        if self._notice and self._handles is None:
+            return self._notice
         report = self._report
         if report is not None and report.undecided and self._handles is None:
             return TWO_IMAGES

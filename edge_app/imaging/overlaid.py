@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_app.imaging.scene import Sector
 from edge_app.imaging.strokes import chroma, stroke_map
 
 Box = tuple[int, int, int, int]
@@ -39,14 +38,14 @@ class OverlaidRules:
 RULES: Final = OverlaidRules()
 
 
-def find_overlaid(pixels: NDArray[np.uint8], sector: Sector, rules: OverlaidRules = RULES) -> list[Box]:
-    """Return boxes (x0, y0, x1, y1) of what may be lines of text in the image of RGB uint8 (H, W, 3) ``pixels``.
+def find_overlaid(pixels: NDArray[np.uint8], area: Box, rules: OverlaidRules = RULES) -> list[Box]:
+    """Return boxes (x0, y0, x1, y1) of what may be lines of text in ``area`` of RGB uint8 (H, W, 3) ``pixels``.
 
     At most ``rules.most``, those of most letters first. What they say is for a reader to find: some are speckle.
     """
     height, width = pixels.shape[:2]
     step = 2 if height >= rules.rows else 1
-    x0, y0, x1, y1 = sector.bbox
+    x0, y0, x1, y1 = area
     part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
     ink = _ink(part, height, rules)
     if step == 2:

@@ -174,7 +174,7 @@ class ScreenWords:
         self._take_over(pixels, find_lines(pixels, sector), inside=False)
 
     def _look_inside(self, pixels: NDArray[np.uint8], sector: Sector) -> None:
-        self._take_over(pixels, find_overlaid(pixels, sector), inside=True)
+        self._take_over(pixels, find_overlaid(pixels, sector.bbox), inside=True)
 
     def _take_over(self, pixels: NDArray[np.uint8], boxes: list[Box], *, inside: bool) -> None:
         known = [line for line in self._lines if line.inside == inside]

@@ -75,7 +75,7 @@ def main() -> None:
     times = []
     for pixels, sector in pictures(args.data):
         start = thread_time()
-        find_overlaid(pixels, sector)
+        find_overlaid(pixels, sector.bbox)
         times.append(1000 * (thread_time() - start))
         before = read(pixels, sector)
         count, without = count + 1, without + bool(before)

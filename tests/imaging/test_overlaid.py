@@ -61,11 +61,11 @@ def test_speckle_and_markers_are_no_lines(studio: Studio, shared_data: Path) -> 
         pixels, _ = studio.fan(seed)
         sector = find_sector(pixels)
         studio.pair(pixels, (340.0, 430.0), (620.0, 430.0), studio.styles["logiq"])
-        assert sector is not None and find_overlaid(pixels, sector) == []
+        assert sector is not None and find_overlaid(pixels, sector.bbox) == []
     for path in sorted((shared_data / "clips").glob("*.mp4")):
         pixels = clip(path, 1)[0].pixels
         sector = find_sector(pixels)
-        assert sector is None or len(find_overlaid(pixels, sector)) <= 1, path.name
+        assert sector is None or len(find_overlaid(pixels, sector.bbox)) <= 1, path.name
 
 
 def test_a_result_over_the_frozen_image_is_the_length_of_the_markers(studio: Studio) -> None:

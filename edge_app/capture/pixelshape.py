@@ -38,12 +38,15 @@ class PixelShape:
     def _down(self) -> float:
         return max(1.0, 1.0 / self.width)
 
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height of the picture with square pixels."""
+        return (width, height) if self.square else (round(width * self._across), round(height * self._down))
+
     def applied(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return uint8 (H, W, 3) with square pixels."""
         if self.square:
             return pixels
-        height, width = pixels.shape[:2]
-        size = round(width * self._across), round(height * self._down)
+        size = self.size(pixels.shape[1], pixels.shape[0])
         squared = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
         squared.setflags(write=False)
         return squared

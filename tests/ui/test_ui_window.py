@@ -451,11 +451,11 @@ def test_handles_follow_the_kidney_and_the_operator_is_told(bench: Any) -> None:
     bench.window.live.accept_handles()
     bench.turn(tracked("following", 343, 372, 637, 434))
     assert (bench.window.live.handles.first, bench.window.live.handles.second) == ((343, 372), (637, 434))
-    assert "following" in bench.window.live._strip_text()
+    assert "following" in bench.window.live.strip().text
     bench.turn(tracked("held", 343, 372, 637, 434))
-    assert "frozen" in bench.window.live._strip_text()
+    assert "frozen" in bench.window.live.strip().text
     bench.turn(tracked("lost", 343, 372, 637, 434))
-    assert bench.window.live._strip_text().startswith("LOST")
+    assert bench.window.live.strip().text.startswith("LOST")
     assert len(bench.worker.sent) == 1  # to follow is no new placement
 
 
@@ -477,7 +477,7 @@ PROPOSAL = ProposalReport(poles=(340.0, 370.0, 620.0, 430.0), confidence=0.9, lo
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Space])
 def test_proposed_poles_are_said_to_be_proposed_and_taken_by_one_key(bench: Any, qtbot: QtBot, key: Qt.Key) -> None:
     bench.turn(report(calipers=(), crop=None, reading=None, readout=None, proposal=PROPOSAL))
-    assert "PROPOSED, not measured" in bench.window.live._strip_text()
+    assert "PROPOSED, not measured" in bench.window.live.strip().text
     assert bench.worker.sent == []
     bench.window.live.setFocus()
     qtbot.keyClick(bench.window.live, key)
@@ -789,11 +789,11 @@ def test_handles_that_did_not_outlive_a_restart_are_taken_away_and_that_is_said(
     assert bench.window.live.handles is not None
     bench.turn(SetAgain(lost=("handles", "length"), because="the kidney is not seen at the handles any more"))
     assert bench.window.live.handles is None
-    said = bench.window.live._strip_text()
+    said = bench.window.live.strip().text
     assert said.startswith("After the restart the kidney is not seen") and "the handles and the typed length" in said
     bench.window.live.place_handles()
     bench.window.live.accept_handles()
-    assert "After the restart" not in bench.window.live._strip_text()
+    assert "After the restart" not in bench.window.live.strip().text
 
 
 def _drag(bench: Any, qtbot: QtBot, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -23,14 +23,13 @@ from edge_app.ui._qt import (
 from edge_app.ui.border import Border
 from edge_app.ui.border_editor import ARROWS, FAR_PX, STEP_PX, BorderEditor
 from edge_app.ui.handles import GRAB_RADIUS, GRAB_RADIUS_PX, Handles, suggest
+from edge_app.ui.layers import ALL, draw_found, draw_picture, is_other_image, lag_ms
 from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
-from edge_app.ui.pictures import Picture, image_over, scaled
+from edge_app.ui.pictures import Picture, scaled
 from edge_app.ui.strip import VEILED, Strip, draw_strip, draw_veil
 from edge_app.ui.supply import FrameSupply
 
-OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
-OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
 _BY_TAB: Final = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
 _ACCEPT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
@@ -57,7 +56,7 @@ class LiveView(QWidget):
         self._supply = supply
         self._report: FrameReport | None = None
         self._badge: BadgeState = "STARTING"
-        self._value_age = ""  # of a stale value, else empty
+        self._value_age = self._notice = ""  # age of a stale value; a sentence for the operator
         self._picture: Picture | None = None  # as it was painted last
         self._size: tuple[int, int] | None = None  # of that picture
         self._handles: Handles | None = None
@@ -67,14 +66,11 @@ class LiveView(QWidget):
         self._tracking: TrackingReport | None = None  # of these handles
         self._chosen = 0  # the handle that arrow keys move
         self._tabbed = False  # the keyboard came here by Tab: show it
-        self._notice = ""
         self.shows_refused = False  # marks that were not taken for calipers, and why
         self.masked = False  # True: for saving, nothing outside the sector is painted
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName("Ultrasound picture")
-
-    # -- what the window tells it ---------------------------------------------------------------------
 
     def show_report(self, report: FrameReport | None) -> None:
         """Overlay this report, from the next picture on, as long as it belongs to what is on screen."""
@@ -117,8 +113,6 @@ class LiveView(QWidget):
         self.shows_refused = not self.shows_refused
         self.update()
 
-    # -- handles --------------------------------------------------------------------------------------
-
     @property
     def handles(self) -> Handles | None:
         """The operator's handles, or None."""
@@ -128,7 +122,7 @@ class LiveView(QWidget):
         """Offer handles at the calipers, or across the sector; they count once the operator placed both."""
         if self._size is None:
             return
-        report = self._report if self._report and self._is_near(self._report) else None
+        report = self._near
         box = report.sector.bbox if report and report.sector else (0, 0, *self._size)
         self._tracking = None
         self._handles = suggest(report.calipers if report else (), box)
@@ -152,7 +146,7 @@ class LiveView(QWidget):
     @property
     def proposal(self) -> ProposalReport | None:
         """The proposed poles that are on the screen, or None."""
-        near = self._report if self._report is not None and self._is_near(self._report) else None
+        near = self._near
         return near.proposal if near is not None and self._handles is None and self.border is None else None
 
     def accept_proposal(self) -> None:
@@ -178,8 +172,6 @@ class LiveView(QWidget):
             self._chosen, self._tracking = index, None
             self.update()
 
-    # -- border ---------------------------------------------------------------------------------------
-
     @property
     def border(self) -> Border | None:
         """The image's border while the operator moves it, or None."""
@@ -191,7 +183,7 @@ class LiveView(QWidget):
             return self.keep_border()
         if self._size is None or self._handles is not None:
             return None
-        self._editor.begin(self._size, self._report if self._report and self._is_near(self._report) else None)
+        self._editor.begin(self._size, self._near)
         self.setFocus()
         return self.update()
 
@@ -224,16 +216,8 @@ class LiveView(QWidget):
 
     def _tap_image(self, at: Point) -> None:
         """Ask for the other image where it was tapped."""
-        report = self._report
-        if report is None or not report.others or not self._is_near(report):
-            return
-        images = [*report.others, *([report.sector] if report.undecided and report.sector is not None else [])]
-        for x0, y0, x1, y1 in (image.bbox for image in images):
-            if x0 <= at[0] < x1 and y0 <= at[1] < y1:
-                self.image_chosen.emit(*at)
-                return
-
-    # -- geometry -------------------------------------------------------------------------------------
+        if (near := self._near) is not None and is_other_image(near, at):
+            self.image_chosen.emit(*at)
 
     def sizeHint(self) -> QSize:
         """Prefer a 4:3 picture."""
@@ -248,14 +232,13 @@ class LiveView(QWidget):
         strip = self.strip_px()
         return Letterbox.fit(self._size or (4, 3), (0, strip, self.width(), max(1.0, self.height() - strip)))
 
-    def _is_near(self, report: FrameReport) -> bool:
-        if self._picture is None:
-            return False
-        rests = report.frozen and report.refusal is None  # markers are still set on a frozen picture
-        limit = OVERLAY_LAG_FROZEN_MS if rests else OVERLAY_LAG_MS
-        return abs(self._picture.t_ms - report.t_ms) <= limit
-
-    # -- events ---------------------------------------------------------------------------------------
+    @property
+    def _near(self) -> FrameReport | None:
+        """The newest report, if it was said of about the picture that is on the screen."""
+        report = self._report
+        if report is None or self._picture is None:
+            return None
+        return report if abs(self._picture.t_ms - report.t_ms) <= lag_ms(report) else None
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:
         """Take hold of a handle or of the border, accept proposed poles, or choose an image."""
@@ -285,11 +268,14 @@ class LiveView(QWidget):
 
     def mouseMoveEvent(self, a0: QMouseEvent | None) -> None:
         """Drag the held handle, or the held side of the border; it stays within the picture."""
-        if a0 is not None and self.border is not None:
-            self._editor.drag(self.letterbox().to_frame((a0.position().x(), a0.position().y())))
-            return self.update()
-        if a0 is not None and self._held is not None:
-            self._move(self._held, self.letterbox().to_frame((a0.position().x(), a0.position().y())))
+        if a0 is None:
+            return
+        at = self.letterbox().to_frame((a0.position().x(), a0.position().y()))
+        if self.border is not None:
+            self._editor.drag(at)
+            self.update()
+        elif self._held is not None:
+            self._move(self._held, at)
 
     def mouseReleaseEvent(self, a0: QMouseEvent | None) -> None:
         """Let go; from here on the poles count."""
@@ -310,16 +296,19 @@ class LiveView(QWidget):
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
         """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both, or the proposed poles."""
-        if a0 is not None and self.border is not None:
-            far = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            return None if self._border_key(Qt.Key(a0.key()), far) else super().keyPressEvent(a0)
-        if a0 is not None and a0.key() in _ACCEPT and self.proposal is not None:
-            return self.accept_proposal()
-        if a0 is None or self._handles is None:
-            return super().keyPressEvent(a0)
-        key = Qt.Key(a0.key())
-        if key in ARROWS:
-            far = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        far = a0 is not None and bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if a0 is None or not self._key(Qt.Key(a0.key()), far):
+            super().keyPressEvent(a0)
+
+    def _key(self, key: Qt.Key, far: bool) -> bool:
+        """Do what a key means now. True: it means something."""
+        if self.border is not None:
+            return self._border_key(key, far)
+        if key in _ACCEPT and self.proposal is not None:
+            self.accept_proposal()
+        elif self._handles is None:
+            return False
+        elif key in ARROWS:
             self._nudge(ARROWS[key], FAR_PX if far else STEP_PX)
         elif key in (Qt.Key.Key_1, Qt.Key.Key_2):
             self._chosen = int(key == Qt.Key.Key_2)
@@ -327,7 +316,8 @@ class LiveView(QWidget):
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.accept_handles()
         else:
-            super().keyPressEvent(a0)
+            return False
+        return True
 
     def keyReleaseEvent(self, a0: QKeyEvent | None) -> None:
         """Announce the poles when an arrow key is let go, not at each of its repeats."""
@@ -340,8 +330,6 @@ class LiveView(QWidget):
             self._nudged = True
             x, y = self._handles.at(self._chosen)
             self._move(self._chosen, (x + direction[0] * step_px, y + direction[1] * step_px))
-
-    # -- painting -------------------------------------------------------------------------------------
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Paint the picture and what belongs to it."""
@@ -384,38 +372,18 @@ class LiveView(QWidget):
         return picture
 
     def _paint_picture(self, painter: QPainter, picture: Picture) -> None:
-        box = self.letterbox()
-        painter.save()
-        if self.masked:
-            self._mask(painter, box)
-        target = QRectF(*box.to_widget((-0.5, -0.5)), box.width * box.scale, box.height * box.scale)
-        image = image_over(picture.pixels)
-        image.setDevicePixelRatio(self.devicePixelRatioF())
-        painter.drawImage(target.topLeft(), image)
-        painter.restore()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setClipRect(target)
-        if self._report is not None and self._is_near(self._report):
-            overlays.draw_others(painter, box, self._report)
-            overlays.draw_report(painter, box, self._report, theme.unit_of(self))
-            if self.shows_refused:
-                overlays.draw_refused(painter, box, self._report, theme.unit_of(self))
-        painter.setClipping(False)
+        box, unit, report = self.letterbox(), theme.unit_of(self), self._report
+        sector = None if report is None else report.sector
+        draw_picture(painter, box, picture, self.devicePixelRatioF(), sector if self.masked else ALL)
+        if (near := self._near) is not None:
+            draw_found(painter, box, near, unit, refused=self.shows_refused)
         if self.border is not None:
             overlays.draw_border(painter, box, self.border)
         if (proposal := self.proposal) is not None:
-            overlays.draw_proposal(painter, box, proposal.poles, theme.unit_of(self))
+            overlays.draw_proposal(painter, box, proposal.poles, unit)
         if self._handles is not None:
             lost = self._tracking is not None and self._tracking.state == "lost"
-            overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, theme.unit_of(self))
-
-    def _mask(self, painter: QPainter, box: Letterbox) -> None:
-        """Identity is burned in outside the sector: without a sector nothing is painted."""
-        sector = self._report.sector if self._report is not None else None
-        if sector is None:
-            painter.setClipRect(QRectF())
-        else:
-            painter.setClipPath(overlays.outline_path(box, sector.outline))
+            overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, unit)
 
     def strip(self) -> Strip:
         """Return what the strip above the picture is made from now."""

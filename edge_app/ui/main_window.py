@@ -130,7 +130,7 @@ class MainWindow(QMainWindow):
     def _label(self, button: QPushButton) -> str:
         """Return what a button says: in short where the window is narrow."""
         text: str = button.property("label")
-        room = 0.19 * (self.width() - self._right_side.width()) - 2 * BUTTON_PAD_PX
+        room = 0.235 * (self.width() - self._right_side.width()) - 2 * BUTTON_PAD_PX
         wide = button.fontMetrics().horizontalAdvance(text) > room
         return SHORT_LABELS.get(text, text) if wide else text
 

@@ -339,7 +339,7 @@ class Pipeline:
             undecided="dual" in scene.modes,
             by_hand=scene.by_hand,
             torn=scene.tears.count,
-            notice=scene.notice,
+            notice=scene.notice or reports.squeezed(scene.sector),
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scale is None else scale.px_per_cm,
             scale_basis=None if scale is None else scale.basis,

@@ -36,6 +36,9 @@ def calibration(
     key: Annotated[
         Path | None, typer.Option(help="Write who p0001 is to this file; without it nobody can tell.")
     ] = None,
+    without_ocr: Annotated[
+        bool, typer.Option("--without-ocr", help="Consent to crops in which words were not looked for.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a set that exists.")] = False,
 ) -> None:
     """Collect crops of your own scanner to one set, or check one; patients are renamed, nothing leaves the machine."""
@@ -50,13 +53,14 @@ def calibration(
                 "add --out SET, or --check to look at a set",
             )
         from convert.crops.collect import CollectPlan, collect
+        from convert.crops.door import open_door
         from convert.crops.gather import Wish
         from engines.manifest import InputSpec
 
         spec = InputSpec(name="crops", height=size, width=size, crop_mode=crop_mode.value, crop_factor=crop_factor)
         columns = tuple(name.strip().lower() for name in label or ())
-        wish = Wish(spec, columns=columns, every_s=every)
-        with bars() as progress:
+        with bars() as progress, open_door(reads=not without_ocr) as door:
+            wish = Wish(spec, columns=columns, every_s=every, door=door)
             crops = collect(CollectPlan(tuple(sources), target.absolute(), wish, key, force), progress)
         _show(crops)
         _say(f"Written: {target} ({crops.sha256[:16]})." + (f" Who is who: {key}." if key else ""))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from convert.crops.door import Door
 from convert.crops.identity import canonical
 from convert.crops.intake import EVERY_S, Intake
 from convert.crops.sample import Sample
@@ -31,6 +32,7 @@ class Wish:
     heads: tuple[HeadSpec, ...] = ()
     columns: tuple[str, ...] = ()
     every_s: float = EVERY_S
+    door: Door | None = None  # through which goes what is to be written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +81,7 @@ def gather(sources: Sequence[Path], wish: Wish, progress: Progress) -> Gathered:
 
 def _take_all(sources: Sequence[Path], wish: Wish, progress: Progress) -> Intake:
     columns = tuple(dict.fromkeys((*columns_of(wish.heads), *wish.columns)))
-    intake = Intake(wish.spec, columns, wish.every_s, progress, several=len(sources) > 1)
+    intake = Intake(wish.spec, columns, wish.every_s, progress, several=len(sources) > 1, door=wish.door)
     seen, shared = set[str](), set[str]()
     for source in sources:
         before = len(intake.samples)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from convert.crops.door import NO_IMAGE, RESIDUE, UNREAD, Door, Outcome
 from convert.crops.sample import Facts, Pixels, Sample, sample
 from convert.csvfile import CsvTable, Row
 from convert.defects import Defects
@@ -31,6 +33,7 @@ class Intake:
     every_s: float
     progress: Progress
     several: bool = False
+    door: Door | None = None  # None: nothing of it is to be written
     defects: Defects = field(default_factory=Defects)
     samples: list[Sample] = field(default_factory=list)
     collected: str = ""  # short hash of the set that is being read; patients of two sets share names by chance only
@@ -52,6 +55,31 @@ class Intake:
         if not facts.named:
             self.remark(NO_PATIENTS)
 
+    def add_cut(
+        self, screen: Pixels, crop: Pixels, cut: Callable[[Pixels], Pixels], facts: Facts, simulated: bool
+    ) -> None:
+        """Take a crop that was cut from a screen: it is cut again from what of the screen may be written."""
+        if self.door is None or simulated:
+            self.add(crop, facts, simulated)
+        elif (masked := self._masked(self.door.masked(screen, "screen"))) is not None:
+            clean = cut(masked)
+            self.door.changes.note(crop, clean)
+            self.add(clean, facts, simulated)
+
+    def add_crop(self, pixels: Pixels, scale: Callable[[Pixels], Pixels], facts: Facts, simulated: bool) -> None:
+        """Take a crop as it came, ``scale`` it to the model's size; before that, what may not be written is hidden."""
+        if self.door is None or simulated or self.collected:  # a set was masked when it was collected
+            self.add(scale(pixels), facts, simulated)
+        elif (masked := self._masked(self.door.masked(pixels, "crop"))) is not None:
+            self.door.changes.note(scale(pixels), scale(masked))
+            self.add(scale(masked), facts, simulated)
+
+    def _masked(self, found: Pixels | Outcome) -> Pixels | None:
+        if isinstance(found, str):
+            self.lose(NO_IMAGE if found == "no_image" else RESIDUE)
+            return None
+        return found
+
     def remark(self, text: str, times: int = 1) -> None:
         """Count something that is said once in the end; ``{}`` in the text is the count."""
         self._remarks[text] += times
@@ -67,7 +95,12 @@ class Intake:
     @property
     def remarks(self) -> tuple[str, ...]:
         """All sentences, those of sources first."""
-        return (*self._sentences, *_counted(self._remarks), *self.losses)
+        return (*self._sentences, *_counted(self._remarks), *self._of_masking(), *self.losses)
+
+    def _of_masking(self) -> tuple[str, ...]:
+        if self.door is None or not self.door.changes.crops:
+            return ()
+        return (self.door.changes.sentence, *(() if self.door.reads else (UNREAD,)))
 
     @property
     def losses(self) -> tuple[str, ...]:

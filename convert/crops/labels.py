@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from os.path import isfile
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def _take_frame(sheet: _Sheet, row: Row, facts: Facts, intake: Intake) -> None:
     if fault is not None:
         intake.defects.add(fault, facts.where)
         return
-    intake.add(cut(frame, ends, intake.spec), facts, sheet.simulated or synthetic_mark.present(frame))
+    simulated = sheet.simulated or synthetic_mark.present(frame)
+    intake.add_cut(frame, cut(frame, ends, intake.spec), partial(cut, ends=ends, spec=intake.spec), facts, simulated)
 
 
 def _file(root: Path, usual: str, name: str) -> Path:

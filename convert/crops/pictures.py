@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import hypot, isfinite
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def take_crop(path: Path, facts: Facts, simulated: bool, intake: Intake) -> None
         intake.remark(NOT_SQUARE)
     if min(height, width) < min(intake.spec.height, intake.spec.width):
         intake.remark(SMALLER)
-    intake.add(scaled(pixels, intake.spec), facts, simulated)
+    intake.add_crop(pixels, partial(scaled, spec=intake.spec), facts, simulated)
 
 
 def read_picture(path: Path) -> Pixels | None:

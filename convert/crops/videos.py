@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from convert.crops.clip import VIDEOS, Clip, Thinning, open_clip
@@ -73,9 +74,11 @@ def _take(root: Path, videos: Sequence[_Video], intake: Intake) -> None:
             if plan is None:
                 continue
             thinning, stage = Thinning(intake.every_s), f"reading video {number} of {len(videos)}"
-            for t_ms, pixels, crop in _crops(video, clip, plan, intake, stage):
+            for t_ms, pixels, ends, crop in _crops(video, clip, plan, intake, stage):
                 if thinning.takes(t_ms, crop):
-                    intake.add(crop, video.facts, simulated or synthetic_mark.present(pixels))
+                    marked = simulated or synthetic_mark.present(pixels)
+                    again = partial(cut, ends=ends, spec=intake.spec)
+                    intake.add_cut(pixels, crop, again, video.facts, marked)
         if len(intake.samples) == before:
             intake.lose(EMPTY)
 
@@ -108,8 +111,8 @@ def _plan(video: _Video, clip: Clip, intake: Intake) -> Report | Ends | None:
 
 def _crops(
     video: _Video, clip: Clip, plan: Report | Ends, intake: Intake, stage: str
-) -> Iterator[tuple[float, Pixels, Pixels]]:
-    """Yield time (milliseconds), frame and crop wherever there are poles."""
+) -> Iterator[tuple[float, Pixels, Ends, Pixels]]:
+    """Yield time (milliseconds), frame, poles and crop wherever there are poles."""
     poles = plan.poles if isinstance(plan, Report) else None
     last, index = clip.frames - 1 if poles is None else max(poles, default=-1), -1
     for index, pixels in clip.read(poles):
@@ -117,7 +120,7 @@ def _crops(
         ends, t_ms = _at(plan, clip, index)
         if pixels is not None and ends is not None:
             try:
-                yield t_ms, pixels, cut(pixels, ends, intake.spec)
+                yield t_ms, pixels, ends, cut(pixels, ends, intake.spec)
             except UsageError:
                 intake.lose(STEEP)
         if poles is not None and index >= last:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge_app.capture.base import SourceError
 from edge_app.capture.files import frozen
 from edge_app.capture.naming import UNREACHED
+from edge_app.capture.pixelshape import PixelShape
 
 try:
     import av
@@ -128,6 +129,11 @@ class Media:
     def ends(self) -> bool:
         """Whether the container says how long it is: a recording; a live stream cannot."""
         return self._container.duration is not None
+
+    @property
+    def shape(self) -> PixelShape:
+        """What shape the pixels had, as the stream states it; its pictures are given with square ones."""
+        return PixelShape(_pixel_width(self._stream.sample_aspect_ratio))
 
     def next(self) -> Picture | None:
         """Return the next picture; None at the end.

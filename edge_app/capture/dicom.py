@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge_app.capture.base import Frame, ScreenRegion, SourceError, SourceInfo
 from edge_app.capture.files import frozen, require_file
 from edge_app.capture.pace import Pace
+from edge_app.capture.pixelshape import SQUARE, PixelShape
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 FALLBACK_FRAME_TIME_MS = 40.0  # a cine without FrameTime and CineRate: 25 frames a second, as PAL grabbers give
 CENTIMETRES = 3  # Physical Units X/Y Direction (0018,6024): DICOM PS3.3 C.8.5.5.1.15
 TISSUE_2D = (1, 1)  # Region Spatial Format 2D, Region Data Type tissue: DICOM PS3.3 C.8.5.5.1.1 and .2
-SQUARE_PIXELS = 0.02  # x and y spacing may differ by this share: beyond it one px/cm would be wrong
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 
 
@@ -54,12 +54,14 @@ class DicomSource:
 
     ``data``: the file itself, where it lies in memory alone; ``path`` then only names it in errors. Pixels of 8
     bits are taken as they are; more bits are brought to 8 by the file's own window, or else by the range of the
-    first frame. Patient data is never read out.
+    first frame. ``square``: pixels that the file says are no squares are stretched to be some. Patient data is never
+    read out.
     """
 
-    def __init__(self, path: Path, *, realtime: bool = False, data: bytes | None = None) -> None:
+    def __init__(self, path: Path, *, realtime: bool = False, data: bytes | None = None, square: bool = True) -> None:
         self._path = path
         self._data = data
+        self._square = square
         self._pace = Pace(realtime)
         self._title = "DICOM file"
         self._pixels: Iterator[NDArray[np.uint8]] = iter(())
@@ -79,13 +81,15 @@ class DicomSource:
         header = _header(self._path, self._data)
         self._times_ms = accumulate(header.increments_ms)
         self._fps = header.fps
-        self._pixels = _decoded(self._path, self._data, _ToRgb(header))
+        shape = header.shape if self._square else PixelShape()
+        self._pixels = map(shape.applied, _decoded(self._path, self._data, _ToRgb(header)))
         self._first = next(self._pixels, None)
         if self._first is None:
             raise _unreadable(self._path, "it holds no picture")
         height, width = self._first.shape[:2]
-        self._regions = tuple(region for region in header.regions if _inside(region.bbox, width, height))
-        self._title = header.title
+        regions = map(shape.moved, header.regions)
+        self._regions = tuple(region for region in regions if _inside(region.bbox, width, height))
+        self._title = header.title + shape.said
         return self
 
     def __exit__(
@@ -131,7 +135,8 @@ class _Header:
     window: tuple[float, float] | None  # grey values shown as black and as white
     fps: float | None
     increments_ms: Iterator[float]  # from the frame before; the first is 0
-    regions: tuple[ScreenRegion, ...]  # 2D tissue first
+    regions: tuple[ScreenRegion, ...]  # 2D tissue first, as stored; their scale is that of square pixels
+    shape: PixelShape
 
 
 def _header(path: Path, data: bytes | None) -> _Header:
@@ -164,6 +169,7 @@ def _facts(dataset: Dataset) -> _Header:
         fps=None if frames == 1 else 1000 / step_ms,
         increments_ms=chain([0.0], (max(step, 0.0) for step in vector), repeat(step_ms)),
         regions=_regions(dataset),
+        shape=_shape(dataset),
     )
 
 
@@ -236,33 +242,53 @@ def _frame_time_ms(dataset: Dataset) -> float:
     return step_ms if math.isfinite(step_ms) and step_ms > 0 else FALLBACK_FRAME_TIME_MS
 
 
-def _regions(dataset: Dataset) -> tuple[ScreenRegion, ...]:
-    found: list[tuple[bool, ScreenRegion]] = []
+def _shape(dataset: Dataset) -> PixelShape:
+    """Return the shape that the file's first region of 2D tissue gives its pixels, or else its Pixel Aspect Ratio."""
     for item in dataset.get("SequenceOfUltrasoundRegions") or ():
-        region = _region(item)
+        deltas = _deltas(item)
+        tissue = (int(item.get("RegionSpatialFormat") or 0), int(item.get("RegionDataType") or 0)) == TISSUE_2D
+        if deltas is not None and tissue:
+            return PixelShape(deltas[0] / deltas[1])
+    down, across = (float(part) for part in (dataset.get("PixelAspectRatio") or (1, 1)))
+    return PixelShape(across / down if down > 0 and across > 0 else 1.0)
+
+
+def _regions(dataset: Dataset) -> tuple[ScreenRegion, ...]:
+    shape, found = _shape(dataset), list[tuple[bool, ScreenRegion]]()
+    for item in dataset.get("SequenceOfUltrasoundRegions") or ():
+        region = _region(item, shape)
         if region is not None:
             kind = (int(item.get("RegionSpatialFormat") or 0), int(item.get("RegionDataType") or 0))
             found.append((kind != TISSUE_2D, region))
     return tuple(region for _, region in sorted(found, key=lambda entry: entry[0]))
 
 
-def _region(item: Dataset) -> ScreenRegion | None:
+def _region(item: Dataset, shape: PixelShape) -> ScreenRegion | None:
     names = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
     corners = [item.get(name) for name in names]
     if any(corner is None for corner in corners):
         return None
     x0, y0, x1, y1 = (int(corner) for corner in corners)
-    return ScreenRegion((x0, y0, x1 + 1, y1 + 1), _px_per_cm(item))
+    return ScreenRegion((x0, y0, x1 + 1, y1 + 1), _px_per_cm(item, shape))
 
 
-def _px_per_cm(item: Dataset) -> float | None:
+def _deltas(item: Dataset) -> tuple[float, float] | None:
+    """Return width and height of a region's pixels, centimetres, where it states both."""
     units = (item.get("PhysicalUnitsXDirection"), item.get("PhysicalUnitsYDirection"))
-    if units != (CENTIMETRES, CENTIMETRES):
-        return None
     across, down = (abs(float(item.get(name) or 0)) for name in ("PhysicalDeltaX", "PhysicalDeltaY"))
-    if across <= 0 or down <= 0 or abs(across / down - 1) > SQUARE_PIXELS:
+    stated = units == (CENTIMETRES, CENTIMETRES) and across > 0 and down > 0
+    return (across, down) if stated else None
+
+
+def _px_per_cm(item: Dataset, shape: PixelShape) -> float | None:
+    """Return the scale once the picture's pixels are squares; None where this region's are not even then."""
+    deltas = _deltas(item)
+    if deltas is None:
         return None
-    return 2 / (across + down)
+    across, down = deltas
+    if shape.square:
+        return None if abs(across / down - 1) > SQUARE else 2 / (across + down)
+    return 1 / min(across, down) if abs(across / down / shape.width - 1) <= SQUARE else None
 
 
 def _inside(bbox: tuple[int, int, int, int], width: int, height: int) -> bool:

@@ -72,7 +72,8 @@ class StreamSource:
         scheme = self._address.partition(":")[0].upper()
         live = self._media is None or not self._media.ends
         fps = None if self._media is None else self._media.fps or ASSUMED_FPS
-        title = f"{scheme} stream from {host_of(self._address)}"
+        shape = "" if self._media is None else self._media.shape.said
+        title = f"{scheme} stream from {host_of(self._address)}{shape}"
         return SourceInfo(shown(self._address), title, live, fps, self._size)
 
     def __enter__(self) -> StreamSource:

@@ -19,16 +19,23 @@ from edge_app.capture.fields import Deinterlacer
 from edge_app.capture.files import frozen
 from edge_app.capture.modes import READABLE, WANTED_FPS, Mode, Wish, ranked
 from edge_app.capture.pixelformats import U8, Matrix, PixelFormat, to_rgb
+from edge_app.capture.pixelshape import PixelShape
 
 if TYPE_CHECKING:
     from edge_app.capture._v4l2 import Grabber, GrabberError
 
 _NO_SIGNAL = (errno.ENOLINK, errno.ENOLCK)  # as HDMI and SDI bridges say it
+ANAMORPHIC = frozenset({(720, 576), (720, 480), (704, 576), (704, 480), (1440, 1080)})
+"""Sizes that are used for 4:3 and for 16:9, with pixels that are squares in neither or in one of the two."""
+
+SHAPE_UNKNOWN = ", pixels may be no squares: say aspect=4:3 or aspect=16:9"
 TRIES = 8  # modes that are asked for until one starts: a USB bus may lack the width for the best
 Range = Literal["full", "limited"]
 _SIZE = re.compile(r"([0-9]{2,5})[xX]([0-9]{2,5})")
 _CAMERA = re.compile(r"cam\b|camera|webcam|facetime", re.IGNORECASE)
-_EXAMPLE = "write v4l2:/dev/video0,size=1920x1080,fps=30,format=YUYV,range=full,matrix=709, each option if needed"
+_EXAMPLE = (
+    "write v4l2:/dev/video0,size=1920x1080,fps=30,format=YUYV,range=full,matrix=709,aspect=16:9, each option if needed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class GrabberPlan:
     wish: Wish = field(default_factory=Wish)
     range: Range | None = None
     matrix: Matrix | None = None
+    aspect: float | None = None  # width to height of the picture as the scanner shows it; None: pixels are squares
 
 
 def parse_grabber(asked: str) -> GrabberPlan:
@@ -98,12 +106,20 @@ def _matrix(plan: GrabberPlan, value: str) -> GrabberPlan:
     return replace(plan, matrix=cast("Matrix", value))
 
 
+def _aspect(plan: GrabberPlan, value: str) -> GrabberPlan:
+    across, down = (float(part) for part in value.split(":"))
+    if not (down > 0 and 0.5 <= across / down <= 3.0):
+        raise ValueError(value)
+    return replace(plan, aspect=across / down)
+
+
 _READERS: dict[str, Callable[[GrabberPlan, str], GrabberPlan]] = {
     "size": _size,
     "fps": _fps,
     "format": _format,
     "range": _range,
     "matrix": _matrix,
+    "aspect": _aspect,
 }
 
 
@@ -126,7 +142,7 @@ class V4l2Source:
     @property
     def info(self) -> SourceInfo:
         """Name and mode of the grabber; size and rate known once it was entered."""
-        size = None if self._layout is None else (self._layout.width, self._layout.height)
+        size = None if self._layout is None else self._shape.size(self._layout.width, self._layout.height)
         return SourceInfo(self._uri, self._title, True, self._fps, size)
 
     def __enter__(self) -> V4l2Source:
@@ -145,7 +161,8 @@ class V4l2Source:
             self._close()
             raise
         self._fps = self._grabber.fps or mode.fps or WANTED_FPS
-        self._title = f"{self._grabber.identity().name}, {replace(mode, fps=round(self._fps, 2))}"
+        shape = self._shape.said or (SHAPE_UNKNOWN if self._is_unknown(mode) else "")
+        self._title = f"{self._grabber.identity().name}, {replace(mode, fps=round(self._fps, 2))}{shape}"
         self._clock = StreamClock(1000 / self._fps)
         self._deinterlace = Deinterlacer()
         self._first, self._index = None, -1
@@ -186,7 +203,16 @@ class V4l2Source:
             self._first = number - (self._index + 1)
         # Drivers that do not count say 0 always.
         self._index = max(self._index + 1, number - self._first)
-        return Frame(self._index, self._clock.at(time_s, time.monotonic()), frozen(pixels))
+        return Frame(self._index, self._clock.at(time_s, time.monotonic()), frozen(self._shape.applied(pixels)))
+
+    @property
+    def _shape(self) -> PixelShape:
+        """The shape that the operator's aspect gives the pixels of the mode that runs."""
+        layout, aspect = self._layout, self._plan.aspect
+        return PixelShape() if layout is None or aspect is None else PixelShape(aspect * layout.height / layout.width)
+
+    def _is_unknown(self, mode: Mode) -> bool:
+        return self._plan.aspect is None and (mode.width, mode.height) in ANAMORPHIC
 
     def _start(self, grabber: Grabber, path: Path) -> Mode:
         """Start the best mode that the device and its bus can bear."""

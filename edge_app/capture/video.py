@@ -91,7 +91,8 @@ class VideoSource:
     def info(self) -> SourceInfo:
         """A recorded stream; size and frame rate known once it was entered."""
         fps = self._fps if self._size else None
-        return SourceInfo(f"file:{self._path}", "video file", False, fps, self._size)
+        shape = "" if self._media is None else self._media.shape.said
+        return SourceInfo(f"file:{self._path}", f"video file{shape}", False, fps, self._size)
 
     def __enter__(self) -> VideoSource:
         from edge_app.capture._av import CONTAINERS, Media, MediaError

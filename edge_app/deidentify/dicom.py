@@ -179,7 +179,7 @@ def _shown(redactor: Redactor, box: Box) -> bool:
 
 
 def _frames(path: Path) -> Iterator[Frame]:
-    with DicomSource(path) as source:
+    with DicomSource(path, square=False) as source:  # masked as they are stored
         yield from frames(source)
 
 

@@ -21,6 +21,7 @@ from edge_app.imaging.printed import agree, length_of_longest
 from edge_app.imaging.ruler import find_scale
 from edge_app.imaging.scene import Mode, Point, PrintedLength, Scale, Scene, Sector
 from edge_app.imaging.signal import SignalFault, signal_fault
+from edge_app.imaging.tearing import TearWatch
 from edge_app.imaging.told import told
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
@@ -55,7 +56,8 @@ class SceneObserver:
         self._rules = rules or ObserverRules()
         self._images = ImageFinder(still, self._rules.images, presets)
         self.timings_ms: dict[str, float] = {}
-        """Milliseconds of the last call by stage: signal, sector, freeze, calipers, words, ruler, modes."""
+        """Milliseconds of the last call by stage: signal, tearing, sector, freeze, calipers, words, ruler, modes."""
+        self._tears = TearWatch()
         self._reset()
 
     def _reset(self) -> None:
@@ -100,7 +102,9 @@ class SceneObserver:
         if self._still or fault is not None or self._size != (width, height):
             self._reset()
             self._size = (width, height)
-        if fault is not None:
+        with self._timed("tearing"):
+            torn = not self._still and self._tears.look(frame.pixels, frame.t_ms, self._sector)
+        if fault is not None or torn:  # nothing is learned from a frame that is made of two
             return self._scene(frame, fault)
         with self._timed("sector"):
             self._look_for_images(frame)
@@ -136,6 +140,7 @@ class SceneObserver:
             images=self._images.images,
             modes=(self._modes | said.modes) - {"dual"} | asked,
             layout=self._images.layout,
+            tears=self._tears.tears,
             by_hand=self._images.by_hand,
             notice=self._images.notice,
             calipers=self._calipers.survey.pairs,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_app.imaging._ocr import Box, TextLine, prepare, read_text
 from edge_app.imaging.harmless import suspicious
+from edge_app.imaging.overlaid import find_overlaid
 from edge_app.imaging.scene import Sector
 from engines.errors import EchoGFRError, RuntimeUnavailableError, UsageError
 
@@ -99,7 +100,7 @@ class Redactor:
         ``pixels`` are the screen's own, uint8 (H, W, 3). True: nothing more had to be hidden.
         """
         before = len(self.hidden)
-        for line in self._suspicious(pixels, self._box(rim=True)):
+        for line in (*self._suspicious(pixels, self._box(rim=True)), *self._overlaid(pixels)):
             self._hide(_padded(line.box))
         return len(self.hidden) == before
 
@@ -111,6 +112,7 @@ class Redactor:
         if self._read is None:
             return True
         found = self._suspicious(masked, self._box()) or self._suspicious(masked, _whole(masked))
+        found = found or self._overlaid(masked)
         for line in found:
             self._hide(_padded(line.box))
         self.inspected += not found
@@ -139,6 +141,13 @@ class Redactor:
         part = np.pad(pixels[y0:y1, x0:x1], ((BORDER, BORDER), (BORDER, BORDER), (0, 0)))
         lines = self._read(np.ascontiguousarray(part))
         return tuple(_moved(line, x0 - BORDER, y0 - BORDER) for line in suspicious(lines, part.shape))
+
+    def _overlaid(self, pixels: Pixels) -> tuple[TextLine, ...]:
+        """Return what may name the patient of lines that are told by their letters: the page reader misses some."""
+        box = self._box()
+        if self._read is not read_words or box is None:
+            return ()
+        return tuple(suspicious(read_text(pixels, find_overlaid(pixels, box)), pixels.shape))
 
     def _box(self, *, rim: bool = False) -> Box | None:
         rows, columns = np.flatnonzero(self._keep.any(axis=1)), np.flatnonzero(self._keep.any(axis=0))

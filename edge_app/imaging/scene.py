@@ -15,6 +15,8 @@ SectorKind = Literal["convex", "phased", "linear", "trapezoid", "unknown"]
 Point = tuple[float, float]
 # "dual": two images, and nothing says which of them is meant
 Mode = Literal["dual", "colour-doppler", "spectral-doppler", "m-mode", "contrast", "other-organ"]
+SQUEEZED = 0.12  # of the width; with less, arcs that are drawn roughly may be meant
+TearKind = Literal["older part", "shifted band"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +24,8 @@ class Sector:
     """The part of the screen that is ultrasound image.
 
     ``bbox`` is (x0, y0, x1, y1), x1 and y1 exclusive; ``outline`` is a closed polygon of (x, y);
-    ``mask`` is bool (H, W); ``confidence`` 0..1.
+    ``mask`` is bool (H, W); ``confidence`` 0..1. ``stretch`` is how wide the picture is for its height: 1 where the
+    arcs of a fan are circles, and where there are none to tell.
     """
 
     kind: SectorKind
@@ -30,6 +33,12 @@ class Sector:
     outline: tuple[Point, ...]
     mask: NDArray[np.bool_] = field(repr=False)
     confidence: float
+    stretch: float = 1.0
+
+    @property
+    def squeezed(self) -> bool:
+        """Whether the arcs of a curved probe's image are clearly no circles: something did not keep the aspect."""
+        return self.kind == "convex" and abs(self.stretch - 1.0) > SQUEEZED
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,15 @@ class Quality:
     grade: Literal["diagnostic", "limited", "non-diagnostic"]
 
 
+@dataclass(frozen=True, slots=True)
+class Tears:
+    """What was torn of a stream up to now: the newest frame, so many in all, and whether that goes on."""
+
+    torn: TearKind | None = None
+    count: int = 0
+    often: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """What was seen in one frame. ``calipers``: longest kidney-length candidate first."""
@@ -120,3 +138,4 @@ class Scene:
     signal_fault: SignalFault | None = None  # what the grabber shows instead, where there is no signal
     repeated_ms: float = 0.0  # for so long the very same picture came, to the last letter around the image
     maker: str | None = None  # of the scanner, as its screen names it
+    tears: Tears = field(default_factory=Tears)  # what was torn of the stream up to this frame

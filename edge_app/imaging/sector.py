@@ -164,7 +164,7 @@ class SectorSearch:
         shift = (factor - 1) / 2  # pixel centres: small (0, 0) is the middle of the first factor x factor block
         points = tuple((x * factor + shift, y * factor + shift) for x, y in outline.polygon())
         mask = polygon_mask(points, self._size, region)
-        return Sector(outline.kind, mask_box(mask), points, mask, round(confidence, 3))
+        return Sector(outline.kind, mask_box(mask), points, mask, round(confidence, 3), outline.stretch)
 
 
 def _is_lossless(over: NDArray[np.uint8]) -> bool:

@@ -1,4 +1,4 @@
-"""Words: what stands written around the image, read bit by bit so that the picture never waits for it.
+"""Words: what stands written around the image, and lengths in it, read bit by bit: the picture never waits for it.
 
 Everything stays in memory: the words of a screen name the patient.
 """
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from edge_app.imaging._ocr import Box, TextLine
 from edge_app.imaging.evidence import brightest_channel, over
+from edge_app.imaging.overlaid import find_overlaid
+from edge_app.imaging.printed import parse_lengths
 from edge_app.imaging.scene import Sector
 from edge_app.imaging.scribe import SCRIBE, Lines, Scribe
 from edge_app.imaging.strokes import stroke_map
@@ -49,13 +51,22 @@ class WordRules:
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """A place with words; ``text`` None: not read yet. ``born`` is the look at which it came or changed."""
+    """A place with words; ``text`` None: not read yet. ``born`` is the look at which it came or changed.
+
+    ``inside``: over the image, where some of what looks like a line is tissue, and where notes about it are written.
+    """
 
     box: Box
     grey: Grey
     born: int
     text: TextLine | None = None
     read: bool = False
+    inside: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether what was read is to be heeded: over the image, a result alone."""
+        return self.text is not None and (not self.inside or bool(parse_lengths(self.text.text)))
 
     @property
     def measures(self) -> bool:
@@ -78,18 +89,19 @@ class ScreenWords:
         self._sample: Grey = np.zeros((0, 0), np.uint8)
         self._looks = 0
         self._look_ms = self._check_ms = self._read_ms = self._stirred_ms = -np.inf
+        self._inside = self._inside_due = False
         self.unavailable = ""
 
     @property
     def lines(self) -> tuple[TextLine, ...]:
         """What has been read and still stands on the screen, from top to bottom."""
-        known = [line.text for line in self._lines if line.text is not None]
+        known = [line.text for line in self._lines if line.text is not None and line.counts]
         return tuple(sorted(known, key=lambda line: (line.box[1], line.box[0])))
 
     @property
     def boxes(self) -> tuple[Box, ...]:
-        """Where words stand, read or not."""
-        return tuple(line.box for line in self._lines)
+        """Where words stand, read or not; over the image, where a result was read."""
+        return tuple(line.box for line in self._lines if line.counts or not line.inside)
 
     @property
     def waiting(self) -> int:
@@ -105,16 +117,22 @@ class ScreenWords:
         self._take()
         if self.unavailable:
             return
+        if not frozen and self._inside:
+            self._lines = [line for line in self._lines if not line.inside]
+        self._inside = frozen
         since = t_ms - self._look_ms
         stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
         rest_ms = self._rules.look_stirred_ms if stirred else self._rules.look_changed_ms
         due = since >= self._rules.look_ms
         if not due and min(since, t_ms - self._check_ms) >= rest_ms:
             self._check_ms = t_ms
-            due = self._changed(pixels, sector)
+            due = self._changed(pixels, None if frozen else sector)
         if due:
-            self._look_ms = t_ms
+            self._look_ms, self._inside_due = t_ms, True
             self._look(pixels, sector)
+        elif self._inside_due and frozen and sector is not None:  # a picture later: half the work in each
+            self._inside_due = False
+            self._look_inside(pixels, sector)
         if frozen:
             self._read(pixels, self._rules.lines_frozen)
         elif t_ms - self._read_ms >= self._rules.read_live_ms:
@@ -125,13 +143,18 @@ class ScreenWords:
         """Read all of a picture that has no next one, and wait for it."""
         if not self.unavailable:
             self._look(pixels, sector)
+            if sector is not None:
+                self._look_inside(pixels, sector)
             self._read(pixels, self._rules.lines_still)
         if self._asked is not None:
             wait([self._asked[1]])
             self._take()
 
     def _changed(self, pixels: NDArray[np.uint8], sector: Sector | None) -> bool:
-        """Tell whether something has been written or wiped around the image since the last look, be it one digit."""
+        """Tell whether something has been written or wiped since the last look, be it one digit.
+
+        ``sector`` is the image, where it moves: what changes in it does not count.
+        """
         if any(not same_ink(line.grey, _seen(pixels, line.box)) for line in self._lines if line.measures):
             return True
         if self._sample.shape != pixels[::SAMPLE, ::SAMPLE, 1].shape:
@@ -145,16 +168,23 @@ class ScreenWords:
         )
 
     def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
-        """Find the lines anew; those that have not changed keep their words."""
+        """Find the lines around the image anew; those that have not changed keep their words."""
         self._looks += 1
         self._sample = _sample(pixels)
-        known, self._lines = self._lines, []
-        for box in find_lines(pixels, sector):
+        self._take_over(pixels, find_lines(pixels, sector), inside=False)
+
+    def _look_inside(self, pixels: NDArray[np.uint8], sector: Sector) -> None:
+        self._take_over(pixels, find_overlaid(pixels, sector.bbox), inside=True)
+
+    def _take_over(self, pixels: NDArray[np.uint8], boxes: list[Box], *, inside: bool) -> None:
+        known = [line for line in self._lines if line.inside == inside]
+        self._lines = [line for line in self._lines if line.inside != inside]
+        for box in boxes:
             before = next((line for line in known if _alike(line.box, box)), None)
             if before is not None and same_ink(before.grey, _seen(pixels, before.box)):
                 self._lines.append(before)
             else:
-                self._lines.append(_Line(box, _seen(pixels, box), self._looks))
+                self._lines.append(_Line(box, _seen(pixels, box), self._looks, inside=inside))
 
     def _read(self, pixels: NDArray[np.uint8], count: int) -> None:
         """Ask for the newest lines that are not read yet, unless an answer is still to come."""

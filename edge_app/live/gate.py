@@ -61,11 +61,23 @@ MODES: tuple[tuple[Mode, str, str], ...] = (
 
 
 def require_b_mode(scene: Scene) -> None:
-    """Raise ``Refused`` (no_signal, no_sector, mode_*) where anything else than one grey image is shown."""
+    """Raise ``Refused`` for a picture that is no whole, single grey image: no_signal to mode_* of the table."""
     require_sector(scene)
+    require_whole(scene)
     for mode, code, detail in MODES:
         if mode in scene.modes:
             raise Refused(refuse(code, detail))
+
+
+def require_whole(scene: Scene) -> None:
+    """Raise ``Refused`` for a torn frame, and for all of a moving stream in which these go on coming.
+
+    A frozen picture comes again and again: the second time it is whole.
+    """
+    if scene.tears.often and (scene.tears.torn or not scene.frozen):
+        raise Refused(refuse("tearing", f"{scene.tears.count} torn up to now"))
+    if scene.tears.torn:
+        raise Refused(refuse("torn_frame", scene.tears.torn))
 
 
 def place(scene: Scene, poles: Poles | None, spec: InputSpec, marked: Poles | None = None) -> Placed:

@@ -27,9 +27,9 @@ class TypedLength:
     length_cm: float | None = None
     _ends: tuple[float, float, float, float] | None = None
 
-    def set(self, length_cm: float | None) -> None:
-        """Take a length for the markers that are seen next; None takes it back."""
-        self.length_cm, self._ends = length_cm, None
+    def set(self, length_cm: float | None, ends: tuple[float, float, float, float] | None = None) -> None:
+        """Take a length for these markers, or for those that are seen next; None takes it back."""
+        self.length_cm, self._ends = length_cm, ends
 
     def of(self, placed: Placed) -> float | None:
         """Return the length if it belongs to these markers; other markers end it."""

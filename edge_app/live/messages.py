@@ -1,7 +1,7 @@
 """Messages between the window and the scanner worker: small, frozen, JSON on the wire.
 
 Up (worker to window): ``Heartbeat``, ``NeedRing`` and ``SourceDown`` are the link's own and stop at the
-supervisor; ``Started``, ``Opened``, ``Report``, ``Ended`` and ``Failed`` go on to the window, joined by
+supervisor; ``Started``, ``Opened``, ``Report``, ``Ended``, ``SetAgain`` and ``Failed`` go on to the window, joined by
 ``Lost``, ``Recovering``, ``Recovered`` and ``Counts``, which the supervisor itself says. Down: ``Command``.
 """
 
@@ -35,6 +35,27 @@ class Poles(_Message):
     frame: int | None = None  # index of the picture in which they are there; None: the next
 
 
+class Anchor(_Message):
+    """What the picture looked like around a pole: a square of green values, row by row."""
+
+    grey: bytes = Field(repr=False)
+    side: int  # pixels, odd; the pole is its middle
+
+
+class Kept(_Message):
+    """What the operator had set when a worker died, and on what picture; pixels of the frame."""
+
+    size: tuple[int, int] | None  # width, height of that picture
+    images: tuple[tuple[int, int, int, int], ...]  # boxes of all ultrasound images that were seen
+    poles: Poles | None = None  # where the handles were last
+    lost: bool = False  # the kidney had been lost from them
+    anchors: tuple[Anchor, Anchor] | None = None
+    length_cm: float | None = None  # as it was typed
+    length_ends: tuple[float, float, float, float] | None = None  # the scanner's markers that it belongs to
+    chosen: tuple[float, float] | None = None  # a place in the image of two that is read
+    nudge: Nudge | None = None  # of the image's border
+
+
 class WorkerPlan(_Message):
     """Everything that the scanner worker needs to know at its start."""
 
@@ -51,6 +72,7 @@ class WorkerPlan(_Message):
     logs: str | None = None  # folder of the worker's log; None: none is written
     quality: str | None = None  # file with the operator's own limits of the quality gate
     generation: int = 0  # of the first report; the supervisor counts on across restarts
+    kept: Kept | None = None  # what an earlier worker had been told
     localizer: str | None = None  # directory or id; None: the one that ships with the app; "off": none
 
 
@@ -172,6 +194,17 @@ class Failed(_Message):
     sentence: str
 
 
+Choice = Literal["handles", "length", "image"]  # image: which of two is read, or its moved border
+
+
+class SetAgain(_Message):
+    """What the operator had set before a restart holds again, but for what was ``lost``."""
+
+    kind: Literal["set_again"] = "set_again"
+    lost: tuple[Choice, ...] = ()
+    because: str = ""
+
+
 class Counts(_Message):
     """What became of the frames since the worker started; shown beside the rates."""
 
@@ -260,8 +293,8 @@ class Stop(_Message):
     kind: Literal["stop"] = "stop"
 
 
-Message = Started | Opened | Report | Ended | Lost | Recovering | Recovered | Counts | Failed
-UpMessage = Started | Opened | SourceDown | Report | Ended | Failed | Heartbeat | NeedRing
+Message = Started | Opened | Report | Ended | Lost | Recovering | Recovered | Counts | Failed | SetAgain
+UpMessage = Started | Opened | SourceDown | Report | Ended | Failed | Heartbeat | NeedRing | SetAgain
 Command = SetPoles | ClearPoles | SetLength | ChooseImage | MoveImage
 DownMessage = Command | Stop | UseRing
 

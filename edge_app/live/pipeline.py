@@ -2,79 +2,40 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
-from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
-from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.quality import CropMotion, assess, pole_margin
-from edge_app.imaging.scene import Point, Quality, Scene, Sector
+from edge_app.imaging.scene import Quality, Scene, Sector
 from edge_app.imaging.thresholds import Thresholds, load_thresholds
-from edge_app.imaging.tracking import PoleTracker, Tracked
+from edge_app.imaging.tracking import Tracked
 from edge_app.live import gate, lengths, reports
+from edge_app.live.following import Following
 from edge_app.live.fusion import Ends, Fusion, Moment, same_poles
 from edge_app.live.gate import Placed
 from edge_app.live.messages import ChooseImage, ClearPoles, Command, MoveImage, Poles, SetLength, SetPoles
+from edge_app.live.ports import CropReader, Observer
 from edge_app.live.proposing import Proposer
 from edge_app.live.refusals import STRANGE, Refused, refuse
 from edge_app.live.report import FrameReport, ProposalReport, Readout, Refusal, State
 from edge_app.live.rotation import Rotation, View
 from engines.errors import InferenceError, ServerUnavailableError, TensorMismatchError
-from engines.manifest import BundleManifest, InputSpec
+from engines.manifest import InputSpec
 from engines.preprocess import extract
 from engines.reading import Reading
 
 ENOUGH_READINGS = 5  # of one unchanged picture: more would only repeat what is known
 SAME_GREY = 2.0  # mean |difference| of two crops of one frozen picture through a lossy grabber (7.1: < 2)
-RECENT = 6  # pictures: a hand and a screen are about so far behind, and the kidney breathes on meanwhile
 WITHOUT_MODEL = InputSpec(name="crop", height=224, width=224, crop_mode="square")  # to show the crop all the same
-
-
-class CropReader(Protocol):
-    """What the pipeline needs of ``engines.reading.Reader``."""
-
-    @property
-    def manifest(self) -> BundleManifest:
-        """Crop mode and size, domain limit, synthetic or not."""
-        ...
-
-    def read(self, crop: NDArray[np.uint8]) -> Reading:
-        """Read one crop."""
-        ...
-
-    def read_member(self, crop: NDArray[np.uint8], member: int, checked: Reading) -> Reading:
-        """Read one crop with one member; asked for only where ``PipelineSettings.rotate`` is set."""
-        ...
-
-
-class Observer(Protocol):
-    """What the pipeline needs of ``edge_app.imaging.observer.SceneObserver``."""
-
-    @property
-    def timings_ms(self) -> dict[str, float]:
-        """Of the last call, by stage."""
-        ...
-
-    def observe(self, frame: Frame) -> Scene:
-        """Say what is seen in the next frame of the stream."""
-        ...
-
-    def choose(self, point: Point) -> None:
-        """Read the image at this place where there are two."""
-        ...
-
-    def move(self, by: Nudge | None) -> None:
-        """Move the image's border by so much more; None: as it is found."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +122,9 @@ class Pipeline:
         self._settling = gate.Settling()
         self._fusion = Fusion()
         self._generation = self._settings.generation
-        self._poles: Poles | None = None
+        self._following = Following(self._settings.stills)
         self._typed = lengths.TypedLength()
         self._motion = CropMotion()
-        self._tracker: PoleTracker | None = None
-        self._recent: deque[tuple[Frame, Scene]] = deque(maxlen=RECENT)
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -180,7 +139,7 @@ class Pipeline:
 
         They are where they are in the frame that they name, or in the next, and follow the kidney from there.
         """
-        self._poles, self._tracker = poles, None
+        self._following.place(poles)
         self._generation = self._generation + 1 if generation is None else generation
         self._last = None
         if self._rotation is not None:
@@ -193,6 +152,10 @@ class Pipeline:
         """
         self._typed.set(length_cm)
 
+    def restore_length(self, length_cm: float, ends: Ends | None) -> None:
+        """Take a length that was typed before, for the markers ``ends``, or for those seen next."""
+        self._typed.set(length_cm, ends)
+
     def obey(self, command: Command) -> None:
         """Do what the operator wants of the picture."""
         if isinstance(command, (SetPoles, ClearPoles)):
@@ -201,7 +164,7 @@ class Pipeline:
             self.set_length(command.length_cm)
         else:
             self._show(command)
-            self.set_poles(self._poles, command.generation)  # what was read so far is of another image
+            self.set_poles(self._following.poles, command.generation)  # what was read so far is of another image
 
     def _show(self, command: ChooseImage | MoveImage) -> None:
         if isinstance(command, ChooseImage):
@@ -217,8 +180,7 @@ class Pipeline:
         start = perf_counter()
         scene = self._observer.observe(frame)
         work = _Work(frame, scene, dict(self._observer.timings_ms))
-        if not self._settings.stills:
-            self._recent.append((frame, scene))
+        self._following.see(frame, scene)
         self._propose(work)
         try:
             placed = self._judge(work)
@@ -237,7 +199,7 @@ class Pipeline:
         with _timed(work, "gate"):
             gate.require_b_mode(scene)
             placed = work.placed = self._place(scene, poles)
-            if self._poles is None and not self._settings.stills:
+            if self._following.poles is None and not self._settings.stills:
                 self._settling.require_rest(placed, work.frame.t_ms)
             lengths.require_agreement(placed.report.lengths_cm)
             gate.require_kidney_length(placed.report.length_cm)
@@ -249,7 +211,7 @@ class Pipeline:
 
     def _place(self, scene: Scene, poles: Poles | None) -> Placed:
         """Place the crop, and note the kidney's length by all that is known of it."""
-        placed = gate.place(scene, poles, self._input, self._poles)
+        placed = gate.place(scene, poles, self._input, self._following.poles)
         known = lengths.measured(scene, placed, self._typed.of(placed))
         basis = next(iter(known), None)
         told = {"length_cm": known.get(basis) if basis else None, "length_basis": basis, "lengths_cm": known}
@@ -269,39 +231,20 @@ class Pipeline:
         """Look for poles to propose, where the operator has placed none."""
         if self._proposer is None:
             return
-        if self._poles is not None:
+        if self._following.poles is not None:
             return self._proposer.forget()
+        if work.scene.tears.torn:
+            return None
         with _timed(work, "propose"):
             work.proposal = self._proposer.consider(work.frame, work.scene)
 
     def _follow(self, work: _Work) -> Poles | None:
         """Return where the operator's poles are in this frame, if there are any; raises ``Refused`` (poles_lost)."""
-        if self._poles is None or self._settings.stills:
-            return self._poles
-        sector, poles = gate.require_sector(work.scene), self._poles
-        if self._tracker is None:
-            ends = (poles.x1, poles.y1), (poles.x2, poles.y2)
-            if not all(gate.inside(sector, end) for end in ends):
-                return poles  # which the gate refuses
-            self._tracker = PoleTracker(*ends)
-            with _timed(work, "catch_up"):
-                self._catch_up(self._tracker, poles.frame)
-        with _timed(work, "track"):
-            tracked = work.tracked = self._tracker.follow(work.frame.pixels, sector, work.scene.frozen)
-        if tracked.state == "lost":
+        sector = gate.require_sector(work.scene)
+        poles, work.tracked = self._following.follow(sector, partial(_timed, work))
+        if work.tracked is not None and work.tracked.state == "lost":
             raise Refused(refuse("poles_lost"))
-        (x1, y1), (x2, y2) = tracked.first, tracked.second
-        return Poles(x1=x1, y1=y1, x2=x2, y2=y2, proposed=poles.proposed)
-
-    def _catch_up(self, tracker: PoleTracker, placed: int | None) -> None:
-        """Follow from the picture nearest to that in which the poles were placed, up to the one before this."""
-        indices = [frame.index for frame, _ in self._recent]
-        if placed is None or placed < indices[0]:  # of long ago, or of a worker that has died since
-            return
-        start = min(range(len(indices)), key=lambda at: (abs(indices[at] - placed), -at))
-        for frame, scene in list(self._recent)[start:-1]:
-            if scene.sector is not None and frame.pixels.shape == self._recent[-1][0].pixels.shape:
-                tracker.follow(frame.pixels, scene.sector, scene.frozen)
+        return poles
 
     def _require_reader(self) -> CropReader:
         if self._reader is None:
@@ -395,7 +338,8 @@ class Pipeline:
             others=tuple(told for image in scene.images[1:] if (told := reports.sector(image)) is not None),
             undecided="dual" in scene.modes,
             by_hand=scene.by_hand,
-            notice=scene.notice,
+            torn=scene.tears.count,
+            notice=scene.notice or reports.squeezed(scene.sector),
             calipers=reports.calipers(scene.calipers),
             px_per_cm=None if scale is None else scale.px_per_cm,
             scale_basis=None if scale is None else scale.basis,

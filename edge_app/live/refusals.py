@@ -12,6 +12,9 @@ from edge_app.live.report import Refusal
 REASONS: dict[str, str] = {
     "no_signal": "No picture comes from the scanner ({detail}): check its video output, the cable and the grabber.",
     "no_sector": "No ultrasound image is seen on this screen: show the full B-mode image, without menus over it.",
+    "torn_frame": "This frame is torn, made of two ({detail}): the next whole one is read.",
+    "tearing": "The pictures come torn, each made of two frames ({detail}): set grabber and scanner to one rate and "
+    "size, try another cable or USB port, or freeze.",
     "mode_doppler": "Doppler is on ({detail}): switch to plain B-mode and freeze again.",
     "mode_contrast": "This is a contrast image, which the model does not know: switch to plain B-mode.",
     "mode_dual": "Two images stand side by side: choose the kidney's, or show it alone.",

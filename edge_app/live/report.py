@@ -200,5 +200,6 @@ class FrameReport(_Model):
     others: tuple[SectorReport, ...] = ()  # images on the screen that are not read
     undecided: bool = False  # nothing says which of two images is meant: the operator is asked
     by_hand: bool = False  # the operator moved the border of the image, now or on this layout before
+    torn: int = 0  # frames of this stream up to now that were made of two; none of them was read
     notice: str | None = None  # a sentence for the operator: what was set could not be kept
     timings_ms: dict[str, float]  # by stage: sector, calipers, ruler, gate, crop, infer, fuse, total

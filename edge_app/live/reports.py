@@ -28,6 +28,10 @@ from engines.reading import Reading
 from engines.values import Chance, Map, Regressed, Value
 
 DECIMALS = 3
+SQUEEZED = (
+    "The picture is {:.2f} times as wide as it should be: its arcs are no circles, and lengths across it are wrong. "
+    "Set the grabber to the scanner's own size, or name the shape of its screen (aspect=16:9)."
+)
 
 
 def line(told: BaseModel) -> str:
@@ -51,6 +55,11 @@ def sector(found: Sector | None) -> SectorReport | None:
         return None
     outline = tuple((round(x, 1), round(y, 1)) for x, y in found.outline)  # half a pixel says nothing more
     return SectorReport(bbox=found.bbox, kind=found.kind, confidence=round(found.confidence, 3), outline=outline)
+
+
+def squeezed(found: Sector | None) -> str | None:
+    """Return what is said of a picture whose pixels are no squares, though its source says nothing of it."""
+    return SQUEEZED.format(found.stretch) if found is not None and found.squeezed else None
 
 
 def calipers(found: tuple[CaliperPair, ...]) -> tuple[tuple[float, float, float, float], ...]:

@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 from math import inf
 
+from edge_app.live.choices import Choices
 from edge_app.live.link import FrameView, LinkError, Ring
 from edge_app.live.messages import (
-    ClearPoles,
     Command,
     Counts,
     Ended,
@@ -22,8 +22,8 @@ from edge_app.live.messages import (
     Recovered,
     Recovering,
     Report,
+    SetAgain,
     SetLength,
-    SetPoles,
     SourceDown,
     SourceSummary,
     Started,
@@ -75,7 +75,7 @@ class Supervisor:
     def __init__(self, plan: WorkerPlan) -> None:
         self._plan = plan
         self._generation = plan.generation
-        self._poles: SetPoles | None = None
+        self._choices = Choices()
         self._phase: Phase = "idle"
         self._worker: WorkerProcess | None = None
         self._dying: list[WorkerProcess] = []  # killed, but not gone yet
@@ -139,14 +139,13 @@ class Supervisor:
 
     def send(self, command: Command) -> int:
         """Send a command; return the generation that it starts (reports of older ones are dropped)."""
+        self._choices.obey(command)
         if isinstance(command, SetLength):  # changes no crop, so it starts no generation
             if self._worker is not None:
                 self._worker.send(command)
             return self._generation
         self._generation += 1
         command = command.model_copy(update={"generation": self._generation})
-        if isinstance(command, (SetPoles, ClearPoles)):
-            self._poles = command if isinstance(command, SetPoles) else None
         self._undelivered = command
         self._deliver()
         return self._generation
@@ -171,11 +170,10 @@ class Supervisor:
         self._on("begin")
         self._undelivered = None
         try:
-            self._worker = WorkerProcess(self._plan.model_copy(update={"generation": self._generation}))
+            plan = {"generation": self._generation, "kept": self._choices.kept()}
+            self._worker = WorkerProcess(self._plan.model_copy(update=plan))
         except OSError:  # no process or no pipe left on this computer: the next poll counts it as a death
             return
-        if self._poles is not None:
-            self.send(self._poles)
 
     def _restart(self) -> None:
         self._restarts += 1
@@ -195,7 +193,10 @@ class Supervisor:
         if isinstance(message, NeedRing):
             return self._make_ring(message.frame_bytes)
         if isinstance(message, Report):
-            return [] if message.report.generation < self._generation else [message]
+            return self._reported(message)
+        if isinstance(message, SetAgain):
+            self._choices.settle(message)
+            return [message]
         if isinstance(message, SourceDown):
             return self._source_failed(message, now_s)
         if isinstance(message, Opened):
@@ -206,6 +207,14 @@ class Supervisor:
             self._ended = True
         elif message.scope != "model":
             self._on("give_up")
+        return [message]
+
+    def _reported(self, message: Report) -> list[Message]:
+        if message.report.generation < self._generation:
+            return []
+        report = message.report
+        still = self.newest_frame() if report.frozen else None  # which is the same picture
+        self._choices.see(report, self.frame(report.frame) or still)
         return [message]
 
     def _count(self, beat: Heartbeat, now_s: float) -> list[Message]:

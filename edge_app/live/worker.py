@@ -29,6 +29,7 @@ from edge_app.live.messages import (
     Heartbeat,
     Opened,
     Report,
+    SetAgain,
     SetLength,
     SetPoles,
     SourceSummary,
@@ -46,10 +47,12 @@ from edge_app.log import NAMES, Log
 from engines.errors import EchoGFRError
 
 if TYPE_CHECKING:
+    from edge_app.capture.base import Frame
     from edge_app.imaging.observer import SceneObserver
     from edge_app.live.model import OpenModel
     from edge_app.live.pipeline import Outcome, Pipeline
     from edge_app.live.proposing import Proposer
+    from edge_app.live.report import FrameReport
 
 HEARTBEAT_S = 0.1
 HELD_S = 0.3  # a still that waits for the next one is looked at this often
@@ -226,11 +229,14 @@ class _Worker:
             if captured is None:
                 continue
             pipeline = reading.pipeline(captured)
-            outcome = pipeline.process(captured.frame, infer=time.monotonic() >= rested_s)
+            ready = time.monotonic() >= rested_s and reading.restored
+            outcome = pipeline.process(captured.frame, infer=ready)
             cost_s = outcome.report.timings_ms.get("infer", 0.0) / 1000
             if cost_s > SLOW_MODEL_S:
                 rested_s = time.monotonic() + cost_s
             self._say(_report(outcome))
+            if not reading.restored and (done := reading.restore(captured.frame, outcome.report)) is not None:
+                self._say(done)
 
 
 class _Reading:
@@ -239,6 +245,7 @@ class _Reading:
     def __init__(self, plan: WorkerPlan, opened: OpenModel | None, proposer: Proposer | None) -> None:
         from edge_app.imaging.thresholds import load_thresholds
         from edge_app.live import pipeline
+        from edge_app.live.restoring import Restoring
 
         self._limits = load_thresholds(None if plan.quality is None else Path(plan.quality))
         self._module = pipeline
@@ -251,6 +258,21 @@ class _Reading:
         self._handles: SetPoles | ClearPoles | None = None
         self._last: tuple[Captured, float] | None = None
         self._held_s = 0.0
+        self._restoring = None if plan.kept is None else Restoring(plan.kept)
+
+    @property
+    def restored(self) -> bool:
+        """False while what was set before this worker was started is not set again: nothing is to be read then."""
+        return self._restoring is None or self._restoring.done
+
+    def restore(self, frame: Frame, report: FrameReport) -> SetAgain | None:
+        """Set it again if this is the picture; once that is over, return what became of it."""
+        if self._restoring is None or self._pipeline is None:
+            return None
+        done = self._restoring.step(self._pipeline, frame, report)
+        if done is not None and self._restoring.placed is not None:
+            self._handles = SetPoles(poles=self._restoring.placed, generation=self._generation)
+        return done
 
     def obey(self, command: Command) -> None:
         """Do what came from the window. All but the handles is of the picture at hand: another opening forgets it."""
@@ -258,6 +280,8 @@ class _Reading:
             self._generation = command.generation
         if isinstance(command, (SetPoles, ClearPoles)):
             self._handles = command
+        if self._restoring is not None:
+            self._restoring.heed(command)
         if self._pipeline is not None:
             self._pipeline.obey(command)
 

@@ -8,6 +8,7 @@ try:
     from PyQt6.QtCore import (
         QElapsedTimer,
         QObject,
+        QPoint,
         QPointF,
         QRectF,
         QSize,
@@ -79,6 +80,7 @@ __all__ = [
     "QPalette",
     "QPen",
     "QPixmap",
+    "QPoint",
     "QPointF",
     "QPolygonF",
     "QPushButton",

@@ -24,6 +24,7 @@ KEYS: Final = (
     ("Tap", "on the other of two images: read that one"),
     ("M", "show where the network looked"),
     ("D", "show marks that were not taken for calipers, and why"),
+    ("I", "show all that the bottom line has no room for"),
     ("F11", "full screen"),
     ("F1", "this help"),
     ("Q, Ctrl+Q", "quit"),

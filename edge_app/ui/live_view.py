@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
-from edge_app.imaging.place import middle_box
 from edge_app.live.link import FrameView
 from edge_app.live.report import FrameReport, ProposalReport, TrackingReport
 from edge_app.ui import overlays, theme
@@ -22,30 +20,17 @@ from edge_app.ui._qt import (
     QWidget,
     pyqtSignal,
 )
-from edge_app.ui.badge import draw_badge, draw_value_age
 from edge_app.ui.border import Border
+from edge_app.ui.border_editor import ARROWS, FAR_PX, STEP_PX, BorderEditor
 from edge_app.ui.handles import GRAB_RADIUS, GRAB_RADIUS_PX, Handles, suggest
+from edge_app.ui.layers import ALL, draw_found, draw_picture, is_other_image, lag_ms
 from edge_app.ui.mapping import Letterbox, Point
 from edge_app.ui.panel import BadgeState
-from edge_app.ui.pictures import Picture, image_over, scaled
+from edge_app.ui.pictures import Picture, scaled
+from edge_app.ui.strip import VEILED, Strip, draw_strip, draw_veil
 from edge_app.ui.supply import FrameSupply
-from edge_app.ui.wording import BORDER_HINT, FOLLOWING, IN_USE, PLACE_HINT, PROPOSED, TWO_IMAGES
-
-OVERLAY_LAG_MS = 200.0  # never older over a moving picture (clinic-and-paper 4.3)
-OVERLAY_LAG_FROZEN_MS = 1000.0  # the picture stands still, so it is still true a little longer
-NUDGE_PX, NUDGE_FAR_PX = 1.0, 10.0  # frame pixels an arrow key; with Shift
-
-VEILED: Final = ("LOST", "FAILED")  # nobody vouches for the picture that is still there
 
 _BY_TAB: Final = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
-_ARROWS = {
-    Qt.Key.Key_Left: (-1.0, 0.0),
-    Qt.Key.Key_Right: (1.0, 0.0),
-    Qt.Key.Key_Up: (0.0, -1.0),
-    Qt.Key.Key_Down: (0.0, 1.0),
-}
-
-
 _ACCEPT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
@@ -71,13 +56,12 @@ class LiveView(QWidget):
         self._supply = supply
         self._report: FrameReport | None = None
         self._badge: BadgeState = "STARTING"
-        self._value_age = ""  # of a stale value, else empty
+        self._value_age = self._notice = ""  # age of a stale value; a sentence for the operator
         self._picture: Picture | None = None  # as it was painted last
         self._size: tuple[int, int] | None = None  # of that picture
         self._handles: Handles | None = None
         self._held: int | None = None
-        self._border: Border | None = None
-        self._side_held = False
+        self._editor = BorderEditor()
         self._nudged = False  # by an arrow key that is still down
         self._tracking: TrackingReport | None = None  # of these handles
         self._chosen = 0  # the handle that arrow keys move
@@ -87,8 +71,6 @@ class LiveView(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName("Ultrasound picture")
-
-    # -- what the window tells it ---------------------------------------------------------------------
 
     def show_report(self, report: FrameReport | None) -> None:
         """Overlay this report, from the next picture on, as long as it belongs to what is on screen."""
@@ -121,12 +103,15 @@ class LiveView(QWidget):
             self._badge, self._value_age = state, value_age
             self.update()
 
+    def show_notice(self, notice: str) -> None:
+        """Say a sentence in the strip above the picture, until another or none is to be said."""
+        self._notice = notice
+        self.update()
+
     def toggle_refused(self) -> None:
         """Show or hide the marks that were not taken for calipers, each with the reason."""
         self.shows_refused = not self.shows_refused
         self.update()
-
-    # -- handles --------------------------------------------------------------------------------------
 
     @property
     def handles(self) -> Handles | None:
@@ -137,7 +122,7 @@ class LiveView(QWidget):
         """Offer handles at the calipers, or across the sector; they count once the operator placed both."""
         if self._size is None:
             return
-        report = self._report if self._report and self._is_near(self._report) else None
+        report = self._near
         box = report.sector.bbox if report and report.sector else (0, 0, *self._size)
         self._tracking = None
         self._handles = suggest(report.calipers if report else (), box)
@@ -161,8 +146,8 @@ class LiveView(QWidget):
     @property
     def proposal(self) -> ProposalReport | None:
         """The proposed poles that are on the screen, or None."""
-        near = self._report if self._report is not None and self._is_near(self._report) else None
-        return near.proposal if near is not None and self._handles is None and self._border is None else None
+        near = self._near
+        return near.proposal if near is not None and self._handles is None and self.border is None else None
 
     def accept_proposal(self) -> None:
         """Make the proposed poles the operator's handles, if there are any."""
@@ -187,82 +172,52 @@ class LiveView(QWidget):
             self._chosen, self._tracking = index, None
             self.update()
 
-    # -- border ---------------------------------------------------------------------------------------
-
     @property
     def border(self) -> Border | None:
         """The image's border while the operator moves it, or None."""
-        return self._border
+        return self._editor.border
 
     def edit_border(self) -> None:
         """Begin to move the image's border, or keep it where it is now."""
-        if self._border is not None:
+        if self.border is not None:
             return self.keep_border()
         if self._size is None or self._handles is not None:
             return None
-        report = self._report if self._report and self._is_near(self._report) else None
-        x0, y0, x1, y1 = middle_box(self._size) if report is None or report.sector is None else report.sector.bbox
-        box = (float(x0), float(y0), float(x1), float(y1))
-        self._border = Border(box, box)
+        self._editor.begin(self._size, self._near)
         self.setFocus()
         return self.update()
 
     def keep_border(self) -> None:
         """Keep the border where it is, and end."""
-        border, size = self._border, self._size
-        self.leave_border()
+        border, size = self._editor.end(), self._size
+        self.update()
         if border is not None and size is not None and border.moved:
             self.border_moved.emit(border.nudge(size))
 
     def leave_border(self) -> None:
         """End, and leave the border as it was."""
-        self._border, self._side_held = None, False
+        self._editor.end()
         self.update()
 
-    def _press_border(self, border: Border, at: Point, reach: float) -> None:
-        side = border.grabbed(at, reach)
-        self._side_held = side is not None
-        if side is not None:
-            self._drag_border(replace(border, side=side), at)
-
-    def _drag_border(self, border: Border, at: Point) -> None:
-        if border.side is not None and self._size is not None:
-            self._border = border.with_side(border.side, at[border.side % 2], self._size)
-            self.update()
-
-    def _border_key(self, border: Border, key: Qt.Key, far: bool) -> bool:
+    def _border_key(self, key: Qt.Key, far: bool) -> bool:
         """Do what a key means while the border is moved. True: it means something."""
-        if key in _ARROWS and self._size is not None:
-            step = NUDGE_FAR_PX if far else NUDGE_PX
-            self._border = border.shifted((_ARROWS[key][0] * step, _ARROWS[key][1] * step), self._size)
-        elif key == Qt.Key.Key_Tab:
-            self._border = border.next_side()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        meant = self._editor.key(key, far)
+        if meant == "keep":
             self.keep_border()
-        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        elif meant == "reset":
             self.leave_border()
             self.border_moved.emit(None)
-        else:
-            return False
         self.update()
-        return True
+        return meant is not None
 
     def focusNextPrevChild(self, next: bool) -> bool:
         """Keep Tab while the border is moved: it chooses a side."""
-        return False if self._border is not None else super().focusNextPrevChild(next)
+        return False if self.border is not None else super().focusNextPrevChild(next)
 
     def _tap_image(self, at: Point) -> None:
         """Ask for the other image where it was tapped."""
-        report = self._report
-        if report is None or not report.others or not self._is_near(report):
-            return
-        images = [*report.others, *([report.sector] if report.undecided and report.sector is not None else [])]
-        for x0, y0, x1, y1 in (image.bbox for image in images):
-            if x0 <= at[0] < x1 and y0 <= at[1] < y1:
-                self.image_chosen.emit(*at)
-                return
-
-    # -- geometry -------------------------------------------------------------------------------------
+        if (near := self._near) is not None and is_other_image(near, at):
+            self.image_chosen.emit(*at)
 
     def sizeHint(self) -> QSize:
         """Prefer a 4:3 picture."""
@@ -277,14 +232,13 @@ class LiveView(QWidget):
         strip = self.strip_px()
         return Letterbox.fit(self._size or (4, 3), (0, strip, self.width(), max(1.0, self.height() - strip)))
 
-    def _is_near(self, report: FrameReport) -> bool:
-        if self._picture is None:
-            return False
-        rests = report.frozen and report.refusal is None  # markers are still set on a frozen picture
-        limit = OVERLAY_LAG_FROZEN_MS if rests else OVERLAY_LAG_MS
-        return abs(self._picture.t_ms - report.t_ms) <= limit
-
-    # -- events ---------------------------------------------------------------------------------------
+    @property
+    def _near(self) -> FrameReport | None:
+        """The newest report, if it was said of about the picture that is on the screen."""
+        report = self._report
+        if report is None or self._picture is None:
+            return None
+        return report if abs(self._picture.t_ms - report.t_ms) <= lag_ms(report) else None
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:
         """Take hold of a handle or of the border, accept proposed poles, or choose an image."""
@@ -293,8 +247,9 @@ class LiveView(QWidget):
         box = self.letterbox()
         at = box.to_frame((a0.position().x(), a0.position().y()))
         reach = max(GRAB_RADIUS_PX, GRAB_RADIUS * theme.unit_of(self)) / box.scale
-        if self._border is not None:
-            return self._press_border(self._border, at, reach)
+        if self.border is not None:
+            self._editor.press(at, reach)
+            return self.update()
         if self._handles is None:
             return None if self._touch_proposal(at, reach) else self._tap_image(at)
         self._held = self._handles.grabbed(at, reach)
@@ -313,14 +268,18 @@ class LiveView(QWidget):
 
     def mouseMoveEvent(self, a0: QMouseEvent | None) -> None:
         """Drag the held handle, or the held side of the border; it stays within the picture."""
-        if a0 is not None and self._border is not None and self._side_held:
-            return self._drag_border(self._border, self.letterbox().to_frame((a0.position().x(), a0.position().y())))
-        if a0 is not None and self._held is not None:
-            self._move(self._held, self.letterbox().to_frame((a0.position().x(), a0.position().y())))
+        if a0 is None:
+            return
+        at = self.letterbox().to_frame((a0.position().x(), a0.position().y()))
+        if self.border is not None:
+            self._editor.drag(at)
+            self.update()
+        elif self._held is not None:
+            self._move(self._held, at)
 
     def mouseReleaseEvent(self, a0: QMouseEvent | None) -> None:
         """Let go; from here on the poles count."""
-        self._side_held = False
+        self._editor.release()
         if self._held is not None:
             self._held = None
             self._announce()
@@ -337,28 +296,32 @@ class LiveView(QWidget):
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:
         """Arrow keys nudge the chosen handle, 1 and 2 choose it, Enter accepts both, or the proposed poles."""
-        if a0 is not None and self._border is not None:
-            far = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            return None if self._border_key(self._border, Qt.Key(a0.key()), far) else super().keyPressEvent(a0)
-        if a0 is not None and a0.key() in _ACCEPT and self.proposal is not None:
-            return self.accept_proposal()
-        if a0 is None or self._handles is None:
-            return super().keyPressEvent(a0)
-        key = Qt.Key(a0.key())
-        if key in _ARROWS:
-            far = bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            self._nudge(_ARROWS[key], NUDGE_FAR_PX if far else NUDGE_PX)
+        far = a0 is not None and bool(a0.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if a0 is None or not self._key(Qt.Key(a0.key()), far):
+            super().keyPressEvent(a0)
+
+    def _key(self, key: Qt.Key, far: bool) -> bool:
+        """Do what a key means now. True: it means something."""
+        if self.border is not None:
+            return self._border_key(key, far)
+        if key in _ACCEPT and self.proposal is not None:
+            self.accept_proposal()
+        elif self._handles is None:
+            return False
+        elif key in ARROWS:
+            self._nudge(ARROWS[key], FAR_PX if far else STEP_PX)
         elif key in (Qt.Key.Key_1, Qt.Key.Key_2):
             self._chosen = int(key == Qt.Key.Key_2)
             self.update()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.accept_handles()
         else:
-            super().keyPressEvent(a0)
+            return False
+        return True
 
     def keyReleaseEvent(self, a0: QKeyEvent | None) -> None:
         """Announce the poles when an arrow key is let go, not at each of its repeats."""
-        if a0 is not None and self._handles is not None and a0.key() in _ARROWS and not a0.isAutoRepeat():
+        if a0 is not None and self._handles is not None and a0.key() in ARROWS and not a0.isAutoRepeat():
             self._announce()
         super().keyReleaseEvent(a0)
 
@@ -368,8 +331,6 @@ class LiveView(QWidget):
             x, y = self._handles.at(self._chosen)
             self._move(self._chosen, (x + direction[0] * step_px, y + direction[1] * step_px))
 
-    # -- painting -------------------------------------------------------------------------------------
-
     def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Paint the picture and what belongs to it."""
         taken = self._take()
@@ -378,8 +339,9 @@ class LiveView(QWidget):
         if taken is not None:
             self._paint_picture(painter, taken)
         if self._badge in VEILED or taken is None:
-            self._paint_veil(painter)
-        self._paint_strip(painter)
+            area = QRectF(0, self.strip_px(), self.width(), self.height() - self.strip_px())
+            draw_veil(painter, area, self._badge, self.strip_px())
+        draw_strip(painter, self.width(), self.strip_px(), self.strip())
         if self._tabbed:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(theme.colour(theme.TEXT), 2))
@@ -410,75 +372,29 @@ class LiveView(QWidget):
         return picture
 
     def _paint_picture(self, painter: QPainter, picture: Picture) -> None:
-        box = self.letterbox()
-        painter.save()
-        if self.masked:
-            self._mask(painter, box)
-        target = QRectF(*box.to_widget((-0.5, -0.5)), box.width * box.scale, box.height * box.scale)
-        image = image_over(picture.pixels)
-        image.setDevicePixelRatio(self.devicePixelRatioF())
-        painter.drawImage(target.topLeft(), image)
-        painter.restore()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setClipRect(target)
-        if self._report is not None and self._is_near(self._report):
-            overlays.draw_others(painter, box, self._report)
-            overlays.draw_report(painter, box, self._report, theme.unit_of(self))
-            if self.shows_refused:
-                overlays.draw_refused(painter, box, self._report, theme.unit_of(self))
-        painter.setClipping(False)
-        if self._border is not None:
-            overlays.draw_border(painter, box, self._border)
+        box, unit, report = self.letterbox(), theme.unit_of(self), self._report
+        sector = None if report is None else report.sector
+        draw_picture(painter, box, picture, self.devicePixelRatioF(), sector if self.masked else ALL)
+        if (near := self._near) is not None:
+            draw_found(painter, box, near, unit, refused=self.shows_refused)
+        if self.border is not None:
+            overlays.draw_border(painter, box, self.border)
         if (proposal := self.proposal) is not None:
-            overlays.draw_proposal(painter, box, proposal.poles, theme.unit_of(self))
+            overlays.draw_proposal(painter, box, proposal.poles, unit)
         if self._handles is not None:
             lost = self._tracking is not None and self._tracking.state == "lost"
-            overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, theme.unit_of(self))
+            overlays.draw_handles(painter, box, self._handles, None if lost else self._chosen, unit)
 
-    def _mask(self, painter: QPainter, box: Letterbox) -> None:
-        """Identity is burned in outside the sector: without a sector nothing is painted."""
-        sector = self._report.sector if self._report is not None else None
-        if sector is None:
-            painter.setClipRect(QRectF())
-        else:
-            painter.setClipPath(overlays.outline_path(box, sector.outline))
-
-    def _paint_veil(self, painter: QPainter) -> None:
-        strip = self.strip_px()
-        area = QRectF(0, strip, self.width(), self.height() - strip)
-        painter.fillRect(area, theme.colour(theme.GROUND, 190))
-        painter.setPen(theme.colour(theme.LOST if self._badge in VEILED else theme.QUIET))
-        painter.setFont(theme.font(strip, bold=True))
-        text = {"LOST": "PICTURE LOST", "FAILED": "STOPPED"}.get(self._badge, "No picture yet")
-        painter.drawText(area, Qt.AlignmentFlag.AlignCenter, text)
-
-    def _paint_strip(self, painter: QPainter) -> None:
-        strip = self.strip_px()
-        painter.fillRect(QRectF(0, 0, self.width(), strip), theme.colour(theme.GROUND))
-        used = draw_badge(painter, QRectF(0, 0, self.width(), strip - 4), self._badge)
-        if self._value_age and (self._handles is None or self._handles.complete):
-            used += strip / 4
-            used = draw_value_age(painter, QRectF(used, 0, self.width() - used, strip - 4), self._value_age)
-        rest = QRectF(used + strip / 2, 0, self.width() - used - strip / 2, strip - 4)
-        painter.setFont(theme.font(0.4 * strip))
-        lost = self._tracking is not None and self._tracking.state == "lost"
-        undecided = self._report is not None and self._report.undecided
-        offered = self._border is not None or self.proposal is not None
-        asks = self._handles is not None or offered or undecided
-        painter.setPen(theme.colour(theme.LOST if lost else theme.HANDLE if asks else theme.QUIET))
-        painter.drawText(rest, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap, self._strip_text())
-
-    def _strip_text(self) -> str:
-        if self._border is not None:
-            return BORDER_HINT
-        report = self._report
-        if report is not None and report.undecided and self._handles is None:
-            return TWO_IMAGES
-        if report is not None and report.notice is not None and self._handles is None:
-            return report.notice
-        if self._handles is not None:
-            in_use = IN_USE if self._tracking is None else FOLLOWING[self._tracking.state]
-            return in_use if self._handles.complete else PLACE_HINT
-        if self.proposal is not None:
-            return PROPOSED
-        return f"frame {self._picture.index}" if self._picture is not None else ""
+    def strip(self) -> Strip:
+        """Return what the strip above the picture is made from now."""
+        return Strip(
+            badge=self._badge,
+            value_age=self._value_age,
+            report=self._report,
+            frame=None if self._picture is None else self._picture.index,
+            notice=self._notice,
+            border=self.border is not None,
+            handles=None if self._handles is None else self._handles.complete,
+            tracking=None if self._tracking is None else self._tracking.state,
+            proposal=self.proposal is not None,
+        )

@@ -17,6 +17,7 @@ from edge_app.live.messages import (
     Opened,
     Poles,
     Report,
+    SetAgain,
     SetLength,
     SetPoles,
     Started,
@@ -46,6 +47,9 @@ from edge_app.ui.status_strip import StatusStrip
 from edge_app.ui.supply import Worker
 from edge_app.ui.trend import TrendPlot
 
+SHORT_LABELS = {"Place handles  P": "Handles  P", "Clear handles  C": "Clear  C"}
+BUTTON_PAD_PX = 10
+
 
 class MainWindow(QMainWindow):
     """Owns the bridge and through it the worker: closing the window ends both.
@@ -69,7 +73,7 @@ class MainWindow(QMainWindow):
         self.help = HelpOverlay(self)
         self.length = LengthEntry(self)
         self._connect()
-        self.setMinimumSize(960, 560)
+        self.setMinimumSize(800, 480)
         self.resize(1280, 800)
         self._refresh()
 
@@ -115,12 +119,20 @@ class MainWindow(QMainWindow):
             ("Help  F1", self.toggle_help),
         ):
             button = QPushButton(text)
+            button.setProperty("label", text)
             button.clicked.connect(act)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a tap leaves the arrow keys with the handles
             self._buttons.append(button)
             row.addWidget(button, 3 if "andles" in text else 2)
         self._buttons[3].setCheckable(True)
         return row
+
+    def _label(self, button: QPushButton) -> str:
+        """Return what a button says: in short where the window is narrow."""
+        text: str = button.property("label")
+        room = 0.235 * (self.width() - self._right_side.width()) - 2 * BUTTON_PAD_PX
+        wide = button.fontMetrics().horizontalAdvance(text) > room
+        return SHORT_LABELS.get(text, text) if wide else text
 
     def _connect(self) -> None:
         self.bridge.message_came.connect(self._on_message)
@@ -144,6 +156,7 @@ class MainWindow(QMainWindow):
             "L": self.type_length,
             "B": self.live.edit_border,
             "M": self.toggle_map,
+            "I": self.status.toggle_full,
             "D": self.live.toggle_refused,
             "F11": self.toggle_fullscreen,
             "F1": self.toggle_help,
@@ -228,6 +241,8 @@ class MainWindow(QMainWindow):
             self._on_report(message)
         elif isinstance(message, Started):
             self._on_started(message)
+        elif isinstance(message, SetAgain):
+            self._on_set_again(message)
         elif isinstance(message, Opened):
             self.status.show_identity(self.situation.model, message.source)
         if self.situation.report is None:
@@ -243,6 +258,14 @@ class MainWindow(QMainWindow):
         self.readout.show_model(message.model)
         self.trend.show_head(message.model.heads[0] if message.model else None)
         self.inset.clear()
+
+    def _on_set_again(self, message: SetAgain) -> None:
+        """Take away handles that did not outlive the restart, and say so."""
+        said = self.situation.forgotten
+        if "handles" in message.lost:
+            self.live.clear_handles()  # which is a command, and commands end what was said before
+        self.situation = replace(self.situation, forgotten=said)
+        self.live.show_notice(said)
 
     def _on_report(self, message: Report) -> None:
         report = message.report
@@ -282,6 +305,7 @@ class MainWindow(QMainWindow):
 
     def _command(self, command: Command) -> None:
         self.situation = after_command(self.situation, self._worker.send(command))
+        self.live.show_notice("")
         self.live.show_report(None)
         self._refresh()
 
@@ -301,6 +325,7 @@ class MainWindow(QMainWindow):
         self.trend.setFixedHeight(round(0.19 * self.height()))
         for button in self._buttons:
             button.setFont(theme.font(0.8 * unit))
+            button.setText(self._label(button))
             button.setFixedHeight(round(max(theme.TARGET_PX, 2.2 * unit)))
         self.readout.scale(unit)
         self.status.scale(unit)

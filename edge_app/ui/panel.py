@@ -18,6 +18,8 @@ BadgeState = Literal["STARTING", "LIVE", "FROZEN", "WAITING", "LOST", "RECOVERIN
 # and a stale result must be greyed within 1 s (clinic-and-paper 4.3).
 REPORT_TRUST_MS = 1000.0
 
+PASSING = ("busy", "torn_frame")  # the next frame is expected to be read
+
 # A clock on the scanner's screen has moved by then, even one without seconds.
 REPEATED_MS = 65_000.0
 
@@ -120,8 +122,8 @@ def _lost(now: Situation, lost: Lost) -> Panel:
 
 
 def _stands(report: FrameReport) -> bool:
-    """Whether the readout of a report is to be shown: a busy model says nothing against its last numbers."""
-    return report.refusal is None or (report.refusal.code == "busy" and report.readout is not None)
+    """Whether the readout of a report is to be shown: a busy model or a torn frame says nothing against the last."""
+    return report.refusal is None or (report.refusal.code in PASSING and report.readout is not None)
 
 
 def _age_ms(now: Situation, readout: Readout) -> float:

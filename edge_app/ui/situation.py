@@ -15,6 +15,7 @@ from edge_app.live.messages import (
     Recovered,
     Recovering,
     Report,
+    SetAgain,
     SourceSummary,
     Started,
 )
@@ -39,6 +40,7 @@ class Situation:
     recovering_at_ms: float = 0.0  # when that was said
     failed: Failed | None = None
     ended: bool = False
+    forgotten: str = ""  # what did not outlive a restart, until the operator sets something
     localizer: str = ""  # what proposes poles, or why nothing does
 
     @property
@@ -84,6 +86,8 @@ def follow(now: Situation, message: Message) -> Situation:
         return replace(now, source=message.source)
     if isinstance(message, Counts):
         return now
+    if isinstance(message, SetAgain):
+        return replace(now, forgotten=wording.forgotten(message.lost, message.because))
     if isinstance(message, Ended):
         return replace(now, ended=True)
     return replace(now, failed=message, report=None)
@@ -91,7 +95,7 @@ def follow(now: Situation, message: Message) -> Situation:
 
 def after_command(now: Situation, generation: int) -> Situation:
     """Return the situation after a command: the number on screen belongs to the crop of before."""
-    return replace(now, generation=generation, report=None)
+    return replace(now, generation=generation, report=None, forgotten="")
 
 
 def _after_start(now: Situation, message: Started) -> Situation:

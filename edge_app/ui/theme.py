@@ -44,7 +44,7 @@ def colour(name: str, alpha: int = 255) -> QColor:
 
 def unit_px(height: int) -> float:
     """Return the size of ordinary text for a window of this height: 24 px at 800 px and more, less below."""
-    return min(max(height / 34.0, 16.0), 32.0)
+    return min(max(height / 34.0, 14.0), 32.0)
 
 
 def unit_of(widget: QWidget) -> float:

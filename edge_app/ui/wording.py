@@ -147,6 +147,18 @@ def retry(attempt: int, in_s: float) -> str:
     return f"Trying again in {ceil(in_s)} s (attempt {attempt})."
 
 
+CHOICES = {"handles": "the handles", "length": "the typed length", "image": "the choice of the image"}
+
+
+def forgotten(lost: Sequence[str], because: str) -> str:
+    """Return what is said of choices that did not outlive a restart; nothing where all did."""
+    if not lost:
+        return ""
+    named = [CHOICES[one] for one in lost]
+    things = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
+    return f"After the restart {because}: set {things} anew."
+
+
 def repeated(for_ms: float) -> str:
     """Return what is said of a live picture in which nothing has moved, not even a clock."""
     return (

@@ -191,3 +191,36 @@ def test_real_files_of_four_scanners(
     else:
         assert found[0].regions[0].bbox == bbox
         assert found[0].regions[0].px_per_cm == pytest.approx(px_per_cm, abs=0.01)
+
+
+@pytest.mark.parametrize(("across", "down"), [(0.03, 0.02), (0.02, 0.03)])
+def test_pixels_that_are_no_squares_become_some_and_lengths_are_true(
+    tmp_path: Path, across: float, down: float
+) -> None:
+    """A disc of 4 cm, stored with pixels that are wider than high, or higher than wide."""
+    y, x = np.mgrid[:300, :400].astype(np.float64)
+    disc = np.hypot((x - 200) * across, (y - 150) * down) < 2.0
+    pixels = np.repeat(np.where(disc, 200, 0).astype(np.uint8)[None, :, :, None], 3, axis=3)
+    item = region((20, 10, 379, 289))
+    item.PhysicalDeltaX, item.PhysicalDeltaY = across, down
+    path = write_dicom(tmp_path / "wide.dcm", pixels, SequenceOfUltrasoundRegions=[item])
+    (frame,) = read(path)
+    lit = frame.pixels[..., 0] > 100
+    wide, high = np.count_nonzero(lit.any(axis=0)), np.count_nonzero(lit.any(axis=1))
+    (found,) = frame.regions
+    assert abs(wide / high - 1) < 0.02, "a disc is round"
+    assert found.px_per_cm is not None and wide / found.px_per_cm == pytest.approx(4.0, rel=0.02)
+    x0, y0, x1, y1 = found.bbox
+    assert (x1 - x0) / (y1 - y0) == pytest.approx(360 * across / (280 * down), rel=0.01)
+    assert not frame.pixels.flags.writeable
+    with DicomSource(path) as source:
+        assert "pixels made square" in source.info.title
+        assert source.info.size == (frame.pixels.shape[1], frame.pixels.shape[0])
+    with DicomSource(path, square=False) as source:
+        kept = source.read()
+        assert kept is not None and kept.pixels.shape == (300, 400, 3), "masked as it is stored"
+
+
+def test_the_pixel_aspect_ratio_counts_where_no_region_says_more(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "pal.dcm", np.zeros((1, 576, 720, 3), np.uint8), PixelAspectRatio=["15", "16"])
+    assert read(path)[0].pixels.shape == (576, 768, 3)

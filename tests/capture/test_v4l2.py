@@ -139,6 +139,22 @@ def test_the_matrix_is_the_drivers_unless_the_operator_knows_better(
     assert int(frame.pixels[5, 5, 0]) == {"601": 213, "709": 227}[matrix]
 
 
+@pytest.mark.parametrize(("aspect", "across", "down"), [("16:9", 16, 9), ("4:3", 4, 3), ("5:4", 5, 4)])
+def test_a_squeezed_picture_gets_the_shape_that_the_operator_names(
+    grabber: FakeGrabber, aspect: str, across: int, down: int
+) -> None:
+    with open_source(f"v4l2:{grabber.path},aspect={aspect}") as source:
+        grabber.pictures.append(Picture(yuyv(235)))
+        frame = source.read()
+        assert isinstance(frame, Frame)
+        height, width = frame.pixels.shape[:2]
+        assert width / height == pytest.approx(across / down, rel=0.02)
+        assert width >= SIZE[0] and height >= SIZE[1], "nothing of the picture is lost"
+        assert source.info.size == (width, height)
+        squeezed = abs(across / down * SIZE[1] / SIZE[0] - 1) > 0.02
+        assert ("pixels made square" in source.info.title) == squeezed
+
+
 def test_rows_that_the_driver_pads_are_cut(grabber: FakeGrabber) -> None:
     grabber.padding = 32
     row = bytes([235, 128]) * SIZE[0] + bytes(32)
@@ -314,7 +330,17 @@ def test_the_program_that_holds_a_device_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", ["0,size=big", "0,fps=0", "0,format=H264", "0,range=all", "0,colour=red", "0,matrix=1"]
+    "asked",
+    [
+        "0,size=big",
+        "0,fps=0",
+        "0,format=H264",
+        "0,range=all",
+        "0,colour=red",
+        "0,matrix=1",
+        "0,aspect=wide",
+        "0,aspect=16:0",
+    ],
 )
 def test_an_option_that_is_none_is_one_sentence(asked: str) -> None:
     with pytest.raises(SourceError, match="is no option"):

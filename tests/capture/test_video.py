@@ -223,6 +223,7 @@ def test_pixels_that_are_not_square_are_stretched(tmp_path: Path) -> None:
     clip = encoded(tmp_path / "clip.mp4", [plain(90)] * 2, sample_aspect_ratio=Fraction(16, 15))
     with open_source(str(clip)) as source:
         assert source.info.size == (round(WIDTH * 16 / 15), HEIGHT)
+        assert source.info.title == "video file, pixels made square (they were 1.07 times as wide as high)"
 
 
 def test_a_clip_that_was_turned_is_turned_back(tmp_path: Path) -> None:

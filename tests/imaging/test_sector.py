@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge_app.capture.base import ScreenRegion
+from edge_app.capture.base import ScreenRegion, frames
+from edge_app.capture.open import open_source
 from edge_app.imaging.images import overlap
 from edge_app.imaging.outline import fit_outline
 from edge_app.imaging.sector import find_sector
+from edge_app.live.reports import squeezed
 
 from .conftest import Picture, Studio
 
@@ -136,3 +138,16 @@ def test_any_fan_is_fitted_whatever_stands_beside_it(slope: float, half: float, 
     cv2.fillPoly(drawn, [np.round(np.array(outline.polygon())).astype(np.int32)], (1,))
     common = (drawn > 0) & mask
     assert common.sum() / ((drawn > 0) | mask).sum() > 0.93
+
+
+@pytest.mark.parametrize("across", [0.75, 1.0, 4 / 3])
+def test_a_picture_that_was_squeezed_is_known_by_its_arcs(across: float) -> None:
+    with open_source("phantom:look=ge,size=960x720,cycle=live,frames=1") as source:
+        (frame,) = frames(source)
+    pixels = np.asarray(cv2.resize(frame.pixels, None, fx=across, fy=1.0), dtype=np.uint8)
+    sector = find_sector(pixels)
+    assert sector is not None and sector.kind == "convex"
+    assert sector.stretch == pytest.approx(across, rel=0.03)
+    assert sector.squeezed == (across != 1.0)
+    said = squeezed(sector)
+    assert said is None if across == 1.0 else said is not None and f"{sector.stretch:.2f} times" in said

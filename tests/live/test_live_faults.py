@@ -12,6 +12,7 @@ import pytest
 from edge_app.live import supervisor as supervisor_module
 from edge_app.live import worker
 from edge_app.live.messages import Counts, Lost, Message, Opened, Recovered, Recovering, Report, WorkerPlan
+from edge_app.live.report import FrameReport
 from edge_app.live.supervisor import Supervisor
 
 from . import faulty
@@ -179,3 +180,28 @@ def test_another_opening_tells_the_window_its_source(bedside: Bedside) -> None:
     bedside.until(lambda: bedside.after(broken_s, Recovering))
     bedside.order("640x480")
     bedside.until(lambda: bedside.after(broken_s, Opened))
+
+
+def test_torn_frames_of_a_stream_are_counted_not_read_and_then_named(bedside: Bedside) -> None:
+    """A grabber that gives its pictures away half written."""
+
+    def newest() -> FrameReport | None:
+        reports = [message.report for message in bedside.after(0.0, Report) if isinstance(message, Report)]
+        return reports[-1] if reports else None
+
+    def refused(code: str) -> Callable[[], bool]:
+        return lambda: (report := newest()) is not None and report.refusal is not None and report.refusal.code == code
+
+    bedside.order("scan")
+    bedside.until(refused("no_calipers"))
+    tears_s = bedside.order("tear")
+    bedside.until(refused("torn_frame"))
+    torn = newest()
+    assert torn is not None and torn.torn == 1 and torn.crop is None and torn.state == "LIVE"
+    bedside.until(refused("tearing"))
+    said = newest()
+    assert said is not None and said.refusal is not None and said.torn >= 5
+    assert f"{said.torn} torn" in said.refusal.reason and "cable" in said.refusal.reason
+    assert bedside.after(tears_s, Lost) == [], "the picture is still shown"
+    bedside.order("scan")
+    bedside.until(refused("no_calipers"))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_app.imaging.scene import CaliperPair, Quality, QualityFault, Scale, Scene
+from edge_app.imaging.scene import CaliperPair, Quality, QualityFault, Scale, Scene, Tears
 from edge_app.live import pipeline as pipeline_module
 from edge_app.live import reports
 from edge_app.live.messages import Poles
@@ -138,6 +138,9 @@ BESIDE = (CaliperPair((2.0, 2.0), SECOND, "plus", 0.9),)
     [
         (scene(signal=False, sector=None), "no_signal"),
         (scene(sector=None), "no_sector"),
+        (scene(tears=Tears("older part", 1)), "torn_frame"),
+        (scene(tears=Tears("shifted band", 7, often=True)), "tearing"),
+        (scene(tears=Tears(None, 7, often=True), frozen=False), "tearing"),
         (scene(calipers=()), "no_calipers"),
         (scene(calipers=(), frozen=False), "no_calipers"),
         (scene(calipers=BESIDE), "calipers_outside"),
@@ -151,6 +154,12 @@ def test_each_refusal_has_its_code(seen: Scene, code: str) -> None:
     reader = FakeReader()
     assert refusal(run(seen, reader)) == code
     assert reader.crops == [], "what is refused is never read"
+
+
+def test_a_frozen_picture_is_read_though_the_moving_ones_came_torn() -> None:
+    outcome = run(scene(tears=Tears(None, 7, often=True), frozen=True), FakeReader())
+    assert outcome.report.reading is not None
+    assert outcome.report.torn == 7
 
 
 def test_a_lost_signal_is_the_state_lost() -> None:

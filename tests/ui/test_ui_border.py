@@ -97,11 +97,11 @@ def test_a_tap_on_the_other_of_two_images_asks_for_it(bench: Any, qtbot: QtBot) 
 def test_of_two_images_that_stand_still_the_operator_is_asked(bench: Any, qtbot: QtBot) -> None:
     bench.turn(refused(others=(RIGHT,), undecided=True))
     live = bench.window.live
-    assert live._strip_text() == "Two images: tap the one that is to be read."
+    assert live.strip().text == "Two images: tap the one that is to be read."
     qtbot.mouseClick(live, Qt.MouseButton.LeftButton, pos=place(bench, (480.0, 300.0)))
     assert isinstance(bench.worker.sent[0], ChooseImage)
 
 
 def test_that_a_border_could_not_be_kept_is_said(bench: Any) -> None:
     bench.turn(report(notice="layouts.json cannot be written, because the disk is full: choose another place."))
-    assert "because the disk is full" in bench.window.live._strip_text()
+    assert "because the disk is full" in bench.window.live.strip().text

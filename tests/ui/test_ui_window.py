@@ -22,6 +22,7 @@ from edge_app.live.messages import (
     Poles,
     Recovered,
     Recovering,
+    SetAgain,
     SetLength,
     SetPoles,
     SourceSummary,
@@ -450,11 +451,11 @@ def test_handles_follow_the_kidney_and_the_operator_is_told(bench: Any) -> None:
     bench.window.live.accept_handles()
     bench.turn(tracked("following", 343, 372, 637, 434))
     assert (bench.window.live.handles.first, bench.window.live.handles.second) == ((343, 372), (637, 434))
-    assert "following" in bench.window.live._strip_text()
+    assert "following" in bench.window.live.strip().text
     bench.turn(tracked("held", 343, 372, 637, 434))
-    assert "frozen" in bench.window.live._strip_text()
+    assert "frozen" in bench.window.live.strip().text
     bench.turn(tracked("lost", 343, 372, 637, 434))
-    assert bench.window.live._strip_text().startswith("LOST")
+    assert bench.window.live.strip().text.startswith("LOST")
     assert len(bench.worker.sent) == 1  # to follow is no new placement
 
 
@@ -476,7 +477,7 @@ PROPOSAL = ProposalReport(poles=(340.0, 370.0, 620.0, 430.0), confidence=0.9, lo
 @pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Space])
 def test_proposed_poles_are_said_to_be_proposed_and_taken_by_one_key(bench: Any, qtbot: QtBot, key: Qt.Key) -> None:
     bench.turn(report(calipers=(), crop=None, reading=None, readout=None, proposal=PROPOSAL))
-    assert "PROPOSED, not measured" in bench.window.live._strip_text()
+    assert "PROPOSED, not measured" in bench.window.live.strip().text
     assert bench.worker.sent == []
     bench.window.live.setFocus()
     qtbot.keyClick(bench.window.live, key)
@@ -738,8 +739,61 @@ def test_the_status_line_says_what_runs_and_how_fast(bench: Any) -> None:
     assert "synthetic-standin 0.1.0 SYNTHETIC, signed by Ward 7 on 2026-11-27" in bench.window.status.identity.toolTip()
     assert "onnxruntime fp32" in bench.window.status.identity.toolTip()
     figures = bench.window.status.figures.text()
-    assert "sector 2" in figures and "total 18" in figures
+    assert "sector 2" in bench.window.status.figures.toolTip() and "18 ms" in figures
     assert figures.endswith("13 not analysed, 10 dropped")  # 12 to 20 misses 7, then one between each of 20, 22, 24, 26
+
+
+LONG_SOURCE = "Hochfrequenzultraschalluntersuchungsgerätebildschirmaufzeichnungskarte Nephrologie Zimmer 12, USB 3.0"
+LONG_MODEL = "nierenfunktionsabschaetzungsmodell-universitaetsklinikum"
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1280, 720), (800, 480)])
+def test_the_status_line_names_the_source_whatever_else_there_is_to_say(
+    bench: Any, qapp: Any, size: tuple[int, int]
+) -> None:
+    source = conftest.started().source.model_copy(update={"title": LONG_SOURCE})
+    bench.window.resize(*size)
+    bench.turn(conftest.started(source=source, model=conftest.model(bundle_id=LONG_MODEL)))
+    bench.turn(report(torn=12_345), Counts(captured=2_000_000, skipped=1_234_567))
+    bench.window.bridge.time_passed.emit()
+    qapp.processEvents()
+    status = bench.window.status
+    identity, figures = status.identity, status.figures
+    assert (bench.window.width(), bench.window.height()) == size
+    assert identity.text().startswith("Hochfre") and "USB 3.0" in identity.text()
+    assert "SYNTHETIC" in identity.text()
+    assert "torn" in figures.text()
+    for label in (identity, figures):
+        assert label.fontMetrics().horizontalAdvance(label.text()) <= label.width()
+    for said in (LONG_SOURCE, LONG_MODEL, "signed by Ward 7", "1234567 not analysed", "12345 torn"):
+        assert said in status.full.text()
+    assert LONG_SOURCE in identity.toolTip() and "1234567" in figures.toolTip()
+
+
+def test_a_key_shows_all_that_the_status_line_says_over_the_window(bench: Any, qtbot: QtBot) -> None:
+    bench.turn(report())
+    full, live = bench.window.status.full, bench.window.live.geometry()
+    assert full.isHidden()
+    qtbot.keyClick(bench.window, Qt.Key.Key_I)
+    assert full.isVisible() and full.geometry().bottom() <= bench.window.status.geometry().top()
+    assert bench.window.live.geometry() == live, "the picture stays where it is"
+    qtbot.keyClick(bench.window, Qt.Key.Key_I)
+    assert full.isHidden()
+
+
+def test_handles_that_did_not_outlive_a_restart_are_taken_away_and_that_is_said(bench: Any) -> None:
+    bench.turn(report())
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    bench.turn(SetAgain())
+    assert bench.window.live.handles is not None
+    bench.turn(SetAgain(lost=("handles", "length"), because="the kidney is not seen at the handles any more"))
+    assert bench.window.live.handles is None
+    said = bench.window.live.strip().text
+    assert said.startswith("After the restart the kidney is not seen") and "the handles and the typed length" in said
+    bench.window.live.place_handles()
+    bench.window.live.accept_handles()
+    assert "After the restart" not in bench.window.live.strip().text
 
 
 def _drag(bench: Any, qtbot: QtBot, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -19,6 +19,7 @@ NEAREST = 4.5  # arms between two markers that are not parts of one thing
 SIZE_RATIO, SIZE_SLACK = 1.12, 0.4  # of the larger to the smaller glyph of a pair, and pixels
 DOUBTFUL = 0.3  # confidence under which a glyph is no marker
 SURE = 0.8  # probability of a pair that is told
+LIKELY = 0.7  # and of one that crosses a sure one of another shape
 RIVAL = 0.25  # probability from which on a longer pair leaves all others untold: a width must not pass for the length
 TOO_SURE = 0.5  # by so much the network's logit is too high: among its samples were more markers than on a screen
 ALONE, ALONE_GREEN = 0.1, 0.15  # of drawn markers those without a partner; green ones are cursors
@@ -30,12 +31,13 @@ LIGHTS = ((0.0, 8.0, 30.0, 80.0), (0.7, 0.4, -0.4, -1.2))  # and the difference 
 CROSSED = 3.0  # what two pairs that cross as length and width do speak for each other
 UNLIKE = -4.0  # and two of one look, of which one has a line and the other has none
 OUTSIDE = -1.5  # a pair with one end outside the image
+CLEAR = 0.9  # line that speaks for itself
 JOINED = 0.5  # line from which on a pair is drawn with one
 ONE_SIZE = 1.25  # of the larger to the smaller marker of two pairs
-TRACE = 0.05  # of a line, where others are clear
+ONE_LIGHT = 60.0  # grey levels between the brightest ends of both
 SEEN = 0.5  # probability of a marker that both ends need without a line
 TWO_HUES = 0.05  # line that a yellow and a green end need
-IN_LINE, IN_LINE_SPEAKS = 1.5, -1.0  # pixels off one upright or level, as ticks of a ruler are, and what it speaks
+IN_LINE, IN_LINE_SPEAKS = 1.5, -0.5  # pixels off one upright or level, as ticks of a ruler are, and what it speaks
 IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 """Where a mark between two others stands if they are ticks of one ruler."""
 STEEP, UNEQUAL, MIDDLE = 0.75, 1.15, 0.15
@@ -145,29 +147,37 @@ def _alike(a: Glyph, b: Glyph) -> float:
 
 
 def _may_be(link: Link) -> bool:
-    """Whether two glyphs may be a pair at all: a line is needed from yellow to green, and to an end that is doubtful."""
+    """Whether two glyphs may be a pair at all: yellow and green need a line, and so does a doubtful end."""
     if link.line < TWO_HUES and not link.first.looks_like(link.second):
         return False
     return link.line >= JOINED or min(_is_marker(end) for end in link.ends) >= SEEN
 
 
 def _told(links: list[Link]) -> list[Link]:
-    """Return the pairs that are sure enough, or none where a longer one may be among the others.
-
-    Where a pair is joined by a line, a longer one has at least a trace of one.
-    """
-    told = [one for one in links if one.probability >= SURE]
+    """Return the pairs that are sure enough, or none where a longer one like them may be among the others."""
+    sure = [one for one in links if one.probability >= SURE]
+    told = [one for one in links if one in sure or _crossed(one, sure)]
+    lined = [one for one in told if one.line >= JOINED] or sorted(told, key=lambda one: -one.probability)[:1]
+    # All markers of a screen have one size and colour.
+    told = [one for one in told if one.line >= CLEAR or any(_like(one, other) for other in lined)]
+    others = [one for one in links if one not in told and one.probability >= RIVAL]
+    others = [one for one in others if any(_like(one, other) for other in lined)]
     longest = max((one.length for one in told), default=0.0)
-    lined = [one for one in told if one.line >= JOINED]
-    if lined:  # all markers of a screen have one size and colour
-        told = [one for one in told if one.line >= TRACE or any(_like(one, other) for other in lined)]
-    rivals = [one for one in links if one not in told and (one.line >= TRACE or not lined)]
-    return [] if any(one.probability >= RIVAL and one.length > longest for one in rivals) else told
+    return [] if any(one.length > longest for one in others) else told
+
+
+def _crossed(link: Link, sure: list[Link]) -> bool:
+    """Whether a likely pair crosses a sure one of markers like its own, of another shape, as a width does a length."""
+    if link.probability < LIKELY or min(_is_marker(end) for end in link.ends) < LIKELY:
+        return False
+    crossing = (sorted((link, one), key=lambda pair: pair.length) for one in sure if _like(link, one))
+    return any(_cross(long, short) for short, long in crossing)
 
 
 def _like(one: Link, other: Link) -> bool:
     small, large = sorted((one.first.reach, other.first.reach))
-    return large <= ONE_SIZE * small and one.first.looks_like(other.first)
+    apart = min(abs(max(a.colour) - max(b.colour)) for a in one.ends for b in other.ends)
+    return large <= ONE_SIZE * small and apart <= ONE_LIGHT and one.first.looks_like(other.first)
 
 
 def _is_marker(glyph: Glyph) -> float:

@@ -81,6 +81,10 @@ def main() -> None:
         net = train(data, max(1, round(given.epochs * 0.5)), given.rate, given.seed + turn, net)
         print(errors(net, kept), flush=True)
         save(net, given.out)
+    if given.start:  # the hard places alone would make it doubt what was clear
+        halfway(net, Folded(given.start / READER))
+        print(errors(net, kept), flush=True)
+        save(net, given.out)
 
 
 def _gathered(

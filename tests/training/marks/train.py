@@ -64,6 +64,13 @@ class Folded(Reader):
             step[1] = nn.Identity()
 
 
+@torch.no_grad()
+def halfway(net: nn.Module, start: nn.Module) -> None:
+    """Set the weights in the middle between those it started from and those it has: most of both is kept."""
+    for now, before in zip(net.parameters(), start.parameters(), strict=True):
+        now.add_(before.to(now.device)).div_(2)
+
+
 def _is_step(module: nn.Sequential) -> bool:
     return isinstance(module[0], nn.Conv2d)
 

@@ -29,7 +29,7 @@ SLICE = 300_000
 OVERLAP = 64
 """Rows that two slices share: a glyph at the rim of one is whole in the other."""
 SMALLEST_ARM = 1.8  # pixels
-LARGEST_ARM, LARGEST_SHARE = 18.0, 0.025  # pixels, or of the picture's height
+LARGEST_ARM, LARGEST_SHARE = 22.0, 0.03  # pixels, or of the picture's height
 WORDED = 0.9  # from here on a glyph is a part of a text, even if a line leads to it
 
 

@@ -5,26 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import hypot
+from math import exp, hypot, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.glyph import Glyph
 from edge_app.imaging.line import Lines
+from edge_app.imaging.matchings import MOST, Pairing, chance, probabilities
 from edge_app.imaging.scene import CaliperPair
 
 NEAREST = 4.5  # arms between two markers that are not parts of one thing
-SIZE_RATIO, SIZE_RATIO_JOINED = 1.35, 1.45  # of the larger to the smaller glyph of a pair
-JOINED = 0.5  # from here on a line is drawn
-CLEAR = 0.9  # from here on the line itself vouches for a doubtful end
-HINTED = 0.35
-TRACE = 0.1  # of a line, where others are clear
-SURE = 0.7  # confidence that each of two markers needs without a line between them
-LIKELY = 0.7  # and with one
-DOUBTFUL = 0.3  # and the less certain one with a clear line
-RIVAL = 0.5  # from here on a third one alike makes a pair without a line unclear
-WORDED = 0.5  # from here on a glyph needs a line: it seems to stand in a text
+SIZE_RATIO, SIZE_SLACK = 1.12, 0.4  # of the larger to the smaller glyph of a pair, and pixels
+DOUBTFUL = 0.3  # confidence under which a glyph is no marker
+SURE = 0.8  # probability of a pair that is told
+LIKELY = 0.7  # and of one that crosses a sure one of another shape
+RIVAL = 0.25  # probability from which on a longer pair leaves all others untold: a width must not pass for the length
+TOO_SURE = 0.5  # by so much the network's logit is too high: among its samples were more markers than on a screen
+ALONE, ALONE_GREEN = 0.1, 0.15  # of drawn markers those without a partner; green ones are cursors
+LINE = ((0.0, 0.1, 0.35, 0.9, 1.0), (-1.5, 0.0, 1.6, 3.4, 4.4))
+"""What a line between two markers speaks for their being a pair (log of the ratio, measured on composed screens)."""
+SIZES = ((0.0, 0.02, 0.05, 0.1), (1.0, 0.5, -1.0, -2.0))  # what the log of the ratio of both arms speaks
+SIZE_NOISE = 0.1  # pixels that an arm is read wrong by
+LIGHTS = ((0.0, 8.0, 30.0, 80.0), (0.7, 0.4, -0.4, -1.2))  # and the difference of both brightnesses
+CROSSED = 3.0  # what two pairs that cross as length and width do speak for each other
+UNLIKE = -4.0  # and two of one look, of which one has a line and the other has none
+OUTSIDE = -1.5  # a pair with one end outside the image
+CLEAR = 0.9  # line that speaks for itself
+JOINED = 0.5  # line from which on a pair is drawn with one
+ONE_SIZE = 1.25  # of the larger to the smaller marker of two pairs
+ONE_LIGHT = 60.0  # grey levels between the brightest ends of both
+SEEN = 0.5  # probability of a marker that both ends need without a line
+TWO_HUES = 0.05  # line that a yellow and a green end need
+IN_LINE, IN_LINE_SPEAKS = 1.5, -0.5  # pixels off one upright or level, as ticks of a ruler are, and what it speaks
 IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 """Where a mark between two others stands if they are ticks of one ruler."""
 STEEP, UNEQUAL, MIDDLE = 0.75, 1.15, 0.15
@@ -33,11 +46,12 @@ STEEP, UNEQUAL, MIDDLE = 0.75, 1.15, 0.15
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Two glyphs that may be a pair, and how surely a drawn line joins them, 0..1."""
+    """Two glyphs that may be a pair: how surely a drawn line joins them, and that they are one, 0..1."""
 
     first: Glyph
     second: Glyph
     line: float
+    probability: float = 0.0
 
     @property
     def ends(self) -> tuple[Glyph, Glyph]:
@@ -71,108 +85,144 @@ class Matching:
     def __init__(self, glyphs: list[Glyph], inside: list[bool], pixels: NDArray[np.uint8]) -> None:
         self._inside = {g for g, held in zip(glyphs, inside, strict=True) if held}
         self.refused: dict[Glyph, str] = {g: "unclear" for g in glyphs if g.confidence < DOUBTFUL}
-        free = [g for g in glyphs if g not in self.refused]
-        self.refused.update((g, "ticks of a ruler") for g in _ticks(free))
-        free = [g for g in free if g not in self.refused]
+        self._drop_rulers([g for g in glyphs if g not in self.refused])
         lines = Lines(pixels)
-        fit = [(a, b) for a, b in combinations(free, 2) if _fit(a, b) and self._inside & {a, b}]
-        links = [one for one in (Link(a, b, lines.between(a, b)) for a, b in fit) if _alike(one)]
-        self.links = self._joined(links)
-        self.links = self._with_rest(links, [g for g in free if not any(g in one.ends for one in self.links)])
+        free = [g for g in glyphs if g not in self.refused]
+        links = [Link(a, b, lines.between(a, b)) for a, b in combinations(free, 2) if self._fit(a, b)]
+        links = [one for one in links if _may_be(one)]
+        weighed = [one for group in _groups(free, links) for one in self._weighed(group, links)]
+        self.links = sorted(_told(weighed), key=lambda one: -one.length)
         taken = {end for one in self.links for end in one.ends}
-        self.links.sort(key=lambda one: -one.length)
         for glyph in free:
             if glyph not in taken:
-                self.refused[glyph] = self._reason(glyph, links)
+                self.refused[glyph] = self._reason(glyph, weighed)
 
-    def _joined(self, links: list[Link]) -> list[Link]:
-        """Return the disjoint pairs that a line joins, the clearest line first."""
-        taken: list[Link] = []
-        for link in sorted((one for one in links if _is_joined(one)), key=lambda one: (-one.line, -one.length)):
-            if not any({*link.ends} & {*other.ends} for other in taken):
-                taken.append(link)
-        return taken
+    def _fit(self, a: Glyph, b: Glyph) -> bool:
+        return bool(self._inside & {a, b}) and _fit(a, b)
 
-    def _with_rest(self, links: list[Link], rest: list[Glyph]) -> list[Link]:
-        """Add the pairs of glyphs that no clear line joins, where there is but one way to pair those alike.
+    def _drop_rulers(self, glyphs: list[Glyph]) -> None:
+        outside = [g for g in glyphs if g not in self._inside]
+        for a, b in combinations(outside, 2):
+            if a.shape == b.shape and _in_line(a, b):
+                self.refused.update({a: "ticks of a ruler", b: "ticks of a ruler"})
+        rest = [g for g in glyphs if g not in self.refused and _is_marker(g) >= 0.5]
+        self.refused.update((g, "ticks of a ruler") for g in _ticks(rest))
 
-        Where a pair is joined by a line, a longer one has at least a trace of one. A group that stays unclear and may
-        hold a length over those that are clear leaves all unclear: a width must not pass for the length.
-        """
-        clear = max((one.length for one in self.links), default=0.0)
-        among = [g for g in rest if g.worded < WORDED and g.confidence >= RIVAL]
-        own = [one for one in links if one.first in among and one.second in among and _same_size(one)]
-        found: list[Link] = []
-        for group in _groups(among, own):
-            ways = [one for one in own if one.first in group]
-            way = _only_way([one for one in ways if one.line >= TRACE or not clear or one.length < clear], group)
-            if not way and 0 < clear < max((one.length for one in ways if _sure(one)), default=0.0):
-                return []
-            found += way
-        return self.links + found
+    def _weighed(self, group: list[Glyph], links: list[Link]) -> list[Link]:
+        """Return the links of a group with their probabilities."""
+        some = sorted(group, key=lambda g: -g.confidence * (1 - g.worded))[:MOST]
+        place = {glyph: index for index, glyph in enumerate(some)}
+        own = {_key(one, place): one for one in links if one.first in place and one.second in place}
+        if not own:
+            return []
+        singles = [_alone(glyph) for glyph in some]
+        pairs = {key: self._speaks(one) for key, one in own.items()}
+        chances = probabilities(singles, pairs, _together(own))
+        return [Link(one.first, one.second, one.line, chances[key]) for key, one in own.items()]
+
+    def _speaks(self, link: Link) -> float:
+        """Return the log of how likely two glyphs are the ends of one length."""
+        total = sum(chance(_is_marker(end)) for end in link.ends) + float(np.interp(link.line, *LINE))
+        total += _alike(*link.ends)
+        total += OUTSIDE if not set(link.ends) <= self._inside else 0.0
+        return total + (IN_LINE_SPEAKS if link.line < JOINED and _in_line(*link.ends) else 0.0)
 
     def _reason(self, glyph: Glyph, links: list[Link]) -> str:
         if glyph not in self._inside:
             return "outside the image"
-        if glyph.worded >= WORDED:
+        if glyph.worded >= 0.5:
             return "part of a text"
-        if glyph.confidence < SURE:
+        own = [one for one in links if glyph in one.ends]
+        if _is_marker(glyph) < 0.5:
             return "unclear"
-        return "which belong together is unclear" if any(glyph in one.ends for one in links) else "single"
+        return "which belong together is unclear" if own else "single"
 
 
-def _only_way(links: list[Link], group: list[Glyph]) -> list[Link]:
-    """Return the pairs of a group: its only two; or length and width that cross.
-
-    Three markers alike without a line are two ends and a cursor, or three ends: nothing is said of them.
-    """
-    if len(group) == 2:
-        return [one for one in links if _sure(one)]
-    hinted = [one for one in links if one.line >= HINTED]
-    if len(hinted) == 1:
-        return [one for one in hinted if _sure(one)]
-    if len(group) == 4 and links and all(g.confidence >= SURE for g in group):
-        return _crossing(links)
-    return []
+def _alike(a: Glyph, b: Glyph) -> float:
+    """Return the log of how much likelier the two ends of a length are so alike than two other markers."""
+    small, large = sorted((a.reach, b.reach))
+    ratio = log(max(1.0, (large - SIZE_NOISE) / small))
+    apart = abs(max(a.colour) - max(b.colour))
+    return float(np.interp(ratio, *SIZES) + np.interp(apart, *LIGHTS))
 
 
-def _sure(link: Link) -> bool:
-    return min(end.confidence for end in link.ends) >= SURE
+def _may_be(link: Link) -> bool:
+    """Whether two glyphs may be a pair at all: yellow and green need a line, and so does a doubtful end."""
+    if link.line < TWO_HUES and not link.first.looks_like(link.second):
+        return False
+    return link.line >= JOINED or min(_is_marker(end) for end in link.ends) >= SEEN
 
 
-def _is_joined(link: Link) -> bool:
-    """Whether a line joins two markers; a clear one vouches for the less certain of them."""
-    low, high = sorted(end.confidence for end in link.ends)
-    return link.line >= JOINED and (low >= LIKELY or (link.line >= CLEAR and high >= SURE))
+def _told(links: list[Link]) -> list[Link]:
+    """Return the pairs that are sure enough, or none where a longer one like them may be among the others."""
+    sure = [one for one in links if one.probability >= SURE]
+    told = [one for one in links if one in sure or _crossed(one, sure)]
+    lined = [one for one in told if one.line >= JOINED] or sorted(told, key=lambda one: -one.probability)[:1]
+    # All markers of a screen have one size and colour.
+    told = [one for one in told if one.line >= CLEAR or any(_like(one, other) for other in lined)]
+    others = [one for one in links if one not in told and one.probability >= RIVAL]
+    others = [one for one in others if any(_like(one, other) for other in lined)]
+    longest = max((one.length for one in told), default=0.0)
+    return [] if any(one.length > longest for one in others) else told
+
+
+def _crossed(link: Link, sure: list[Link]) -> bool:
+    """Whether a likely pair crosses a sure one of markers like its own, of another shape, as a width does a length."""
+    if link.probability < LIKELY or min(_is_marker(end) for end in link.ends) < LIKELY:
+        return False
+    crossing = (sorted((link, one), key=lambda pair: pair.length) for one in sure if _like(link, one))
+    return any(_cross(long, short) for short, long in crossing)
+
+
+def _like(one: Link, other: Link) -> bool:
+    small, large = sorted((one.first.reach, other.first.reach))
+    apart = min(abs(max(a.colour) - max(b.colour)) for a in one.ends for b in other.ends)
+    return large <= ONE_SIZE * small and apart <= ONE_LIGHT and one.first.looks_like(other.first)
+
+
+def _is_marker(glyph: Glyph) -> float:
+    """Return the probability that a glyph is a marker in the image, not one of a text."""
+    odds = glyph.confidence / max(1e-6, 1 - glyph.confidence) * exp(-TOO_SURE)
+    return odds / (1 + odds) * (1 - glyph.worded**2)
+
+
+def _alone(glyph: Glyph) -> float:
+    """Return the log of how likely a glyph stands there without a partner: as none, or as a marker that has none."""
+    marker = _is_marker(glyph)
+    return chance(1 - marker + marker * (ALONE_GREEN if glyph.hue == "green" else ALONE))
+
+
+def _key(link: Link, place: dict[Glyph, int]) -> tuple[int, int]:
+    a, b = sorted(place[end] for end in link.ends)
+    return a, b
+
+
+def _together(links: dict[tuple[int, int], Link]) -> dict[Pairing, float]:
+    """Return what two pairs say of each other: that they cross, and that only one of them has a line."""
+    said: dict[Pairing, float] = {}
+    for (a, one), (b, other) in combinations(sorted(links.items()), 2):
+        if set(a) & set(b):
+            continue
+        short, long = sorted((one, other), key=lambda link: link.length)
+        value = CROSSED if _cross(long, short) else 0.0
+        low, high = sorted((one.line, other.line))
+        said[a, b] = value + (UNLIKE if low < 0.05 and high >= 0.9 else 0.0)
+    return said
 
 
 def pair_of(link: Link) -> CaliperPair:
     """Return the pair as the scene has it."""
     first, second = sorted(link.ends, key=lambda g: (g.x, g.y))
-    confidence = min(first.confidence, second.confidence)
-    confidence = confidence + (1 - confidence) * 0.6 * link.line
     arm = (first.reach + second.reach) / 2
-    return CaliperPair((first.x, first.y), (second.x, second.y), first.shape, round(min(1.0, confidence), 3), arm)
+    return CaliperPair((first.x, first.y), (second.x, second.y), first.shape, round(min(1.0, link.probability), 3), arm)
 
 
 def _fit(a: Glyph, b: Glyph) -> bool:
-    """Whether two glyphs can be the ends of one length: one shape, about one size, and not on top of each other."""
+    """Whether two glyphs can be the ends of one length: one shape, one size, and not on top of each other."""
     small, large = sorted((a.reach, b.reach))
-    if a.shape != b.shape or large > SIZE_RATIO_JOINED * small + 0.7 or not (a.looks_like(b) or _being_set(a, b)):
+    if a.shape != b.shape or large > SIZE_RATIO * small + SIZE_SLACK or not (a.looks_like(b) or _being_set(a, b)):
         return False
     return hypot(a.x - b.x, a.y - b.y) >= NEAREST * large
-
-
-def _same_size(link: Link) -> bool:
-    small, large = sorted(end.reach for end in link.ends)
-    return large <= SIZE_RATIO * small + 0.7
-
-
-def _alike(link: Link) -> bool:
-    """Whether both ends have one colour; while the second is being set, a line must join them."""
-    if link.first.looks_like(link.second):
-        return True
-    return link.line >= JOINED
 
 
 def _being_set(a: Glyph, b: Glyph) -> bool:
@@ -184,9 +234,14 @@ def _ticks(glyphs: Sequence[Glyph]) -> set[Glyph]:
     """Return the glyphs that stand on one line in equal steps, three or more: a ruler, a row of dots."""
     found: set[Glyph] = set()
     for three in combinations(glyphs, 3):
-        if len({g.shape for g in three}) == 1 and _in_step(*sorted(three, key=lambda g: (g.x, g.y))):
+        a, b, c = sorted(three, key=lambda g: (g.x, g.y))
+        if len({g.shape for g in three}) == 1 and a.looks_like(b) and b.looks_like(c) and _in_step(a, b, c):
             found.update(three)
     return found
+
+
+def _in_line(a: Glyph, b: Glyph) -> bool:
+    return min(abs(a.x - b.x), abs(a.y - b.y)) <= IN_LINE
 
 
 def _in_step(a: Glyph, b: Glyph, c: Glyph) -> bool:
@@ -208,13 +263,6 @@ def _groups(glyphs: list[Glyph], links: list[Link]) -> list[list[Glyph]]:
         groups = [group for group in groups if group not in joined]
         groups.append([glyph, *(g for group in joined for g in group)])
     return groups
-
-
-def _crossing(links: list[Link]) -> list[Link]:
-    """Return the two links of four glyphs that cross, if the longest of all is one of them: length and width."""
-    longest = max(links, key=lambda one: one.length)
-    other = [one for one in links if not {*one.ends} & {*longest.ends}]
-    return [longest, *other] if len(other) == 1 and _cross(longest, other[0]) else []
 
 
 def _cross(one: Link, other: Link) -> bool:

@@ -95,7 +95,7 @@ def test_a_width_with_its_line_does_not_pass_for_a_length_that_is_unclear() -> N
     dotted(pixels, C, D, WHITE)
     width = [glyph(*C), glyph(*D)]
     assert matched(width, pixels)[0] == [(C, D)]
-    assert matched([*width, glyph(*A), glyph(*B), glyph(150, 600)], pixels)[0] == []
+    assert matched([*width, glyph(150, 150), glyph(160, 600), glyph(100, 400)], pixels)[0] == []
 
 
 def test_ticks_in_equal_steps_are_a_ruler() -> None:

@@ -16,6 +16,7 @@ Picture = NDArray[np.uint8]
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
 Shape = Literal["plus", "cross"]
+Rim = Literal["none", "outline", "shadow", "halo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,9 @@ class Look:
     arm: tuple[float, float]  # half span across and down
     gap: float  # from the centre to where an arm begins; 0: solid
     thick: int
+    thin: int  # thickness of the strokes across, where they are thinner than those down
     colour: Colour
-    rim: Literal["none", "outline", "shadow", "halo"]
+    rim: Rim
     rim_colour: Colour
     rim_width: int
     opacity: float
@@ -35,7 +37,66 @@ class Look:
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """Return one of the looks that scanners have (facts: scanner screens 1), and what lies between them."""
+    """Return one of the looks that scanners have (facts: scanner screens 1), or one between them."""
+    return machine_look(rng) if rng.random() < 0.5 else any_look(rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How a machine draws its markers, in pixels of a screen of 720 rows."""
+
+    shapes: tuple[Shape, ...]
+    arm: tuple[float, float]
+    thick: tuple[int, ...]
+    gap: tuple[float, float]
+    colours: tuple[Colour, ...]
+    rims: tuple[Rim, ...]
+    unequal: tuple[float, float] = (1.0, 1.0)
+    thinner: float = 0.0  # how often the strokes across are thinner
+
+
+WHITES: tuple[Colour, ...] = ((255, 255, 255), (240, 240, 240))
+YELLOWS: tuple[Colour, ...] = ((255, 255, 0), (255, 255, 0), (0, 255, 0), (230, 220, 110))
+GREYS: tuple[Colour, ...] = ((163, 163, 163), (120, 120, 120), (195, 195, 195), (215, 215, 215), (245, 245, 245))
+MACHINES = (
+    Machine(("plus",), (5, 11), (1, 1, 2, 3), (0, 0), YELLOWS, ("none",), (0.9, 1.1)),  # LOGIQ
+    Machine(("plus",), (4.5, 10), (1, 1, 2), (1, 3), ((220, 222, 169), (235, 225, 110), (0, 255, 0)), ("halo", "none")),
+    Machine(("plus",), (3, 5.5), (1, 1, 2), (0, 0), WHITES, ("none", "shadow", "outline")),  # Mindray
+    Machine(("plus",), (6.5, 11), (2, 3, 4), (2, 5), WHITES, ("outline",)),  # EPIQ
+    Machine(("plus",), (4.5, 8), (1, 2, 2), (0, 0), WHITES, ("shadow", "shadow", "outline")),  # CX50
+    Machine(("plus", "cross"), (4, 10), (1, 1, 2), (1, 3.5), WHITES, ("none", "outline")),  # older Philips
+    Machine(("cross",), (5.5, 10), (1, 2, 3), (1.2, 3.5), WHITES, ("outline", "outline", "none"), (0.85, 1.2)),
+    Machine(("plus",), (5, 10), (2, 2, 3), (1.2, 3.5), WHITES, ("outline", "outline", "none"), (0.75, 1.35), 0.6),
+    Machine(("plus", "cross"), (5.5, 12), (1, 2, 3), (0, 0), GREYS, ("shadow", "shadow", "outline")),  # Canon
+    Machine(("cross", "plus"), (4, 9), (1, 2), (0, 0), ((0, 255, 255), (60, 230, 240)), ("none", "none", "shadow")),
+)
+
+
+def machine_look(rng: np.random.Generator) -> Look:
+    """Return a marker of one of the machines, on a screen of 500 to 1200 rows."""
+    machine = MACHINES[int(rng.integers(len(MACHINES)))]
+    unit = float(np.exp(rng.uniform(np.log(0.7), np.log(1.65))))
+    arm = max(3.0, unit * rng.uniform(*machine.arm))
+    thick = int(np.clip(round(int(rng.choice(machine.thick)) * unit), 1, max(1, int(arm / 2.2))))
+    gap = unit * rng.uniform(*machine.gap)
+    dark = int(rng.choice([0, 0, 10, 20]))
+    return Look(
+        machine.shapes[int(rng.integers(len(machine.shapes)))],
+        (arm * rng.uniform(*machine.unequal), arm),
+        float(np.clip(gap, 0.8, 0.5 * arm)) if gap else 0.0,
+        thick,
+        max(1, thick - 1) if rng.random() < machine.thinner else thick,
+        machine.colours[int(rng.integers(len(machine.colours)))],
+        machine.rims[int(rng.integers(len(machine.rims)))],
+        (dark, dark, dark),
+        1 if unit < 1.4 or rng.random() < 0.5 else 2,
+        1.0,
+        rng.random() < 0.4,
+    )
+
+
+def any_look(rng: np.random.Generator) -> Look:
+    """Return what may lie between the machines."""
     arm = float(np.exp(rng.uniform(np.log(3.0), np.log(11.0))))
     unequal = rng.uniform(0.75, 1.35) if rng.random() < 0.35 else 1.0
     thick = int(rng.choice([1, 1, 1, 2, 2, 3])) if arm >= 4.5 else int(rng.choice([1, 1, 1, 2]))
@@ -43,15 +104,16 @@ def random_look(rng: np.random.Generator) -> Look:
     gap = 0.0
     if rng.random() < 0.42:
         gap = float(np.clip(rng.uniform(0.12, 0.5) * arm, 0.8, arm - 2.0))
-    rim = rng.choice(["none", "none", "outline", "outline", "shadow", "shadow", "halo"])
+    rims: tuple[Rim, ...] = ("none", "none", "outline", "outline", "shadow", "shadow", "halo")
     dark = int(rng.choice([0, 0, 12, 25, 40]))
     return Look(
         "plus" if rng.random() < 0.6 else "cross",
         (arm, max(2.5, arm * unequal)),
         gap,
         thick,
+        thick,
         random_colour(rng),
-        rim,
+        rims[int(rng.integers(len(rims)))],
         (dark, dark, dark),
         1 if rng.random() < 0.7 or arm < 5 else 2,
         1.0 if rng.random() < 0.7 else float(rng.uniform(0.72, 0.97)),
@@ -110,12 +172,13 @@ def _ink(at: Point, look: Look, side: int) -> NDArray[np.float32]:
 
 
 def _stroke(ink: NDArray[np.uint8], a: Point, b: Point, look: Look) -> None:
+    thick = look.thin if a[1] == b[1] else look.thick
     if look.smooth:
         fixed = [(round(p[0] * 16), round(p[1] * 16)) for p in (a, b)]
-        cv2.line(ink, fixed[0], fixed[1], (255,), look.thick, cv2.LINE_AA, 4)
+        cv2.line(ink, fixed[0], fixed[1], (255,), thick, cv2.LINE_AA, 4)
         return
     (x0, y0), (x1, y1) = (round(a[0]), round(a[1])), (round(b[0]), round(b[1]))
-    low, high = (look.thick - 1) // 2, look.thick // 2
+    low, high = (thick - 1) // 2, thick // 2
     if look.shape == "plus":
         if x0 != x1:
             y0, y1 = y0 - low, y1 + high

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import cos, hypot, pi, sin
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ from edge_app.imaging.mark_net import MarkNet, Verdict
 from edge_app.imaging.patches import Views
 
 from .decoys import decoy
-from .draw import Look, Picture, Point, dots, marker, random_look, text
+from .draw import Look, Picture, Point, dots, marker, random_colour, random_look, text
 
 PER_REACH = 1.6
 """Arm that is expected where the search saw arms out to one reach."""
@@ -106,6 +108,10 @@ def compose(rng: np.random.Generator, pictures: list[Picture]) -> tuple[Picture,
     """Return a tile and its markers, as a grabber or a publication would show it."""
     side = int(rng.integers(230, 340))
     tile = background(rng, pictures, (side, side))
+    if rng.random() < 0.1:
+        _flow(tile, rng)
+    if rng.random() < 0.25:
+        _bordered(tile, rng)
     cells, truths, ends = int(rng.integers(3, 5)), [], []
     common = random_look(rng)
     step = side / cells
@@ -129,17 +135,60 @@ def compose(rng: np.random.Generator, pictures: list[Picture]) -> tuple[Picture,
         worded = rng.random() < 0.2
         if worded:
             _legend(tile, at, look, rng)
-        move = 0.5 * ((look.thick - 1) % 2) if not look.smooth else 0.0
+        if rng.random() < 0.1:
+            _crossed(tile, at, rng)
+        across, down = (0.0 if look.smooth else 0.5 * ((thick - 1) % 2) for thick in (look.thick, look.thin))
         truths.append(
             Truth(
-                at[0] + move,
-                at[1] + (move if look.shape == "plus" else 0.0),
+                at[0] + across,
+                at[1] + (down if look.shape == "plus" else 0.0),
                 look,
                 (look.arm[0] + look.arm[1]) / 2 * (1.0 if look.shape == "plus" else 0.75),
                 worded,
             )
         )
     return damage(tile, truths, rng)
+
+
+def _flow(tile: Picture, rng: np.random.Generator) -> None:
+    """Colour some vessels, as colour Doppler does."""
+    side = tile.shape[0]
+    for _ in range(int(rng.integers(1, 6))):
+        vessel = np.zeros(tile.shape[:2], np.uint8)
+        at, axes = rng.integers(0, side, 2), rng.integers(6, 60, 2)
+        cv2.ellipse(
+            vessel, (int(at[0]), int(at[1])), (int(axes[0]), int(axes[1])), rng.uniform(0, 180), 0, 360, (255,), -1
+        )
+        colours = ((30, 60, 230), (40, 140, 255), (220, 40, 20), (255, 150, 20), (0, 180, 220))
+        hue = np.array(colours[int(rng.integers(5))], np.float32)
+        level = np.float32(rng.uniform(0.5, 1.0)) + rng.normal(0, rng.choice([0.0, 0.15]), tile.shape[:2]).astype(
+            np.float32
+        )
+        tile[vessel > 0] = np.clip(hue * level[..., None], 0, 255).astype(np.uint8)[vessel > 0]
+
+
+def _bordered(tile: Picture, rng: np.random.Generator) -> None:
+    """Let the image end in the tile: black or the screen's own colour beyond a straight or curved border."""
+    side, angle = tile.shape[0], rng.uniform(0, 2 * pi)
+    far = side * float(rng.choice([0.7, 1.5, 4.0, 40.0]))
+    away = far + side * rng.uniform(-0.15, 0.35)
+    centre = round(side / 2 + away * cos(angle)), round(side / 2 + away * sin(angle))
+    beyond = np.zeros(tile.shape[:2], np.uint8)
+    cv2.circle(beyond, centre, round(far), (255,), -1)
+    colours = ((0, 0, 0), (0, 0, 0), (0, 0, 0), (18, 20, 24), (60, 66, 84), (40, 60, 110), (200, 200, 200))
+    tile[beyond > 0] = colours[int(rng.integers(len(colours)))]
+
+
+def _crossed(tile: Picture, at: Point, rng: np.random.Generator) -> None:
+    """Draw a line that has nothing to do with a marker through or past it: a box, a needle guide, a trace."""
+    angle = float(rng.choice([0.0, pi / 2])) if rng.random() < 0.6 else rng.uniform(0, pi)
+    x, y = at[0] + rng.normal(0, 3.0), at[1] + rng.normal(0, 3.0)
+    one, other = ((round(x + far * cos(angle)), round(y + far * sin(angle))) for far in (-rng.uniform(8, 300), 300.0))
+    if rng.random() < 0.3:
+        dots(tile, one, other, replace(random_look(rng), colour=random_colour(rng)), rng)
+        return
+    how = cv2.LINE_AA if rng.random() < 0.5 else cv2.LINE_8
+    cv2.line(tile, one, other, random_colour(rng), int(rng.choice([1, 1, 2])), how)
 
 
 def _hidden(tile: Picture, at: Point, look: Look, rng: np.random.Generator) -> Look:
@@ -216,6 +265,8 @@ def damage(tile: Picture, truths: list[Truth], rng: np.random.Generator) -> tupl
         small = cv2.resize(ycc[..., 1:], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         ycc[..., 1:] = cv2.resize(small, ycc.shape[1::-1], interpolation=cv2.INTER_LINEAR)
         tile = np.asarray(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB), np.uint8)
+    if rng.random() < 0.08:
+        return _video(tile), truths
     for _ in range(int(rng.choice([0, 1, 2], p=[0.35, 0.55, 0.1]))):
         code: list[int] = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(38, 96))]
         if rng.random() < 0.6:
@@ -223,6 +274,25 @@ def damage(tile: Picture, truths: list[Truth], rng: np.random.Generator) -> tupl
         data = cv2.imencode(".jpg", tile[..., ::-1], code)[1]
         tile = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
     return tile, truths
+
+
+def _video(tile: Picture) -> Picture:
+    """Return the tile as MPEG-4 shows it, a frame or two after the first; an odd last row or column stays as it was."""
+    height, width = (side // 2 * 2 for side in tile.shape[:2])
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / "tile.mp4")
+        writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (width, height))
+        for _ in range(2):
+            writer.write(np.ascontiguousarray(tile[:height, :width, ::-1]))
+        writer.release()
+        capture = cv2.VideoCapture(path)
+        capture.grab()
+        held, back = capture.read()
+        capture.release()
+    seen = tile.copy()
+    if held and back is not None:
+        seen[:height, :width] = back[..., ::-1]
+    return seen
 
 
 def _glances(crossings: list[Crossing], truths: list[Truth], into: Samples, rng: np.random.Generator) -> None:

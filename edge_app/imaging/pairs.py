@@ -157,11 +157,10 @@ def _told(links: list[Link]) -> list[Link]:
     """Return the pairs that are sure enough, or none where a longer one like them may be among the others."""
     sure = [one for one in links if one.probability >= SURE]
     told = [one for one in links if one in sure or _crossed(one, sure)]
-    lined = [one for one in told if one.line >= JOINED] or sorted(told, key=lambda one: -one.probability)[:1]
-    # All markers of a screen have one size and colour.
-    told = [one for one in told if one.line >= CLEAR or any(_like(one, other) for other in lined)]
+    clear = [one for one in told if one.line >= CLEAR] or sorted(told, key=lambda one: -one.probability)[:1]
+    told = [one for one in told if any(_like(one, other) for other in clear)]  # one screen, one size and colour
     others = [one for one in links if one not in told and one.probability >= RIVAL]
-    others = [one for one in others if any(_like(one, other) for other in lined)]
+    others = [one for one in others if any(_like(one, other) for other in clear)]
     longest = max((one.length for one in told), default=0.0)
     return [] if any(one.length > longest for one in others) else told
 

@@ -24,7 +24,7 @@ from edge_app.imaging.mark_net import GLANCE, READER, WEIGHTS, MarkNet
 from .draw import Picture
 from .pictures import phantom_pictures, real_pictures
 from .tiles import Samples, harvest, mine
-from .train import Folded, Reader, errors, save, save_glance, train, train_glance
+from .train import Folded, Reader, errors, halfway, save, save_glance, train, train_glance
 
 NOTHING_KEPT = 0.45
 """Of the places without a marker."""

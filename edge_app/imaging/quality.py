@@ -236,7 +236,7 @@ def _share_over(values: Grey, level: int, seen: Grey) -> float:
 
 
 def drawn_pixels(grey: Grey, colour: Grey, step: int = 1) -> Grey:
-    """Return 1 where thin strokes were drawn, 2 frame pixels wider, else 0: bright or coloured over what is around.
+    """Return 255 where thin strokes were drawn, 2 frame pixels wider, else 0: bright or coloured over what is around.
 
     ``step`` is how many frame pixels lie between two pixels.
     """
@@ -244,7 +244,7 @@ def drawn_pixels(grey: Grey, colour: Grey, step: int = 1) -> Grey:
     drawn = over(stroke_map(grey, thickest), 90)
     if cv2.countNonZero(over(colour, 40)) > 0:
         drawn = np.asarray(cv2.max(drawn, over(stroke_map(colour, thickest), 40)), dtype=np.uint8)
-    return np.asarray(cv2.min(cv2.dilate(drawn, np.ones((wider, wider), np.uint8)), 1), dtype=np.uint8)
+    return np.asarray(cv2.dilate(drawn, np.ones((wider, wider), np.uint8)), dtype=np.uint8)
 
 
 def _grey_measures(grey: Grey, seen: Grey) -> dict[str, float]:

@@ -240,7 +240,7 @@ def _beset(marks: Values, bright: NDArray[np.uint8]) -> float:
 def _small_marks(pixels: NDArray[np.uint8], bright: NDArray[np.uint8]) -> Values:
     """Return (n, 6) of small bright marks: x, y centre, width, height, area, coloured (0 or 1)."""
     height = pixels.shape[0]
-    count, stats, centres = pieces_of(bright)
+    count, _, stats, centres = pieces_of(bright)
     w, h = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
     small = np.flatnonzero((w <= 0.035 * height) & (h <= 0.012 * height + 2)) + 1
     if count < 2 or len(small) == 0:

@@ -11,8 +11,8 @@ from edge_app.imaging.calipers import Search, Survey, searching
 from edge_app.imaging.glyph import Glyph, look_again
 from edge_app.imaging.scene import CaliperPair, Sector
 
-SLICE_MS, MOST_SLICES = 8.0, 8
-"""A frame does one step of a search, of one to two milliseconds, for so much of the stream's time since the last frame.
+SLICE_MS, MOST_SLICES = 12.0, 4
+"""A frame does one step of a search, of some two milliseconds, for so much of the stream's time since the last frame.
 Counted in the stream's time, not the clock's: the same frames give the same answer on every machine."""
 STILL_THERE = 0.5
 """Probability that a known marker needs to stay one."""
@@ -37,15 +37,18 @@ class CaliperWatch:
         self.survey, self._search = Survey(), None
 
     def begin(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
-        """Begin a search in a frame; it keeps a copy, for the frame's memory is used again."""
-        self._search = searching(pixels.copy(), sector)
+        """Begin a search in RGB uint8 ``pixels`` (H, W, 3), which must not change any more."""
+        self._search = searching(pixels, sector)
 
-    def go_on(self, elapsed_ms: float = 33.0) -> bool:
-        """Go on with the search for so much of the stream's time; return whether it ended, with a new ``survey``."""
+    def go_on(self, elapsed_ms: float = 33.0, others: int = 0) -> bool:
+        """Go on with the search for so much of the stream's time; return whether it ended, with a new ``survey``.
+
+        ``others``: slices of other work that this frame does; they are done in place of as many of the search's.
+        """
         if self._search is None:
             return False
         try:
-            for _ in range(min(MOST_SLICES, max(1, round(elapsed_ms / SLICE_MS)))):
+            for _ in range(max(1, min(MOST_SLICES, round(elapsed_ms / SLICE_MS)) - others)):
                 next(self._search)
         except StopIteration as done:
             self.survey, self._search = done.value, None

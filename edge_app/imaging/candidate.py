@@ -44,8 +44,10 @@ class Candidate:
 
 def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
     """Return the candidate that the chosen pieces make, or None where they have no outline."""
-    lit = without_lines(pieces.mask(chosen[:1])) | pieces.mask(chosen[1:])
-    if not chosen or lit.mean() < SMALLEST_SHARE:
+    lit = without_lines(pieces.labels == chosen[0])
+    if len(chosen) > 1:
+        lit |= pieces.mask(chosen[1:])
+    if np.count_nonzero(lit) < SMALLEST_SHARE * lit.size:
         return None
     outline = fit_outline(lit)
     if outline is None:
@@ -60,9 +62,9 @@ def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
 def without_lines(lit: Mask) -> Mask:
     """Remove what is thin beside the body of the lit pixels, bool (h, w): an ECG, a needle's guide, a frame."""
     kernel = np.ones((LINE, LINE), np.uint8)
-    body = cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    body = cv2.morphologyEx(lit.view(np.uint8), cv2.MORPH_CLOSE, kernel)
     opened = cv2.morphologyEx(body, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(lit & (opened > 0), dtype=np.bool_)
+    return np.asarray(lit & np.asarray(opened, np.uint8).view(np.bool_), dtype=np.bool_)
 
 
 def _is_shallow(outline: Outline, lit: Mask) -> bool:

@@ -73,15 +73,17 @@ def assess(
     annotation: Mask | None = None,
     rules: QualityRules = RULES,
     beside: Mapping[str, float] | None = None,
+    memory: Measured | None = None,
 ) -> Quality:
     """Measure the part of ``box`` that lies in ``sector`` of RGB uint8 (H, W, 3) ``pixels`` and judge it.
 
     ``annotation`` (bool, H, W) marks drawn pixels to leave out; None: they are looked for. Measures: ``mean`` and
     ``contrast`` in grey levels, ``saturated``, ``dark``, ``shadow``, ``coverage`` and ``colour`` as shares 0..1,
     ``sharpness`` 0..1, ``entropy`` in bits. ``beside`` adds what one picture alone does not tell: ``margin`` as
-    ``pole_margin`` gives it, ``moving`` as ``CropMotion`` does.
+    ``pole_margin`` gives it, ``moving`` as ``CropMotion`` does. ``memory`` may know the measures.
     """
-    measures = {**measure(pixels, sector, box, annotation), **(beside or {})}
+    found = (memory or Measured()).measure(pixels, sector, box, annotation)
+    measures = {**found, **(beside or {})}
     faults = list(judge(measures, rules))
     hard = any(fault.hard for fault in faults)
     grade: Literal["diagnostic", "limited", "non-diagnostic"] = (
@@ -137,6 +139,27 @@ def _depth_inside(mask: Mask, x: int, y: int, reach: float) -> float:
     row, column = top - (y - side), left - (x - side)
     padded[row : row + part.shape[0], column : column + part.shape[1]] = part
     return min(1.0, float(cv2.distanceTransform(padded, cv2.DIST_L2, 3)[side, side]) / reach)
+
+
+class Measured:
+    """The measures of the last crop of a stream: a picture that comes once more is not measured again."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Sector, CropBox, dict[str, float]] | None = None
+
+    def kept(self, repeated: bool) -> Measured:
+        """Return itself for the next picture; ``repeated``: nothing in it has changed since the last one."""
+        if not repeated:
+            self._known = None
+        return self
+
+    def measure(
+        self, pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation: Mask | None
+    ) -> dict[str, float]:
+        """Return the measures of ``assess``."""
+        if self._known is None or self._known[0] is not sector or self._known[1] != box:
+            self._known = sector, box, measure(pixels, sector, box, annotation)
+        return self._known[2]
 
 
 class CropMotion:

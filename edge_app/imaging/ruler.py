@@ -196,6 +196,7 @@ def _searching_ticks(pixels: NDArray[np.uint8], sector: Sector) -> Sliced[list[T
     ink[_core(sector, height)] = 0
     yield
     marks = _small_marks(pixels, ink)
+    yield
     if len(marks) < FEWEST_TICKS:
         return []
     found: list[Ticks] = []
@@ -207,7 +208,7 @@ def _searching_ticks(pixels: NDArray[np.uint8], sector: Sector) -> Sliced[list[T
             if np.ptp(marks[chosen, 1]) <= least:
                 continue
             looked += 1
-            if looked % 2:
+            if looked % 2 == 0:
                 yield
             ticks = fit_ticks(marks[chosen], height)
             if ticks is not None and ticks.span_px > least and _beset(marks[chosen], ink) <= MOST_BESET:

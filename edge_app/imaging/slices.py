@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Sliced = Generator[None, None, T]
@@ -17,3 +17,30 @@ def finish(work: Sliced[T]) -> T:
             next(work)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
+
+
+class Task(Generic[T]):
+    """One piece of work at a time, and the result of the last one that was done."""
+
+    def __init__(self, result: T) -> None:
+        self.result = result
+        self._work: Sliced[T] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a piece of work is going on."""
+        return self._work is not None
+
+    def begin(self, work: Sliced[T] | None) -> None:
+        """Begin other work, in place of what is going on; None: do nothing more."""
+        self._work = work
+
+    def go_on(self, whole: bool = False) -> None:
+        """Do one slice, or all that is left."""
+        try:
+            while self._work is not None:
+                next(self._work)
+                if not whole:
+                    return
+        except StopIteration as done:
+            self.result, self._work = done.value, None

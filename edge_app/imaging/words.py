@@ -99,6 +99,11 @@ class ScreenWords:
         """Lines that stand on the screen and were not read yet."""
         return sum(not line.read for line in self._lines)
 
+    @property
+    def looking(self) -> bool:
+        """Whether a look goes on in the next picture."""
+        return self._look_on is not None
+
     def stir(self, t_ms: float) -> None:
         """Look often for a while: something has been frozen or measured, and its result is about to stand there."""
         self._stirred_ms = t_ms

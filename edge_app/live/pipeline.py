@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_app.capture.base import Frame
 from edge_app.imaging.nudge import Nudge
 from edge_app.imaging.observer import SceneObserver
-from edge_app.imaging.quality import CropMotion, assess, pole_margin
+from edge_app.imaging.quality import CropMotion, Measured, assess, pole_margin
 from edge_app.imaging.scene import Point, Quality, Scene, Sector
 from edge_app.imaging.thresholds import Thresholds, load_thresholds
 from edge_app.imaging.tracking import PoleTracker, Tracked
@@ -164,6 +164,7 @@ class Pipeline:
         self._poles: Poles | None = None
         self._typed = lengths.TypedLength()
         self._motion = CropMotion()
+        self._measured = Measured()
         self._tracker: PoleTracker | None = None
         self._recent: deque[tuple[Frame, Scene]] = deque(maxlen=RECENT)
         self._last: _Read | None = None
@@ -263,7 +264,8 @@ class Pipeline:
         if moving is not None:
             beside["moving"] = moving
         rules = self._settings.thresholds.rules(scene.maker, scene.layout)
-        return assess(frame.pixels, sector, placed.box, None, rules, beside)
+        memory = self._measured.kept(scene.repeated_ms > 0.0)
+        return assess(frame.pixels, sector, placed.box, None, rules, beside, memory)
 
     def _propose(self, work: _Work) -> None:
         """Look for poles to propose, where the operator has placed none."""

@@ -218,7 +218,8 @@ class SceneObserver:
     def _other_slices(self) -> int:
         """How many slices of this frame belong to something else than markers."""
         aside = self._scale_due or self._scale.busy or self._modes.busy
-        return self._images.slices + int(aside) + int(self._words.looking)
+        unhurried = not self._frozen  # nobody measures in a moving picture, but the gate looks at each
+        return self._images.slices + int(aside) + int(self._words.looking) + int(unhurried)
 
     def _search(self, frame: Frame, elapsed_ms: float) -> None:
         if self._sector is None:

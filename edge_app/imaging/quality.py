@@ -23,7 +23,7 @@ FEWEST_PIXELS = 400
 FAR_INSIDE = 0.1  # of the kidney's length
 MOTION_PX = 40  # side of the small crop in which motion is seen
 LEAST_CONTRAST = 8.0  # grey levels
-LARGE_PX = 320  # shorter side of a large crop
+LARGE_PX = 320  # shorter side of a crop of which every second pixel is enough; of twice that, every third
 COLOURED = 48  # highest less lowest channel
 SHARP_PX = 288  # side of the crop's middle in which sharpness is measured: enough speckle, and soon done
 
@@ -176,8 +176,7 @@ class CropMotion:
         if part.size == 0:
             self._before = None
             return None
-        step = 2 if min(part.shape[:2]) >= LARGE_PX else 1
-        small = _shrunk(np.asarray(cv2.extractChannel(_thinned(part, step), 1), dtype=np.uint8))
+        small = _shrunk(np.asarray(cv2.extractChannel(_thinned(part, _step(part)), 1), dtype=np.uint8))
         now, before = small.astype(np.float32), self._before
         self._before = (box, now)
         if before is None or not _same_box(before[0], box):
@@ -209,9 +208,7 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
     part, inside = pixels[window], _bytes(sector.mask[window])
     lines = None if annotation is None else _bytes(annotation[window])
     covered = cv2.countNonZero(inside) / max(1.0, box.width * box.height)
-    step = (
-        2 if min(inside.shape) >= LARGE_PX else 1
-    )  # shares and means of a large crop need no more than a quarter of it
+    step = _step(inside)
     grey, colour = _grey_and_colour(_thinned(part, step))
     seen = _seen(grey, colour, _thinned(inside, step), None if lines is None else _thinned(lines, step), step)
     if step * step * cv2.countNonZero(seen) < FEWEST_PIXELS:
@@ -223,6 +220,11 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
         "coverage": covered,
         "colour": _share_over(colour, COLOURED, seen),
     }
+
+
+def _step(picture: NDArray[np.uint8]) -> int:
+    """Return every how many pixels are enough for shares and means of a crop, each way: 1 to 3."""
+    return min(3, 1 + min(picture.shape[:2]) // LARGE_PX)
 
 
 def _thinned(picture: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
@@ -263,7 +265,7 @@ def drawn_pixels(grey: Grey, colour: Grey, step: int = 1) -> Grey:
 
     ``step`` is how many frame pixels lie between two pixels.
     """
-    thickest, wider = (7, 5) if step == 1 else (5, 3)
+    thickest, wider = ((7, 5), (5, 3), (3, 3))[step - 1]
     drawn = over(stroke_map(grey, thickest), 90)
     if cv2.countNonZero(over(colour, 40)) > 0:
         drawn = np.asarray(cv2.max(drawn, over(stroke_map(colour, thickest), 40)), dtype=np.uint8)

@@ -224,7 +224,7 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
 
 def _step(picture: NDArray[np.uint8]) -> int:
     """Return every how many pixels are enough for shares and means of a crop, each way: 1 to 3."""
-    return min(3, 1 + min(picture.shape[:2]) // LARGE_PX)
+    return int(min(3, 1 + min(picture.shape[:2]) // LARGE_PX))
 
 
 def _thinned(picture: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:

@@ -28,7 +28,8 @@ ROUND = 0.75  # of the columns begin on the circle
 HALF_ANGLES = (0.2, 1.1)  # of a curved probe, radians
 LEAN = 0.12  # radians by which the two sides may differ: a steered image is another shape
 RAGGED = 0.05  # radians about which the rings of a band end at one side
-WIDER = 0.25  # dx/dy by which a side may lean out more than the band's rings say: wide views are steered outwards
+WIDER = 0.25  # dx/dy by which a side may lean otherwise than the band's rings say: wide views are steered outwards
+ALIKE = 0.08  # dx/dy of the two sides
 FAR = 1.6  # times the band's outer radius: the nearest end of the image
 ENDS = 0.3  # of the rays end on one circle, where the end of the image is seen
 
@@ -62,8 +63,18 @@ def fan_of_band(band: Mask, lit: Mask) -> tuple[Outline, Mask] | None:
         return None
     outer = float(np.percentile(_polar(arc, circle.x, circle.y)[1], 98))
     beyond = _farther(lit, circle, FAR * outer)
-    slope = max([slope, *(one for one in _touching(arc, beyond, circle.x) if one < slope + WIDER)])
-    return _fan(arc, beyond, circle, slope), arc | beyond
+    return _fan(arc, beyond, circle, _better(slope, _touching(arc, beyond, circle.x))), arc | beyond
+
+
+def _better(slope: float, touching: tuple[float, ...]) -> float:
+    """Return the slope of both sides: what touches band and noise alike on both sides, or leans out more on one.
+
+    Something on the screen may hide one end of the noise, and short sides are not measured well.
+    """
+    found = [one for one in touching if abs(one - slope) < WIDER]
+    if len(found) == 2 and abs(found[0] - found[1]) < ALIKE:
+        return sum(found) / 2
+    return max([slope, *found])
 
 
 def _fan(arc: Mask, beyond: Mask, circle: _Circle, slope: float) -> Outline:

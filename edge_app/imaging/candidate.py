@@ -23,9 +23,10 @@ FULL = 0.6  # of its box, a piece of a linear array's image is lit
 AS_WIDE = 0.85  # as the main piece, each other one of such an image
 LINE = 5  # small pixels: lines are thinner
 SHALLOW = 0.7  # times the confidence in a band
-UNSURE = 0.6  # confidence under which a candidate may rather be a probe in air
+UNSURE = 0.75  # confidence under which a candidate may rather be a probe in air
 MOST_BANDS = 3  # pieces that are looked at
 IN_AIR = 0.5  # most confidence in a fan of which only the band under the probe is seen
+WITH_ITS_END = 0.62  # most confidence in one of which the end is seen too: its middle is dark and says nothing
 APART = 0.1  # more confidence in one piece than in all of them: the others are a trace, or another picture
 TRACE = 0.55  # confidence in the upper of two such pieces from which it is the image and the lower one its trace
 
@@ -53,7 +54,10 @@ def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
     plain = _plain(pieces, chosen)
     if plain is not None and plain.confidence >= UNSURE:
         return plain
-    return max((one for one in (plain, _in_air(pieces, chosen)) if one), key=lambda one: one.confidence, default=None)
+    fan = _in_air(pieces, chosen)
+    if fan is None or (plain is not None and plain.confidence > fan.confidence and not fan.in_air):
+        return plain
+    return fan
 
 
 def _plain(pieces: Pieces, chosen: list[int]) -> Candidate | None:
@@ -74,15 +78,14 @@ def _plain(pieces: Pieces, chosen: list[int]) -> Candidate | None:
 def _in_air(pieces: Pieces, chosen: list[int]) -> Candidate | None:
     """Return the fan of which one of the pieces is the band under the probe, if any is."""
     lit = pieces.mask(chosen)
-    for piece in chosen[:MOST_BANDS]:
+    for piece in sorted(chosen[:MOST_BANDS], key=lambda n: int(pieces.boxes[n, 1])):  # the uppermost first
         found = fan_of_band(pieces.labels == piece, lit)
         if found is None:
             continue
         outline, own = found
         confidence, share = _confidence(outline, own, parted=False)
         shallow = _is_shallow(outline, own)
-        if shallow:
-            confidence = min(IN_AIR, confidence * SHALLOW)
+        confidence = min(IN_AIR, confidence * SHALLOW) if shallow else WITH_ITS_END * _kept(outline, own) ** 2
         fan = _weighed(outline, own, confidence, share, pieces, chosen)
         return replace(fan, in_air=not shallow)
     return None
@@ -166,6 +169,13 @@ def _confidence(outline: Outline, lit: Mask, *, parted: bool) -> tuple[float, fl
     filled = inside / max(1, area - empty)
     edges = min(1.0, 0.4 + outline.support)
     return float(kept**2 * min(1.0, 0.45 + 0.55 * filled) * edges), area / lit.size
+
+
+def _kept(outline: Outline, lit: Mask) -> float:
+    """Return the share of the lit pixels that lie inside the outline."""
+    shape = np.zeros(lit.shape, np.uint8)
+    cv2.fillPoly(shape, [np.round(outline.polygon()).astype(np.int32)], (1,))
+    return float(np.count_nonzero(lit & (shape > 0))) / max(1, int(np.count_nonzero(lit)))
 
 
 def _dark_rows(lit: Mask, shape: Mask) -> Mask:

@@ -216,10 +216,16 @@ class SceneObserver:
 
     @property
     def _other_slices(self) -> int:
-        """How many slices of this frame belong to something else than markers."""
+        """How many slices of this frame are not for markers; where one may be measuring, all but the image waits."""
+        if self._frozen:
+            return self._images.slices
         aside = self._scale_due or self._scale.busy or self._modes.busy
-        unhurried = not self._frozen  # nobody measures in a moving picture, but the gate looks at each
-        return self._images.slices + int(aside) + int(self._words.looking) + int(unhurried)
+        return self._images.slices + 1 + int(aside) + int(self._words.looking)  # one less: the gate looks at each frame
+
+    @property
+    def _waits(self) -> bool:
+        """Whether scale and modes wait for markers."""
+        return self._frozen and not self._still and self._modes_known and self._calipers.searching
 
     def _search(self, frame: Frame, elapsed_ms: float) -> None:
         if self._sector is None:
@@ -243,7 +249,7 @@ class SceneObserver:
         if self._scale_due:
             self._scale_due = False
             self._scale.begin(searching_scale(frame.pixels, self._sector, frame.regions, self._depths))
-        if self._still or not self._modes.busy:
+        if self._still or not (self._modes.busy or self._waits):
             self._scale.go_on(whole=self._still)
 
     def _read_words(self, frame: Frame) -> None:
@@ -266,6 +272,8 @@ class SceneObserver:
             small = self._images.small
             work = searching_modes(frame.pixels, self._sector, boxes, low_power=low_power, small=small)
             self._modes.begin(work)
+        if self._waits:
+            return
         self._modes.go_on(whole=self._still or not self._modes_known)
         self._modes_known |= self._sector is not None and not self._modes.busy
 

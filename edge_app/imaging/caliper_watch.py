@@ -11,7 +11,7 @@ from edge_app.imaging.calipers import Search, Survey, searching
 from edge_app.imaging.glyph import Glyph, look_again
 from edge_app.imaging.scene import CaliperPair, Sector
 
-SLICE_MS, MOST_SLICES = 12.0, 4
+SLICE_MS, MOST_SLICES = 12.0, 8
 """A frame does one step of a search, of some two milliseconds, for so much of the stream's time since the last frame.
 Counted in the stream's time, not the clock's: the same frames give the same answer on every machine."""
 STILL_THERE = 0.5

@@ -26,6 +26,8 @@ from edge_app.imaging.told import told
 from edge_app.imaging.words import ScreenWords
 from engines import synthetic_mark
 
+MOST_SLICES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class ObserverRules:
@@ -36,6 +38,7 @@ class ObserverRules:
     live_search_ms: float = 1000.0  # between two searches in a moving picture
     modes_every_ms: float = 1000.0
     recheck_ms: float = 200.0  # between two looks at known markers
+    slice_ms: float = 30.0  # for so much of the stream's time one slice of the search for scale or modes
 
 
 class SceneObserver:
@@ -68,7 +71,7 @@ class SceneObserver:
         self._calipers = CaliperWatch()
         self._search_ms = -np.inf
         self._recheck_ms = -np.inf
-        self._looked_ms = 0.0
+        self._observed_ms = self._elapsed_ms = 0.0
         self._search_due = True
         self._frozen = False
         self._words = ScreenWords()
@@ -104,6 +107,7 @@ class SceneObserver:
             self._size = (width, height)
         if fault is not None:
             return self._scene(frame, fault)
+        self._elapsed_ms, self._observed_ms = frame.t_ms - self._observed_ms, frame.t_ms
         with self._timed("sector"):
             self._look_for_images(frame)
         with self._timed("freeze"):
@@ -202,9 +206,8 @@ class SceneObserver:
         if self._still:
             self._calipers.survey = survey(frame.pixels, self._images.searched)
             return
-        elapsed, self._looked_ms = frame.t_ms - self._looked_ms, frame.t_ms
         if self._calipers.searching:
-            self._calipers.go_on(elapsed, self._other_slices)
+            self._calipers.go_on(self._elapsed_ms, self._other_slices)
             return
         since = frame.t_ms - self._search_ms
         due = self._search_due and since >= self._rules.search_pause_ms
@@ -212,7 +215,7 @@ class SceneObserver:
             due = since >= self._rules.live_search_ms
         if due or self._markers_gone(frame):
             self._search_ms, self._search_due = frame.t_ms, False
-            self._search(frame, elapsed)
+            self._search(frame)
 
     @property
     def _other_slices(self) -> int:
@@ -223,16 +226,21 @@ class SceneObserver:
         return self._images.slices + 1 + int(aside) + int(self._words.looking)  # one less: the gate looks at each frame
 
     @property
+    def _slices(self) -> int:
+        """How many slices of one thing this frame does: more where frames come slowly."""
+        return max(1, min(MOST_SLICES, round(self._elapsed_ms / self._rules.slice_ms)))
+
+    @property
     def _waits(self) -> bool:
         """Whether scale and modes wait for markers."""
         return self._frozen and not self._still and self._modes_known and self._calipers.searching
 
-    def _search(self, frame: Frame, elapsed_ms: float) -> None:
+    def _search(self, frame: Frame) -> None:
         if self._sector is None:
             self._calipers.forget()
             return
         self._calipers.begin(frame.pixels, self._images.searched)
-        self._calipers.go_on(elapsed_ms, self._other_slices)
+        self._calipers.go_on(self._elapsed_ms, self._other_slices)
 
     def _markers_gone(self, frame: Frame) -> bool:
         """Look now and then whether known markers still stand there; if not, nothing is known of them."""
@@ -250,7 +258,7 @@ class SceneObserver:
             self._scale_due = False
             self._scale.begin(searching_scale(frame.pixels, self._sector, frame.regions, self._depths))
         if self._still or not (self._modes.busy or self._waits):
-            self._scale.go_on(whole=self._still)
+            self._scale.go_on(self._slices, whole=self._still)
 
     def _read_words(self, frame: Frame) -> None:
         """Read a little of the screen; of a still only where something was measured, for that takes long."""
@@ -274,7 +282,7 @@ class SceneObserver:
             self._modes.begin(work)
         if self._waits:
             return
-        self._modes.go_on(whole=self._still or not self._modes_known)
+        self._modes.go_on(self._slices, whole=self._still or not self._modes_known)
         self._modes_known |= self._sector is not None and not self._modes.busy
 
     def _printed_length(self) -> PrintedLength | None:

@@ -35,12 +35,11 @@ class Task(Generic[T]):
         """Begin other work, in place of what is going on; None: do nothing more."""
         self._work = work
 
-    def go_on(self, whole: bool = False) -> None:
-        """Do one slice, or all that is left."""
+    def go_on(self, slices: int = 1, *, whole: bool = False) -> None:
+        """Do so many slices, or all that is left."""
         try:
-            while self._work is not None:
+            while self._work is not None and (whole or slices > 0):
                 next(self._work)
-                if not whole:
-                    return
+                slices -= 1
         except StopIteration as done:
             self.result, self._work = done.value, None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.evidence import over
-from edge_app.imaging.scene import Quality, QualityFault, Sector
+from edge_app.imaging.scene import Quality, QualityFault, Scene, Sector
 from edge_app.imaging.shadow import shadow_share
 from edge_app.imaging.strokes import stroke_map
 from engines.preprocess import CropBox
@@ -20,6 +20,7 @@ from engines.preprocess import CropBox
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 FEWEST_PIXELS = 400
+ANEW_MS = 200.0  # in which a marker may be drawn over a frozen image, or colour
 FAR_INSIDE = 0.1  # of the kidney's length
 MOTION_PX = 40  # side of the small crop in which motion is seen
 LEAST_CONTRAST = 8.0  # grey levels
@@ -142,14 +143,20 @@ def _depth_inside(mask: Mask, x: int, y: int, reach: float) -> float:
 
 
 class Measured:
-    """The measures of the last crop of a stream: a picture that comes once more is not measured again."""
+    """The measures of the last crop of a stream: an image that stands still is not measured at every frame."""
 
     def __init__(self) -> None:
         self._known: tuple[Sector, CropBox, dict[str, float]] | None = None
+        self._since_ms = self._now_ms = -np.inf
 
-    def kept(self, repeated: bool) -> Measured:
-        """Return itself for the next picture; ``repeated``: nothing in it has changed since the last one."""
-        if not repeated:
+    def at(self, scene: Scene, stands: bool) -> Measured:
+        """Return itself for the next picture; ``stands``: its image is that of the last one, but for what was drawn.
+
+        Where nothing at all has changed its measures are kept, else for ``ANEW_MS``.
+        """
+        self._now_ms = scene.t_ms
+        old = scene.repeated_ms <= 0.0 and scene.t_ms - self._since_ms >= ANEW_MS
+        if old or not stands:
             self._known = None
         return self
 
@@ -158,7 +165,7 @@ class Measured:
     ) -> dict[str, float]:
         """Return the measures of ``assess``."""
         if self._known is None or self._known[0] is not sector or self._known[1] != box:
-            self._known = sector, box, measure(pixels, sector, box, annotation)
+            self._known, self._since_ms = (sector, box, measure(pixels, sector, box, annotation)), self._now_ms
         return self._known[2]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_app.imaging.scene import Point, Sector
 
-Whole = NDArray[np.int64]
+Whole = NDArray[np.int32]
 STEP = 4  # every fourth pixel, or every sixth of a large picture: a shadow is broad
 RAYS = 64
 DARKER = 0.45  # of the median ray
@@ -43,7 +43,7 @@ def shadow_share(pixels: NDArray[np.uint8], sector: Sector, window: tuple[int, i
 
 
 @lru_cache(maxsize=2)
-def _places(sector: Sector) -> tuple[Whole, Whole, Whole, NDArray[np.float64], Whole]:
+def _places(sector: Sector) -> tuple[Whole, Whole, Whole, NDArray[np.float32], Whole]:
     """Return x, y, ray and depth of the places that are looked at, and which bytes of a picture their green ones are.
 
     They are the same for every picture of a sector.
@@ -51,11 +51,12 @@ def _places(sector: Sector) -> tuple[Whole, Whole, Whole, NDArray[np.float64], W
     x0, y0, x1, y1 = sector.bbox
     step = max(STEP, round(sector.mask.shape[0] / 180))
     ys, xs = np.nonzero(sector.mask[y0:y1:step, x0:x1:step])
-    x, y = xs * step + x0, ys * step + y0
+    x, y = (xs * step + x0).astype(np.int32), (ys * step + y0).astype(np.int32)  # half the memory of whole numbers
+    at = (y * sector.mask.shape[1] + x) * 3 + 1
     if len(x) == 0:
-        return x, y, x, y.astype(np.float64), x
+        return x, y, x, y.astype(np.float32), at
     ray, depth = _polar(sector, x.astype(np.float64), y.astype(np.float64))
-    return x, y, ray, depth, (y * sector.mask.shape[1] + x) * 3 + 1
+    return x, y, ray.astype(np.int32), depth.astype(np.float32), at
 
 
 def _broad(dark: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -264,7 +264,7 @@ class Pipeline:
         if moving is not None:
             beside["moving"] = moving
         rules = self._settings.thresholds.rules(scene.maker, scene.layout)
-        memory = self._measured.kept(scene.repeated_ms > 0.0)
+        memory = self._measured.at(scene, stands=scene.frozen and not self._settings.stills)
         return assess(frame.pixels, sector, placed.box, None, rules, beside, memory)
 
     def _propose(self, work: _Work) -> None:

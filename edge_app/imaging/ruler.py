@@ -195,8 +195,12 @@ def _searching_ticks(pixels: NDArray[np.uint8], sector: Sector) -> Sliced[list[T
     ink = over(stroke_map(grey, round(13 * max(1.0, height / 720))), BRIGHT)
     ink[_core(sector, height)] = 0
     yield
-    marks = _small_marks(pixels, ink)
+    middle = (sector.bbox[0] + sector.bbox[2]) // 2  # where no ruler is
+    left = _small_marks(pixels[:, :middle], ink[:, :middle])
     yield
+    right = _small_marks(pixels[:, middle:], ink[:, middle:])
+    yield
+    marks = np.concatenate([left, right + np.array([middle, 0, 0, 0, 0, 0])])
     if len(marks) < FEWEST_TICKS:
         return []
     found: list[Ticks] = []

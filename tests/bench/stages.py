@@ -1,10 +1,11 @@
 """Times each stage from a frame to the gate's answer over streams, against what is asked of them.
 
-Run: ``python tests/bench/imaging.py --stages [FRAMES] [--data DIR]``. One core, milliseconds of this thread's CPU time
-and of the clock's. Streams: phantoms of all looks at 1920x1080 that are scanned, frozen and measured; composed screens
-with markers, scaled to that and set moving, then frozen; and with a folder its real clips, as they are and as a
-grabber scales them to 1920x1080. Each runs twice: as it is, and with the operator's handles on it. Words are read on a
-thread of their own, as in the app.
+Run: ``python tests/bench/imaging.py [DIR] --stages [FRAMES]``. One core, milliseconds of this thread's CPU time and of
+the clock's; what else the machine does makes both longer, so compare with another version in the same minutes.
+Streams: phantoms of all looks at 1920x1080 that are scanned, frozen and measured; composed screens with markers, scaled
+to that and set moving, then frozen; and the clips in DIR/clips, as they are and as a grabber scales them to 1920x1080.
+Each runs twice: as it is, and with the operator's handles on it. Words are read on a thread of their own, as in the
+app.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class _TimedObserver(SceneObserver):
             yield
 
 
-def main(frames: int = 150, data: Path | None = None, only: str = "") -> None:
+def main(frames: int = 150, data: Path | None = None) -> None:
     """Print a table of each kind of stream."""
     cv2.setNumThreads(1)
     groups: dict[str, list[Callable[[], Iterator[Frame]]]] = {
@@ -125,8 +126,6 @@ def main(frames: int = 150, data: Path | None = None, only: str = "") -> None:
     every = Took()
     with _scribe():
         for name, streams in groups.items():
-            if only and name != only:
-                continue
             took = Took()
             for stream in streams:
                 for handles in (False, True):
@@ -261,9 +260,3 @@ def _fitted(pixels: U8, how: int) -> U8:
     out = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
     out[top : top + height, left : left + width] = cv2.resize(pixels, (width, height), interpolation=how)
     return out
-
-
-if __name__ == "__main__":
-    import sys
-
-    main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None, sys.argv[3] if len(sys.argv) > 3 else "")

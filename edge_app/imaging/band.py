@@ -48,6 +48,10 @@ def fan_of_band(band: Mask, lit: Mask) -> tuple[Outline, Mask] | None:
     ``lit`` is all that may be image: noise at the image's end gives its depth, else the fan ends where the band does.
     None where the piece is no such band.
     """
+    lengths = np.count_nonzero(band, axis=0)
+    lengths = lengths[lengths > 0]
+    if len(lengths) < NARROWEST or np.median(lengths) > THICKEST * len(lengths):
+        return None
     first, thick = _longest_runs(band)
     columns = np.flatnonzero(thick)
     if len(columns) < NARROWEST or np.median(thick[columns]) > THICKEST * len(columns):

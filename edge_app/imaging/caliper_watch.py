@@ -14,6 +14,8 @@ from edge_app.imaging.scene import CaliperPair, Sector
 SLICE_MS, MOST_SLICES = 12.0, 8
 """A frame does one step of a search, of some two milliseconds, for so much of the stream's time since the last frame.
 Counted in the stream's time, not the clock's: the same frames give the same answer on every machine."""
+LARGE_ROWS, LARGER = 1000, 1.5
+"""Pictures with so many rows have longer steps, and as much longer a time for each."""
 STILL_THERE = 0.5
 """Probability that a known marker needs to stay one."""
 MOVED = 1.5
@@ -26,6 +28,7 @@ class CaliperWatch:
     def __init__(self) -> None:
         self.survey = Survey()
         self._search: Search | None = None
+        self._slice_ms = SLICE_MS
 
     @property
     def searching(self) -> bool:
@@ -39,6 +42,7 @@ class CaliperWatch:
     def begin(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
         """Begin a search in RGB uint8 ``pixels`` (H, W, 3), which must not change any more."""
         self._search = searching(pixels, sector)
+        self._slice_ms = SLICE_MS * (LARGER if pixels.shape[0] >= LARGE_ROWS else 1.0)
 
     def go_on(self, elapsed_ms: float = 33.0, others: int = 0) -> bool:
         """Go on with the search for so much of the stream's time; return whether it ended, with a new ``survey``.
@@ -48,7 +52,7 @@ class CaliperWatch:
         if self._search is None:
             return False
         try:
-            for _ in range(max(1, min(MOST_SLICES, round(elapsed_ms / SLICE_MS)) - others)):
+            for _ in range(max(1, min(MOST_SLICES, round(elapsed_ms / self._slice_ms)) - others)):
                 next(self._search)
         except StopIteration as done:
             self.survey, self._search = done.value, None

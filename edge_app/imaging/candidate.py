@@ -49,10 +49,13 @@ class Candidate:
     in_air: bool = False
 
 
-def candidate_of(pieces: Pieces, chosen: list[int]) -> Candidate | None:
-    """Return the candidate that the chosen pieces make, or None where they have no outline."""
+def candidate_of(pieces: Pieces, chosen: list[int], *, air: bool = True) -> Candidate | None:
+    """Return the candidate that the chosen pieces make, or None where they have no outline.
+
+    ``air`` False: they are no fan of which only the band under the probe is seen.
+    """
     plain = _plain(pieces, chosen)
-    if plain is not None and plain.confidence >= UNSURE:
+    if not air or (plain is not None and plain.confidence >= UNSURE):
         return plain
     fan = _in_air(pieces, chosen)
     if fan is None or (plain is not None and plain.confidence > fan.confidence and not fan.in_air):

@@ -123,13 +123,14 @@ def _only(content: tuple[slice, slice], over: NDArray[np.uint8]) -> NDArray[np.u
 def _commonest(grey: NDArray[np.uint8], level: int) -> int:
     """Return the commonest level about ``level``: a dark fan of one or two levels over black is part of its piece."""
     low = max(0, level - APART)
-    return low + int(np.bincount(grey.ravel(), minlength=256)[low : level + APART + 1].argmax())
+    counts = cv2.calcHist([np.ascontiguousarray(grey)], [0], None, [256], [0, 256]).ravel()
+    return low + int(counts[low : level + APART + 1].argmax())
 
 
 def _marked(labels: Labels, pieces: list[_Piece]) -> NDArray[np.bool_]:
     chosen = np.zeros(int(labels.max()) + 1, np.bool_)
     chosen[[piece.label for piece in pieces]] = True
-    return np.asarray(chosen[labels], dtype=np.bool_)
+    return np.take(chosen, labels)
 
 
 def _difference(grey: NDArray[np.uint8], level: int) -> NDArray[np.uint8]:
@@ -143,7 +144,7 @@ def _nearest(grey: NDArray[np.uint8], flat: NDArray[np.bool_]) -> NDArray[np.uin
     )
     levels = np.zeros(int(nearest.max()) + 1, np.uint8)
     levels[nearest[flat]] = grey[flat]
-    return np.asarray(levels[nearest], dtype=np.uint8)
+    return np.take(levels, np.asarray(nearest, dtype=np.int32))
 
 
 def _pieces(grey: NDArray[np.uint8]) -> tuple[Labels, list[_Piece]]:

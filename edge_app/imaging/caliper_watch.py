@@ -11,9 +11,11 @@ from edge_app.imaging.calipers import Search, Survey, searching
 from edge_app.imaging.glyph import Glyph, look_again
 from edge_app.imaging.scene import CaliperPair, Sector
 
-SLICE_MS, MOST_SLICES = 8.0, 8
-"""A frame does one step of a search, of one to two milliseconds, for so much of the stream's time since the last frame.
+SLICE_MS, MOST_SLICES = 12.0, 8
+"""A frame does one step of a search, of some two milliseconds, for so much of the stream's time since the last frame.
 Counted in the stream's time, not the clock's: the same frames give the same answer on every machine."""
+LARGE_ROWS, LARGER = 1000, 1.5
+"""Pictures with so many rows have longer steps, and as much longer a time for each."""
 STILL_THERE = 0.5
 """Probability that a known marker needs to stay one."""
 MOVED = 1.5
@@ -26,6 +28,7 @@ class CaliperWatch:
     def __init__(self) -> None:
         self.survey = Survey()
         self._search: Search | None = None
+        self._slice_ms = SLICE_MS
 
     @property
     def searching(self) -> bool:
@@ -37,15 +40,19 @@ class CaliperWatch:
         self.survey, self._search = Survey(), None
 
     def begin(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
-        """Begin a search in a frame; it keeps a copy, for the frame's memory is used again."""
-        self._search = searching(pixels.copy(), sector)
+        """Begin a search in RGB uint8 ``pixels`` (H, W, 3), which must not change any more."""
+        self._search = searching(pixels, sector)
+        self._slice_ms = SLICE_MS * (LARGER if pixels.shape[0] >= LARGE_ROWS else 1.0)
 
-    def go_on(self, elapsed_ms: float = 33.0) -> bool:
-        """Go on with the search for so much of the stream's time; return whether it ended, with a new ``survey``."""
+    def go_on(self, elapsed_ms: float = 33.0, others: int = 0) -> bool:
+        """Go on with the search for so much of the stream's time; return whether it ended, with a new ``survey``.
+
+        ``others``: slices of other work that this frame does; they are done in place of as many of the search's.
+        """
         if self._search is None:
             return False
         try:
-            for _ in range(min(MOST_SLICES, max(1, round(elapsed_ms / SLICE_MS)))):
+            for _ in range(max(1, min(MOST_SLICES, round(elapsed_ms / self._slice_ms)) - others)):
                 next(self._search)
         except StopIteration as done:
             self.survey, self._search = done.value, None

@@ -87,7 +87,7 @@ def _half(main: Candidate, columns: slice) -> Candidate | None:
     labels = np.zeros(main.lit.shape, np.int32)
     labels[:, columns] = main.lit[:, columns]
     half = Pieces(labels, np.zeros((2, 4), np.int32), np.array([0.0, 1.0]))
-    return candidate_of(half, [1])
+    return candidate_of(half, [1], air=False)
 
 
 def _gap(lit: NDArray[np.bool_], middle: NDArray[np.bool_]) -> int | None:

@@ -50,8 +50,10 @@ def shrink(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
 
 def brightest_channel(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return max(R, G, B), uint8 (H, W), of RGB ``pixels`` (H, W, 3): grey stays grey, a pure colour becomes white."""
-    red, green, blue = cv2.split(pixels)
-    return np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
+    out, another = cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1)  # faster than a split: less memory
+    cv2.max(out, another, dst=out)
+    cv2.extractChannel(pixels, 2, dst=another)
+    return np.asarray(cv2.max(out, another, dst=out), dtype=np.uint8)
 
 
 def colourful(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -59,11 +61,14 @@ def colourful(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     A grey map in sepia or blue gives all pixels one tint, which is taken off.
     """
-    few = pixels.astype(np.float32)
-    brightest = few.max(axis=1)
+    channels = [pixels[:, channel].astype(np.float32) for channel in range(3)]
+    brightest = np.maximum(np.maximum(channels[0], channels[1]), channels[2])
     total = float(brightest.sum())
-    tint = few.sum(axis=0) / total if total > 0 else np.ones(3, np.float32)
-    return np.asarray(np.abs(few - brightest[:, None] * tint).max(axis=1) > COLOUR, dtype=np.bool_)
+    off = np.zeros(len(pixels), np.float32)
+    for channel in channels:
+        tint = np.float32(float(channel.sum()) / total if total > 0 else 1.0)
+        np.maximum(off, np.abs(channel - brightest * tint), out=off)
+    return np.asarray(off > COLOUR, dtype=np.bool_)
 
 
 def thinned(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -110,6 +115,11 @@ class EvidenceMemory:
     def full(self) -> bool:
         """Whether the oldest picture goes with the next one."""
         return len(self._pictures) == self._pictures.maxlen and self._taken > len(self._pictures)
+
+    @property
+    def newest(self) -> tuple[NDArray[np.uint8], float] | None:
+        """The last picture, uint8 (h, w), and frame pixels per small pixel."""
+        return (self._pictures[-1], self._factor) if self._pictures else None
 
     def keep_newest(self) -> None:
         """Forget all pictures but the last, as after a change of layout."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_app.imaging.scene import Sector
 
 TILES = (16, 12)  # across, down
+LARGE_ROWS = 700
 DRAWN = 40  # grey steps at once: a marker, not speckle or compression noise
 
 
@@ -29,7 +30,7 @@ class FreezeRules:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """What changed since the last frame. ``drawn``: something was drawn, though the image may stand still.
+    """What changed since the last frame. ``drawn``: something was drawn, or the image moves.
 
     ``repeated_ms``: for so long not one pixel has changed on the whole screen. Seconds of that are a freeze; but
     a minute in which not even the scanner's clock moves may as well be a grabber that repeats its last picture,
@@ -47,33 +48,30 @@ class FreezeWatch:
 
     def __init__(self, rules: FreezeRules | None = None) -> None:
         self._rules = rules or FreezeRules()
-        self._previous: NDArray[np.uint8] | None = None
+        self._previous: NDArray[np.uint8] | None = None  # the last picture
+        self._green: NDArray[np.uint8] | None = None  # of its image, every ``_step``th row
         self._bbox: tuple[int, int, int, int] | None = None
         self._inside = np.ones(TILES[::-1], dtype=np.bool_)
         self._still_since_ms: float | None = None
-        self._whole: NDArray[np.uint8] | None = None
         self._same_since_ms = 0.0
         self._live: deque[float] = deque(maxlen=60)
 
     def observe(self, pixels: NDArray[np.uint8], t_ms: float, sector: Sector | None) -> Motion:
-        """Compare RGB uint8 (H, W, 3) ``pixels`` at ``t_ms`` with the frame before."""
+        """Compare RGB uint8 (H, W, 3) ``pixels`` at ``t_ms`` with the frame before; neither may change any more."""
         bbox = (0, 0, pixels.shape[1], pixels.shape[0]) if sector is None else sector.bbox
-        x0, y0, x1, y1 = bbox
-        part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
-        previous, self._previous = self._previous, part
-        whole, self._whole = self._whole, pixels
-        if previous is None or previous.shape != part.shape or bbox != self._bbox:
+        previous, self._previous = self._previous, pixels
+        before, self._green = self._green, _green(pixels, bbox)
+        if previous is None or before is None or previous.shape != pixels.shape or bbox != self._bbox:
             self._begin(bbox, sector)
             self._still_since_ms = t_ms if previous is None else None
             self._same_since_ms = t_ms
             return Motion(False, 0.0, True)
-        change = np.asarray(cv2.absdiff(part, previous), dtype=np.uint8)
-        green = np.asarray(cv2.extractChannel(part, 1), dtype=np.uint8)
-        difference = self._difference(np.asarray(cv2.extractChannel(change, 1), dtype=np.uint8), green)
+        difference = self._difference(before, self._green)
         self._note(difference, t_ms)
         # all three channels: a marker that turns from green to yellow changes in red alone
-        drawn = float(cv2.norm(change, cv2.NORM_INF)) > DRAWN
-        if drawn or difference > 0.0 or whole is None or not np.array_equal(pixels[::2], whole[::2]):
+        moving = self._still_since_ms is None
+        drawn = moving or (previous is not pixels and _most(_rows(pixels, bbox), _rows(previous, bbox)) > DRAWN)
+        if drawn or difference > 0.0 or not _repeated(pixels, previous):
             self._same_since_ms = t_ms
         return Motion(self._frozen(t_ms), difference, drawn, t_ms - self._same_since_ms)
 
@@ -86,9 +84,10 @@ class FreezeWatch:
         else:
             self._inside = np.ones(TILES[::-1], dtype=np.bool_)
 
-    def _difference(self, change: NDArray[np.uint8], green: NDArray[np.uint8]) -> float:
+    def _difference(self, before: NDArray[np.uint8], green: NDArray[np.uint8]) -> float:
         """Return the upper quantile over lit tiles of the difference, each pixel's cut at 31 grey levels."""
-        tiles = _tiles(np.asarray(cv2.convertScaleAbs(change, alpha=8.0), dtype=np.uint8)) / 8.0
+        change = cv2.absdiff(green, before)
+        tiles = _tiles(np.asarray(cv2.convertScaleAbs(change, dst=change, alpha=8.0), dtype=np.uint8)) / 8.0
         lit = self._inside & (_tiles(green) > self._rules.lit)
         chosen = tiles[lit] if np.count_nonzero(lit) >= 4 else tiles[self._inside]
         return float(np.percentile(chosen, self._rules.quantile)) if chosen.size else 0.0
@@ -108,6 +107,25 @@ class FreezeWatch:
 
     def _frozen(self, t_ms: float) -> bool:
         return self._still_since_ms is not None and t_ms - self._still_since_ms >= self._rules.hold_ms
+
+
+def _rows(pixels: NDArray[np.uint8], bbox: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """Return the image's part of a picture; of a large one every second row, which no marker is thinner than."""
+    x0, y0, x1, y1 = bbox
+    return pixels[y0 : y1 : 2 if pixels.shape[0] >= LARGE_ROWS else 1, x0:x1]
+
+
+def _green(pixels: NDArray[np.uint8], bbox: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.extractChannel(_rows(pixels, bbox), 1), dtype=np.uint8)
+
+
+def _most(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(cv2.norm(one, other, cv2.NORM_INF))
+
+
+def _repeated(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    """Whether two pictures are the same one; every second row is compared."""
+    return one is other or _most(one[::2], other[::2]) == 0
 
 
 def _tiles(grey: NDArray[np.uint8]) -> NDArray[np.float32]:

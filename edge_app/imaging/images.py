@@ -73,6 +73,8 @@ class ImageFinder:
         """Whether there are two images and nothing says which one is meant."""
         self.layout: str | None = None
         """Fingerprint of the screen around the images."""
+        self.slices = 0
+        """How many slices of work, of two or three milliseconds each, the last frame took."""
 
     @property
     def sector(self) -> Sector | None:
@@ -83,6 +85,11 @@ class ImageFinder:
         """Take the image at ``point``, frame pixels, for the one that is meant, until the stream is another."""
         self._chosen = point
         self._arrange()
+
+    @property
+    def small(self) -> tuple[NDArray[np.uint8], float] | None:
+        """The last picture as ``evidence.shrink`` made it small, at most a few frames old."""
+        return self._memory.newest
 
     @property
     def searched(self) -> Sector | None:
@@ -131,11 +138,19 @@ class ImageFinder:
     def look(self, frame: Frame, frozen: bool) -> bool:
         """Look at the next frame for some milliseconds. True: the images are others than before."""
         before = self.images
-        if self._memory.add(frame.pixels, frame.t_ms):
+        taken = self._memory.add(frame.pixels, frame.t_ms)
+        if taken:
             self._begin_if_due(frame, frozen)
             self._follow_movement()
-        self._go_on()
+        self.slices = int(taken)
+        if not taken or self._whole:
+            self._go_on()
         return self.images is not before
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the search that is due runs to its end at once."""
+        return self._still or self._searches == 0
 
     def _begin_if_due(self, frame: Frame, frozen: bool) -> None:
         changed = self._memory.changed_around(self._found) > self._rules.layout_share
@@ -155,9 +170,11 @@ class ImageFinder:
     def _go_on(self) -> None:
         if self._search is None:
             return
-        whole = self._still or self._searches == 0
         steps = self._rules.urgent_steps if self._doubted or not self._found else self._rules.steps
-        while not (done := self._search.step()) and (whole or steps > 1):
+        done = False
+        while not done and (self._whole or steps > 0):
+            done = self._search.step()
+            self.slices += 1
             steps -= 1
         if done:
             found, self._search = self._search.images, None

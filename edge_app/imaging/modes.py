@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging._ocr import Box, TextLine
-from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.evidence import over, shrink
 from edge_app.imaging.scene import Mode, Sector
-from edge_app.imaging.trace import find_trace
+from edge_app.imaging.slices import Sliced, finish
+from edge_app.imaging.trace import trace_of
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float32]
-STEP = 2  # every second pixel: colour boxes are broad
+TINTS = 4  # every fourth lit pixel is enough to know the map's tint
+STEP, COARSE_ROWS = 2, 400  # every second pixel, every third of a picture of 1080 rows: colour boxes are broad
 LIT = 40  # of the brightest channel: what is darker shows no colour
 ALIEN = 0.24  # distance of two chromaticities, each 0..1 of the brightest channel, that no tint of one map spans
 ALIEN_GREY = 56.0  # the same in grey levels: a codec's chroma on dark tissue is less
@@ -61,12 +63,27 @@ def find_modes(
 
     ``words``: where there is no trace; ``low_power``: the screen states a power that is used for contrast alone.
     """
+    return finish(searching_modes(pixels, sector, words, low_power=low_power))
+
+
+def searching_modes(
+    pixels: NDArray[np.uint8],
+    sector: Sector | None,
+    words: Iterable[Box] = (),
+    *,
+    low_power: bool = False,
+    small: tuple[NDArray[np.uint8], float] | None = None,
+) -> Sliced[frozenset[Mode]]:
+    """Do what ``find_modes`` does in slices; ``small`` is what ``evidence.shrink`` makes of the picture, if known."""
     found: set[Mode] = set()
     if low_power and gold_share(pixels) > GOLD:
         found.add("contrast")
-    traced = find_trace(pixels, words, sector)
+    small = shrink(pixels) if small is None else small
+    yield
+    traced = trace_of(*small, words, sector)
     if traced is not None:
         found.add(traced)
+    yield
     if sector is not None and flow_share(pixels, sector) > FLOW:
         found.add("colour-doppler")
     return frozenset(found)
@@ -94,25 +111,29 @@ def flow_share(pixels: NDArray[np.uint8], sector: Sector) -> float:
     words, is left out.
     """
     x0, y0, x1, y1 = sector.bbox
-    part = np.ascontiguousarray(pixels[y0:y1:STEP, x0:x1:STEP])
-    inside = sector.mask[y0:y1:STEP, x0:x1:STEP]
-    bright = brightest_channel(part)
-    lit = inside & (bright > LIT)
-    if int(lit.sum()) < 100:
+    step = max(STEP, round(pixels.shape[0] / COARSE_ROWS))
+    size = max(1, (x1 - x0) // step), max(1, (y1 - y0) // step)
+    even = slice(y0, y0 + step * size[1]), slice(x0, x0 + step * size[0])
+    part = np.asarray(cv2.resize(pixels[even], size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    inside = cv2.resize(sector.mask[even].view(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    red, green, blue = (np.asarray(cv2.extractChannel(part, channel), dtype=np.uint8) for channel in range(3))
+    bright = np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
+    lit = np.asarray(cv2.bitwise_and(over(bright, LIT), inside), dtype=np.uint8)
+    if cv2.countNonZero(lit) < 100:
         return 0.0
-    alien = np.where(lit, _alien(part, bright, lit), 0).astype(np.uint8)
-    side = 2 * max(1, round(BLOB * pixels.shape[0] / STEP / 2)) + 1
+    alien = cv2.copyTo(_alien((red, green, blue), bright, lit > 0), lit)
+    side = 2 * max(1, round(BLOB * pixels.shape[0] / step / 2)) + 1
     broad = cv2.morphologyEx(alien, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
-    return float(np.count_nonzero(broad)) / max(1, int(inside.sum()))
+    return cv2.countNonZero(broad) / max(1, cv2.countNonZero(inside))
 
 
-def _alien(part: NDArray[np.uint8], bright: NDArray[np.uint8], lit: Mask) -> NDArray[np.uint8]:
-    """Return 255 where a pixel's chromaticity is not that of the image's own map."""
+def _alien(channels: tuple[NDArray[np.uint8], ...], bright: NDArray[np.uint8], lit: Mask) -> NDArray[np.uint8]:
+    """Return 1 where a pixel's chromaticity is not that of the image's own map."""
     values = np.maximum(bright, 1).astype(np.float32)
-    red, green, blue = (channel.astype(np.float32) for channel in cv2.split(part))
+    red, green, blue = (channel.astype(np.float32) for channel in channels)
     warm, cool = (red - green) / values, (blue - green) / values
-    tint = np.array([np.median(warm[lit]), np.median(cool[lit])])
+    tint = np.array([np.median(warm[lit][::TINTS]), np.median(cool[lit][::TINTS])], np.float32)
     if float(np.abs(tint).max()) > MOST_TINTED:
-        tint = np.zeros(2)  # more than half is flow
+        tint = np.zeros(2, np.float32)  # more than half is flow
     away = np.maximum(np.abs(warm - tint[0]), np.abs(cool - tint[1]))
-    return np.where((away > ALIEN) & (away * values > ALIEN_GREY), 255, 0).astype(np.uint8)
+    return np.asarray((away > ALIEN) & (away * values > ALIEN_GREY), dtype=np.bool_).view(np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.evidence import over
-from edge_app.imaging.scene import Quality, QualityFault, Sector
+from edge_app.imaging.scene import Quality, QualityFault, Scene, Sector
 from edge_app.imaging.shadow import shadow_share
 from edge_app.imaging.strokes import stroke_map
 from engines.preprocess import CropBox
@@ -20,11 +20,13 @@ from engines.preprocess import CropBox
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 FEWEST_PIXELS = 400
+ANEW_MS = 200.0  # in which a marker may be drawn over a frozen image, or colour
 FAR_INSIDE = 0.1  # of the kidney's length
 MOTION_PX = 40  # side of the small crop in which motion is seen
 LEAST_CONTRAST = 8.0  # grey levels
-LARGE_PX = 320  # shorter side of a large crop
-SHARP_PX = 360  # side of the crop's middle in which sharpness is measured: enough speckle, and soon done
+LARGE_PX = 320  # shorter side of a crop of which every second pixel is enough; of twice that, every third
+COLOURED = 48  # highest less lowest channel
+SHARP_PX = 288  # side of the crop's middle in which sharpness is measured: enough speckle, and soon done
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,17 @@ def assess(
     annotation: Mask | None = None,
     rules: QualityRules = RULES,
     beside: Mapping[str, float] | None = None,
+    memory: Measured | None = None,
 ) -> Quality:
     """Measure the part of ``box`` that lies in ``sector`` of RGB uint8 (H, W, 3) ``pixels`` and judge it.
 
     ``annotation`` (bool, H, W) marks drawn pixels to leave out; None: they are looked for. Measures: ``mean`` and
     ``contrast`` in grey levels, ``saturated``, ``dark``, ``shadow``, ``coverage`` and ``colour`` as shares 0..1,
     ``sharpness`` 0..1, ``entropy`` in bits. ``beside`` adds what one picture alone does not tell: ``margin`` as
-    ``pole_margin`` gives it, ``moving`` as ``CropMotion`` does.
+    ``pole_margin`` gives it, ``moving`` as ``CropMotion`` does. ``memory`` may know the measures.
     """
-    measures = {**measure(pixels, sector, box, annotation), **(beside or {})}
+    found = (memory or Measured()).measure(pixels, sector, box, annotation)
+    measures = {**found, **(beside or {})}
     faults = list(judge(measures, rules))
     hard = any(fault.hard for fault in faults)
     grade: Literal["diagnostic", "limited", "non-diagnostic"] = (
@@ -131,9 +135,38 @@ def _depth_inside(mask: Mask, x: int, y: int, reach: float) -> float:
     part = mask[top : max(0, y + side + 1), left : max(0, x + side + 1)]
     if part.size == 0:
         return 0.0
+    if cv2.countNonZero(_bytes(part)) == padded.size:
+        return 1.0
     row, column = top - (y - side), left - (x - side)
     padded[row : row + part.shape[0], column : column + part.shape[1]] = part
     return min(1.0, float(cv2.distanceTransform(padded, cv2.DIST_L2, 3)[side, side]) / reach)
+
+
+class Measured:
+    """The measures of the last crop of a stream: an image that stands still is not measured at every frame."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Sector, CropBox, dict[str, float]] | None = None
+        self._since_ms = self._now_ms = -np.inf
+
+    def at(self, scene: Scene, stands: bool) -> Measured:
+        """Return itself for the next picture; ``stands``: its image is that of the last one, but for what was drawn.
+
+        Where nothing at all has changed its measures are kept, else for ``ANEW_MS``.
+        """
+        self._now_ms = scene.t_ms
+        old = scene.repeated_ms <= 0.0 and scene.t_ms - self._since_ms >= ANEW_MS
+        if old or not stands:
+            self._known = None
+        return self
+
+    def measure(
+        self, pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation: Mask | None
+    ) -> dict[str, float]:
+        """Return the measures of ``assess``."""
+        if self._known is None or self._known[0] is not sector or self._known[1] != box:
+            self._known, self._since_ms = (sector, box, measure(pixels, sector, box, annotation)), self._now_ms
+        return self._known[2]
 
 
 class CropMotion:
@@ -146,16 +179,25 @@ class CropMotion:
         """Return the mean change since the last picture of this box over its contrast; None without one."""
         height, width = pixels.shape[:2]
         x0, y0 = max(0, round(box.x0)), max(0, round(box.y0))
-        part = pixels[y0 : max(y0, min(height, round(box.y1))), x0 : max(x0, min(width, round(box.x1))), 1]
+        part = pixels[y0 : max(y0, min(height, round(box.y1))), x0 : max(x0, min(width, round(box.x1)))]
         if part.size == 0:
             self._before = None
             return None
-        small = cv2.resize(np.ascontiguousarray(part), (MOTION_PX, MOTION_PX), interpolation=cv2.INTER_AREA)
+        small = _shrunk(np.asarray(cv2.extractChannel(_thinned(part, _step(part)), 1), dtype=np.uint8))
         now, before = small.astype(np.float32), self._before
         self._before = (box, now)
         if before is None or not _same_box(before[0], box):
             return None
         return float(np.abs(now - before[1]).mean()) / max(LEAST_CONTRAST, float(now.std()))
+
+
+def _shrunk(grey: Grey) -> Grey:
+    """Return the crop at the size in which motion is seen; halving is many times faster than any other step."""
+    while min(grey.shape) >= 4 * MOTION_PX:
+        half = grey.shape[1] // 2, grey.shape[0] // 2
+        even = grey[: 2 * half[1], : 2 * half[0]]
+        grey = np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(grey, (MOTION_PX, MOTION_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _same_box(one: CropBox, other: CropBox) -> bool:
@@ -170,34 +212,75 @@ def measure(pixels: NDArray[np.uint8], sector: Sector, box: CropBox, annotation:
     if x1 <= x0 or y1 <= y0:
         return {"coverage": 0.0}
     window = (slice(y0, y1), slice(x0, x1))
-    part, inside = np.ascontiguousarray(pixels[window]), sector.mask[window]
-    covered = float(inside.sum()) / max(1.0, box.width * box.height)
-    red, green, blue = cv2.split(part)
-    grey = np.asarray(cv2.max(cv2.max(red, green), blue), dtype=np.uint8)
-    colour = np.asarray(cv2.subtract(grey, cv2.min(cv2.min(red, green), blue)), dtype=np.uint8)
-    drawn = drawn_pixels(grey, colour) if annotation is None else annotation[window]
-    seen = inside & ~drawn
-    if int(seen.sum()) < FEWEST_PIXELS:
+    part, inside = pixels[window], _bytes(sector.mask[window])
+    lines = None if annotation is None else _bytes(annotation[window])
+    covered = cv2.countNonZero(inside) / max(1.0, box.width * box.height)
+    step = _step(inside)
+    grey, colour = _grey_and_colour(_thinned(part, step))
+    seen = _seen(grey, colour, _thinned(inside, step), None if lines is None else _thinned(lines, step), step)
+    if step * step * cv2.countNonZero(seen) < FEWEST_PIXELS:
         return {"coverage": covered}
-    step = 2 if min(grey.shape) >= LARGE_PX else 1  # shares and means of a large crop need no more than a quarter of it
-    thin = (slice(None, None, step), slice(None, None, step))
     return {
-        **_grey_measures(grey[thin], seen[thin]),
-        "sharpness": _sharpness(grey, seen),
+        **_grey_measures(grey, seen),
+        "sharpness": _sharpness(part, inside, lines),
         "shadow": shadow_share(pixels, sector, (x0, y0, x1, y1)),
         "coverage": covered,
-        "colour": float((colour[thin][seen[thin]] > 48).mean()),
+        "colour": _share_over(colour, COLOURED, seen),
     }
 
 
-def drawn_pixels(grey: Grey, colour: Grey) -> Mask:
-    """Return where thin strokes were drawn, 2 px wider: bright or coloured far over their surroundings."""
-    drawn = cv2.max(over(stroke_map(grey, 7), 90), over(stroke_map(colour, 7), 40))
-    return np.asarray(cv2.dilate(drawn, np.ones((5, 5), np.uint8)) > 0, dtype=np.bool_)
+def _step(picture: NDArray[np.uint8]) -> int:
+    """Return every how many pixels are enough for shares and means of a crop, each way: 1 to 3."""
+    return int(min(3, 1 + min(picture.shape[:2]) // LARGE_PX))
 
 
-def _grey_measures(grey: Grey, seen: Mask) -> dict[str, float]:
-    counts = np.bincount(grey[seen], minlength=256).astype(np.float64)
+def _thinned(picture: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Return every ``step``th pixel each way."""
+    if step == 1:
+        return picture
+    size = picture.shape[1] // step, picture.shape[0] // step
+    even = picture[: size[1] * step, : size[0] * step]
+    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+
+
+def _seen(grey: Grey, colour: Grey, inside: Grey, lines: Grey | None, step: int = 1) -> Grey:
+    """Return 255 where the image is seen; ``lines`` None: those that are drawn over it are looked for."""
+    drawn = drawn_pixels(grey, colour, step) if lines is None else lines
+    return np.asarray(cv2.compare(inside, drawn, cv2.CMP_GT), dtype=np.uint8)
+
+
+def _grey_and_colour(part: NDArray[np.uint8]) -> tuple[Grey, Grey]:
+    """Return the highest channel, and by how much it is over the lowest one."""
+    red, green, blue = (cv2.extractChannel(part, channel) for channel in range(3))
+    low = cv2.min(cv2.min(red, green), blue)
+    cv2.max(red, cv2.max(green, blue, dst=green), dst=red)
+    return np.asarray(red, dtype=np.uint8), np.asarray(cv2.subtract(red, low, dst=low), dtype=np.uint8)
+
+
+def _bytes(mask: Mask) -> Grey:
+    """Return 0 and 1 for a bool mask, in place of a copy where it lies in one piece."""
+    return np.asarray(mask, dtype=np.bool_).view(np.uint8)
+
+
+def _share_over(values: Grey, level: int, seen: Grey) -> float:
+    high = cv2.bitwise_and(over(values, level), seen)
+    return cv2.countNonZero(high) / max(1, cv2.countNonZero(seen))
+
+
+def drawn_pixels(grey: Grey, colour: Grey, step: int = 1) -> Grey:
+    """Return 255 where thin strokes were drawn, 2 frame pixels wider, else 0: bright or coloured over what is around.
+
+    ``step`` is how many frame pixels lie between two pixels.
+    """
+    thickest, wider = ((7, 5), (5, 3), (3, 3))[step - 1]
+    drawn = over(stroke_map(grey, thickest), 90)
+    if cv2.countNonZero(over(colour, 40)) > 0:
+        drawn = np.asarray(cv2.max(drawn, over(stroke_map(colour, thickest), 40)), dtype=np.uint8)
+    return np.asarray(cv2.dilate(drawn, np.ones((wider, wider), np.uint8)), dtype=np.uint8)
+
+
+def _grey_measures(grey: Grey, seen: Grey) -> dict[str, float]:
+    counts = cv2.calcHist([grey], [0], seen, [256], [0, 256]).ravel().astype(np.float64)
     shares = counts / counts.sum()
     levels = np.arange(256)
     mean = float((shares * levels).sum())
@@ -211,16 +294,30 @@ def _grey_measures(grey: Grey, seen: Mask) -> dict[str, float]:
     }
 
 
-def _sharpness(grey: Grey, seen: Mask) -> float:
+def _sharpness(part: NDArray[np.uint8], inside: Grey, lines: Grey | None) -> float:
     """Return 1 - VarLap(blurred again) / VarLap of the crop's middle: high for sharp, low for blurred pictures.
 
     A first light blur takes the rounding to whole grey levels away, which else is all that a blurred picture has.
     """
-    rows, columns = (slice(max(0, side // 2 - SHARP_PX // 2), side // 2 + SHARP_PX // 2) for side in grey.shape)
-    core = cv2.erode(seen[rows, columns].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if int(core.sum()) < FEWEST_PIXELS:
-        rows, columns, core = slice(None), slice(None), seen
-    source = cv2.GaussianBlur(grey[rows, columns].astype(np.float32), (7, 7), 1.2)
+    rows, columns = (slice(max(0, side // 2 - SHARP_PX // 2), side // 2 + SHARP_PX // 2) for side in inside.shape)
+    grey, seen = _grey_and_seen(
+        part[rows, columns], inside[rows, columns], lines if lines is None else lines[rows, columns]
+    )
+    core = np.asarray(cv2.erode(seen, np.ones((5, 5), np.uint8)), dtype=np.uint8)
+    if cv2.countNonZero(core) < FEWEST_PIXELS:
+        grey, core = _grey_and_seen(part, inside, lines)
+    source = cv2.GaussianBlur(grey.astype(np.float32), (7, 7), 1.2)
     again = cv2.GaussianBlur(source, (11, 11), 2.0)
-    before, after = (float(np.var(cv2.Laplacian(g, cv2.CV_32F)[core])) for g in (source, again))
+    before, after = (_variance(cv2.Laplacian(g, cv2.CV_32F), core) for g in (source, again))
     return float(np.clip(1.0 - after / before, 0.0, 1.0)) if before > 1e-6 else 0.0
+
+
+def _grey_and_seen(part: NDArray[np.uint8], inside: Grey, lines: Grey | None) -> tuple[Grey, Grey]:
+    grey, colour = _grey_and_colour(part)
+    return grey, _seen(grey, colour, inside, lines)
+
+
+def _variance(values: cv2.typing.MatLike, core: Grey) -> float:
+    """Return the variance of float values (h, w) where ``core`` is not 0; their mean is nearly 0."""
+    kept, count = cv2.copyTo(values, core), cv2.countNonZero(core)
+    return cv2.norm(kept, cv2.NORM_L2SQR) / count - float((cv2.sumElems(kept)[0] / count) ** 2)

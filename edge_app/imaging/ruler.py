@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.capture.base import ScreenRegion
-from edge_app.imaging.evidence import brightest_channel
+from edge_app.imaging.evidence import brightest_channel, over
 from edge_app.imaging.regions import declared_region
 from edge_app.imaging.scene import Scale, Sector
 from edge_app.imaging.shadow import fan_apex
-from edge_app.imaging.strokes import stroke_map
+from edge_app.imaging.slices import Sliced, finish
+from edge_app.imaging.strokes import pieces_of, stroke_map
 
 Values = NDArray[np.float64]
 BRIGHT = 50  # grey levels over the surroundings
@@ -62,12 +63,23 @@ def find_scale(
     ``depths_cm`` is what the screen says of the image's depth. None without a sector, without a regular ruler, or
     where long ticks, depth and probe leave more than one reading.
     """
+    return finish(searching_scale(pixels, sector, regions, depths_cm))
+
+
+def searching_scale(
+    pixels: NDArray[np.uint8],
+    sector: Sector | None,
+    regions: tuple[ScreenRegion, ...] = (),
+    depths_cm: Collection[float] = (),
+) -> Sliced[Scale | None]:
+    """Do what ``find_scale`` does in slices of a few milliseconds; ``pixels`` must not change until it is done."""
     declared = _declared(regions, (pixels.shape[1], pixels.shape[0]))
     if declared is not None:
         return Scale(declared, "dicom", 1.0)
     if sector is None:
         return None
-    for ticks in _apart(find_ticks(pixels, sector))[:3]:
+    columns = yield from _searching_ticks(pixels, sector)
+    for ticks in _apart(columns)[:3]:
         step = step_of(ticks, sector, depths_cm)
         if step is not None:
             return Scale(ticks.spacing_px / step, "ruler", round(ticks.regularity, 3))
@@ -173,20 +185,37 @@ def _period(numbers: NDArray[np.int64], longer: NDArray[np.bool_]) -> int:
 
 def find_ticks(pixels: NDArray[np.uint8], sector: Sector) -> list[Ticks]:
     """Return the columns of regularly spaced small marks beside ``sector``."""
+    return finish(_searching_ticks(pixels, sector))
+
+
+def _searching_ticks(pixels: NDArray[np.uint8], sector: Sector) -> Sliced[list[Ticks]]:
     height = pixels.shape[0]
-    bright = stroke_map(brightest_channel(pixels), round(13 * max(1.0, height / 720))) > BRIGHT
-    bright &= ~_core(sector, height)
-    marks = _small_marks(pixels, bright)
+    grey = brightest_channel(pixels)
+    yield
+    ink = over(stroke_map(grey, round(13 * max(1.0, height / 720))), BRIGHT)
+    ink[_core(sector, height)] = 0
+    yield
+    middle = (sector.bbox[0] + sector.bbox[2]) // 2  # where no ruler is
+    left = _small_marks(pixels[:, :middle], ink[:, :middle])
+    yield
+    right = _small_marks(pixels[:, middle:], ink[:, middle:])
+    yield
+    marks = np.concatenate([left, right + np.array([middle, 0, 0, 0, 0, 0])])
     if len(marks) < FEWEST_TICKS:
         return []
     found: list[Ticks] = []
+    looked = 0
     reach = max(1.5, height / 480)
+    least = 0.5 * (sector.bbox[3] - sector.bbox[1])
     for anchor in (marks[:, 0], marks[:, 0] + marks[:, 2] - 1, marks[:, 0] + (marks[:, 2] - 1) / 2):
         for chosen in _columns(anchor, reach):
-            ticks = fit_ticks(marks[chosen], height)
-            if ticks is None or ticks.span_px <= 0.5 * (sector.bbox[3] - sector.bbox[1]):
+            if np.ptp(marks[chosen, 1]) <= least:
                 continue
-            if _beset(marks[chosen], bright) <= MOST_BESET:
+            looked += 1
+            if looked % 2 == 0:
+                yield
+            ticks = fit_ticks(marks[chosen], height)
+            if ticks is not None and ticks.span_px > least and _beset(marks[chosen], ink) <= MOST_BESET:
                 found.append(ticks)
     return found
 
@@ -194,12 +223,14 @@ def find_ticks(pixels: NDArray[np.uint8], sector: Sector) -> list[Ticks]:
 def _core(sector: Sector, height: int) -> NDArray[np.bool_]:
     """Return the sector's inner part, where marks are markers and not the ruler."""
     side = 2 * round(0.06 * height / 4) + 1
-    small = cv2.resize(sector.mask.astype(np.uint8), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
+    mask = np.ascontiguousarray(sector.mask).view(np.uint8)
+    small = cv2.resize(mask, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_NEAREST)
     eroded = cv2.erode(small, np.ones((side, side), np.uint8), borderValue=(0,))
-    return np.asarray(cv2.resize(eroded, sector.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
+    whole = cv2.resize(eroded, mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(whole, dtype=np.uint8).view(np.bool_)
 
 
-def _beset(marks: Values, bright: NDArray[np.bool_]) -> float:
+def _beset(marks: Values, bright: NDArray[np.uint8]) -> float:
     """Return the share of marks with other strokes close beside them: letters of words, not ticks with few numbers."""
     near = round(0.02 * bright.shape[0])
     beset = 0
@@ -211,10 +242,10 @@ def _beset(marks: Values, bright: NDArray[np.bool_]) -> float:
     return beset / len(marks)
 
 
-def _small_marks(pixels: NDArray[np.uint8], bright: NDArray[np.bool_]) -> Values:
+def _small_marks(pixels: NDArray[np.uint8], bright: NDArray[np.uint8]) -> Values:
     """Return (n, 6) of small bright marks: x, y centre, width, height, area, coloured (0 or 1)."""
     height = pixels.shape[0]
-    count, _, stats, centres = cv2.connectedComponentsWithStats(bright.astype(np.uint8), connectivity=8)
+    count, _, stats, centres = pieces_of(bright)
     w, h = stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]
     small = np.flatnonzero((w <= 0.035 * height) & (h <= 0.012 * height + 2)) + 1
     if count < 2 or len(small) == 0:

@@ -38,7 +38,7 @@ class Pieces:
         """Return the bool (h, w) picture of the chosen pieces."""
         table = np.zeros(len(self.weights), np.bool_)
         table[chosen] = True
-        return np.asarray(table[self.labels], dtype=np.bool_)
+        return np.take(table, self.labels)
 
     def belonging(self) -> list[int]:
         """Return the main piece and those over and under it that are the same image with a dark stretch between."""
@@ -84,12 +84,13 @@ def opened(lit: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def without_bars(lit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Remove title bars, soft keys and side panels."""
     lit = lit.copy()
-    for turned in (lit, lit[::-1], lit.T, lit.T[::-1]):
-        turned[: _full_run(turned.mean(axis=1))] = 0
+    for turned, across in ((lit, 1), (lit[::-1], 1), (lit.T, 0), (lit.T[::-1], 0)):
+        share = cv2.reduce(lit, across, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / lit.shape[across]
+        turned[: _full_run(share if turned.strides[0] > 0 else share[::-1])] = 0
     _, labels, stats, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
     keep = ~_bars(np.asarray(stats, dtype=np.int32), lit.shape)
     keep[0] = False
-    return np.asarray(keep[labels], dtype=np.uint8)
+    return np.take(keep, np.asarray(labels, dtype=np.int32)).view(np.uint8)
 
 
 def _full_run(share: NDArray[np.float64]) -> int:
@@ -125,10 +126,10 @@ def _weights(evidence: Evidence, spread: NDArray[np.float32], labels: Labels, co
     """Return for each component its count of textured pixels, times its share of moving ones where time is known."""
     solid = labels > 0
     textured = solid & (spread > 1.0) & (spread < STROKES) & (evidence.brightest < 250)
-    weights = np.asarray(np.bincount(labels.ravel(), textured.ravel(), count), dtype=np.float64)
+    weights = np.bincount(labels[textured], minlength=count).astype(np.float64)
     if evidence.pictures > 2:
-        moving = np.bincount(labels.ravel(), (solid & (evidence.movement > 5)).ravel().astype(np.float64), count)
+        moving = np.bincount(labels[solid & (evidence.movement > 5)], minlength=count).astype(np.float64)
         if moving[1:].sum() > 0.01 * labels.size:
-            weights = np.asarray(0.1 * weights + moving, dtype=np.float64)
+            weights = 0.1 * weights + moving
     weights[0] = 0
     return weights

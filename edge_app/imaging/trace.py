@@ -27,15 +27,20 @@ GAP_ROWS = 12  # of the small picture
 GREYS = 0.30  # least share of it that is neither black nor white: words, frames and an ECG have less
 
 
-def find_trace(
-    pixels: NDArray[np.uint8], words: Iterable[Box] = (), sector: Sector | None = None
-) -> Literal["spectral-doppler", "m-mode"] | None:
-    """Return what kind of trace RGB uint8 (H, W, 3) ``pixels`` show under an image, or None.
+Trace = Literal["spectral-doppler", "m-mode"]
+
+
+def find_trace(pixels: NDArray[np.uint8], words: Iterable[Box] = (), sector: Sector | None = None) -> Trace | None:
+    """Return what kind of trace RGB uint8 (H, W, 3) ``pixels`` show under an image, or None."""
+    return trace_of(*shrink(pixels), words, sector)
+
+
+def trace_of(grey: Grey, factor: float, words: Iterable[Box] = (), sector: Sector | None = None) -> Trace | None:
+    """Return the same of the small picture uint8 (h, w) that ``shrink`` makes; ``factor``: frame pixels a small one.
 
     It is one piece, long and low, with black and then an image above it; thumbnails are short pieces, ``words`` are
     left out, and so is tissue inside a ``sector`` that is as wide below as above: its layers look like traces.
     """
-    grey, factor = shrink(pixels)
     rows = grey.shape[0]
     textured = _textured(grey)
     for box in words:
@@ -88,7 +93,7 @@ def _is_tissue(piece: NDArray[np.bool_], at: tuple[int, int], factor: float, sec
     return float(sector.mask[y, x].mean()) > 0.5
 
 
-def _kind(piece: NDArray[np.bool_], grey: Grey) -> Literal["spectral-doppler", "m-mode"] | None:
+def _kind(piece: NDArray[np.bool_], grey: Grey) -> Trace | None:
     values = grey[piece]
     if float(((values > 24) & (values < 215)).mean()) < GREYS:
         return None

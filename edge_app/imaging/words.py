@@ -19,7 +19,8 @@ from edge_app.imaging.overlaid import find_overlaid
 from edge_app.imaging.printed import parse_lengths
 from edge_app.imaging.scene import Sector
 from edge_app.imaging.scribe import SCRIBE, Lines, Scribe
-from edge_app.imaging.strokes import stroke_map
+from edge_app.imaging.slices import Sliced, finish
+from edge_app.imaging.strokes import pieces_of, stroke_map
 from engines.errors import RuntimeUnavailableError
 
 Grey = NDArray[np.uint8]
@@ -33,6 +34,7 @@ FEW_CHANGED = 4  # pixels of the sample
 ONE_DIGIT = 2  # pixels of a line: what two digits differ in at the least
 MEASURE = re.compile(r"\d\s?[cm]m", re.IGNORECASE)
 MOST_LINES = 200
+DONE = object()
 SAMPLE = 4  # every so many pixels are compared to see whether something was written
 
 
@@ -88,6 +90,7 @@ class ScreenWords:
         self._lines: list[_Line] = []
         self._sample: Grey = np.zeros((0, 0), np.uint8)
         self._looks = 0
+        self._look_on: Sliced[None] | None = None
         self._look_ms = self._check_ms = self._read_ms = self._stirred_ms = -np.inf
         self._inside = self._inside_due = False
         self.unavailable = ""
@@ -108,6 +111,11 @@ class ScreenWords:
         """Lines that stand on the screen and were not read yet."""
         return sum(not line.read for line in self._lines)
 
+    @property
+    def looking(self) -> bool:
+        """Whether a look goes on in the next picture."""
+        return self._look_on is not None
+
     def stir(self, t_ms: float) -> None:
         """Look often for a while: something has been frozen or measured, and its result is about to stand there."""
         self._stirred_ms = t_ms
@@ -117,32 +125,38 @@ class ScreenWords:
         self._take()
         if self.unavailable:
             return
-        if not frozen and self._inside:
-            self._lines = [line for line in self._lines if not line.inside]
-        self._inside = frozen
-        since = t_ms - self._look_ms
-        stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
-        rest_ms = self._rules.look_stirred_ms if stirred else self._rules.look_changed_ms
-        due = since >= self._rules.look_ms
-        if not due and min(since, t_ms - self._check_ms) >= rest_ms:
-            self._check_ms = t_ms
-            due = self._changed(pixels, None if frozen else sector)
-        if due:
+        self._drop_inside(frozen)
+        if self._look_on is None and self._is_due(pixels, t_ms, None if frozen else sector):
             self._look_ms, self._inside_due = t_ms, True
-            self._look(pixels, sector)
-        elif self._inside_due and frozen and sector is not None:  # a picture later: half the work in each
-            self._inside_due = False
+            self._look_on = self._look(pixels, sector)
+        elif self._look_on is None and self._inside_due and frozen and sector is not None:
+            self._inside_due = False  # a picture later: half the work in each
             self._look_inside(pixels, sector)
+        if self._look_on is not None and next(self._look_on, DONE) is not DONE:
+            return
+        self._look_on = None
         if frozen:
             self._read(pixels, self._rules.lines_frozen)
         elif t_ms - self._read_ms >= self._rules.read_live_ms:
             self._read_ms = t_ms
             self._read(pixels, 1)
 
+    def _is_due(self, pixels: NDArray[np.uint8], t_ms: float, sector: Sector | None) -> bool:
+        """Tell whether to look for lines again."""
+        since = t_ms - self._look_ms
+        stirred = t_ms - self._stirred_ms <= self._rules.stirred_ms
+        rest_ms = self._rules.look_stirred_ms if stirred else self._rules.look_changed_ms
+        if since >= self._rules.look_ms:
+            return True
+        if min(since, t_ms - self._check_ms) < rest_ms:
+            return False
+        self._check_ms = t_ms
+        return self._changed(pixels, sector)
+
     def read_still(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
         """Read all of a picture that has no next one, and wait for it."""
         if not self.unavailable:
-            self._look(pixels, sector)
+            finish(self._look(pixels, sector))
             if sector is not None:
                 self._look_inside(pixels, sector)
             self._read(pixels, self._rules.lines_still)
@@ -167,11 +181,18 @@ class ScreenWords:
             not same_ink(line.grey, _seen(pixels, line.box)) for line in self._lines
         )
 
-    def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> None:
+    def _drop_inside(self, frozen: bool) -> None:
+        """Forget what was read over an image that moves again."""
+        if not frozen and self._inside:
+            self._lines = [line for line in self._lines if not line.inside]
+        self._inside = frozen
+
+    def _look(self, pixels: NDArray[np.uint8], sector: Sector | None) -> Sliced[None]:
         """Find the lines around the image anew; those that have not changed keep their words."""
         self._looks += 1
         self._sample = _sample(pixels)
-        self._take_over(pixels, find_lines(pixels, sector), inside=False)
+        found = yield from searching_lines(pixels, sector)
+        self._take_over(pixels, found, inside=False)
 
     def _look_inside(self, pixels: NDArray[np.uint8], sector: Sector) -> None:
         self._take_over(pixels, find_overlaid(pixels, sector.bbox), inside=True)
@@ -208,20 +229,24 @@ class ScreenWords:
 
 def find_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Box]:
     """Return boxes of lines of bright text in RGB uint8 (H, W, 3) ``pixels`` outside ``sector``."""
+    return finish(searching_lines(pixels, sector))
+
+
+def searching_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> Sliced[list[Box]]:
+    """Do what ``find_lines`` does in slices; ``pixels`` must not change until it is done."""
     height, width = pixels.shape[:2]
     step = 2 if height >= FINE_ROWS else 1
-    red, green = cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1)  # nobody writes results in blue
-    bright = np.asarray(cv2.max(red, green), dtype=np.uint8)
-    grey = halved(bright) if step == 2 else bright
+    grey = _bright(pixels) if step == 1 else _halved(pixels)
     rows = grey.shape[0]
     ink = over(stroke_map(grey, round(0.03 * rows)), INK)
     rim = np.zeros(ink.shape, np.uint8)
     if sector is not None:
         inner, rim = _inner_and_rim(sector, step, ink.shape, rows)
         ink[inner > 0] = 0
+    yield
     ink = _without_large(ink, rows)
-    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, round(GAP * rows)), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    joined = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((1, round(GAP * rows)), np.uint8)), np.uint8)
+    count, _, stats, _ = pieces_of(joined)
     found = []
     for x, y, w, h, area in stats[1:count].tolist():
         if LETTER[0] * rows <= h <= LETTER[1] * rows and w >= 1.2 * h and area >= 0.25 * w * h:
@@ -234,11 +259,18 @@ def find_lines(pixels: NDArray[np.uint8], sector: Sector | None) -> list[Box]:
     return found[:MOST_LINES]
 
 
-def halved(grey: Grey) -> Grey:
+def _bright(pixels: NDArray[np.uint8]) -> Grey:
+    """Return the brighter of red and green: nobody writes results in blue."""
+    red, green = cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1)
+    return np.asarray(cv2.max(red, green, dst=red), dtype=np.uint8)
+
+
+def _halved(pixels: NDArray[np.uint8]) -> Grey:
     """Return the brightest of each two by two pixels, so that the thinnest letter stays."""
-    height, width = grey.shape[0] // 2 * 2, grey.shape[1] // 2 * 2
-    rows = cv2.max(grey[0:height:2, :width], grey[1:height:2, :width])
-    return np.asarray(cv2.max(rows[:, 0::2], rows[:, 1::2]), dtype=np.uint8)
+    height, width = pixels.shape[0] // 2 * 2, pixels.shape[1] // 2 * 2
+    rows = cv2.max(pixels[0:height:2, :width], pixels[1:height:2, :width])
+    twos = _bright(np.asarray(rows, dtype=np.uint8)).reshape(height // 2, width // 2, 2)
+    return np.asarray(cv2.max(cv2.extractChannel(twos, 0), cv2.extractChannel(twos, 1)), dtype=np.uint8)
 
 
 def _inner_and_rim(sector: Sector, step: int, shape: tuple[int, ...], rows: int) -> tuple[Grey, Grey]:
@@ -251,7 +283,7 @@ def _inner_and_rim(sector: Sector, step: int, shape: tuple[int, ...], rows: int)
 
 def _without_large(ink: Grey, rows: int) -> Grey:
     """Return the ink without what is no letter: frames, bars, the edge of the image."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    count, labels, stats, _ = pieces_of(ink)
     large = (stats[:, cv2.CC_STAT_HEIGHT] > LETTER[1] * rows) | (stats[:, cv2.CC_STAT_WIDTH] > 8 * LETTER[1] * rows)
     for index in range(1, count):
         if large[index]:

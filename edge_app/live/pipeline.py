@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_app.capture.base import Frame
 from edge_app.imaging.observer import SceneObserver
-from edge_app.imaging.quality import CropMotion, assess, pole_margin
+from edge_app.imaging.quality import CropMotion, Measured, assess, pole_margin
 from edge_app.imaging.scene import Quality, Scene, Sector
 from edge_app.imaging.thresholds import Thresholds, load_thresholds
 from edge_app.imaging.tracking import Tracked
@@ -125,6 +125,7 @@ class Pipeline:
         self._following = Following(self._settings.stills)
         self._typed = lengths.TypedLength()
         self._motion = CropMotion()
+        self._measured = Measured()
         self._last: _Read | None = None
         rotates = reader is not None and self._settings.rotate and not self._settings.stills
         self._rotation = Rotation(reader.manifest.members) if reader is not None and rotates else None
@@ -225,7 +226,8 @@ class Pipeline:
         if moving is not None:
             beside["moving"] = moving
         rules = self._settings.thresholds.rules(scene.maker, scene.layout)
-        return assess(frame.pixels, sector, placed.box, None, rules, beside)
+        memory = self._measured.at(scene, stands=scene.frozen and not self._settings.stills)
+        return assess(frame.pixels, sector, placed.box, None, rules, beside, memory)
 
     def _propose(self, work: _Work) -> None:
         """Look for poles to propose, where the operator has placed none."""

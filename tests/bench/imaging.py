@@ -3,7 +3,8 @@
 Run: ``python tests/bench/imaging.py DIR [--out SHEETS] [--worst N] [--csv FILE] [--frames N]``: caliper recall and
 precision at 3 px (of a 512 px picture), length error, false finds, sector overlap where the truth is known, time per
 frame by stage (CPU time of one core), and contact sheets. ``--truth``: sheets of the truth alone, nothing is searched.
-``--streams [SEEDS FRAMES]``, or no folder: phantom streams.
+``--streams [SEEDS FRAMES]``, or no folder: phantom streams. ``--stages [FRAMES]``: what each stage from a frame to the
+gate's answer takes in streams of 1920x1080, against what is asked.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from edge_app.imaging.observer import SceneObserver
 from edge_app.imaging.scene import Scene
 from tests.bench.clock import cpu_time
 from tests.bench.sheets import Entry, draw_tile, write_sheets
+from tests.bench.stages import main as stages
 from tests.bench.streams import main as streams
 from tests.imaging.judge import Ends, Known, Verdict, judge, overlap, read_manifest, read_mask, share_inside, tolerance
 
@@ -72,6 +74,9 @@ def main() -> None:
     """Judge, print, and write sheets."""
     given = _options()
     cv2.setNumThreads(1)
+    if given.stages is not None:
+        stages(given.stages, given.folder)
+        return
     if given.streams is not None or given.folder is None:
         streams(*(given.streams or ()))
         return
@@ -103,6 +108,7 @@ def _options() -> argparse.Namespace:
     options.add_argument("--frames", type=int, default=40, help="of a clip")
     options.add_argument("--truth", action="store_true", help="sheets of the truth alone")
     options.add_argument("--streams", type=int, nargs="*", help="phantom streams: SEEDS FRAMES")
+    options.add_argument("--stages", type=int, nargs="?", const=150, help="time each stage: FRAMES a stream")
     return options.parse_args()
 
 

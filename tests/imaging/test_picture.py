@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_app.imaging.quality import CropMotion, assess, judge, length_fault, pole_margin
+from edge_app.imaging.quality import CropMotion, Measured, assess, judge, length_fault, pole_margin
 from edge_app.imaging.redact import mask_identity
-from edge_app.imaging.scene import Quality, Sector
+from edge_app.imaging.scene import Quality, Scene, Sector
 from edge_app.imaging.sector import find_sector
 from edge_app.imaging.signal import has_signal
 from engines.preprocess import CropBox
@@ -97,6 +97,27 @@ def test_gain_too_low_and_too_high_are_named(studio: Studio) -> None:
     assert "raise gain" in next(f.reason for f in black.faults if f.code == "dark_mean")
     high = quality(studio, np.clip(pixels * 2.6, 0, 255).astype(np.uint8))
     assert {"bright_mean", "saturated"} <= codes(high)
+
+
+def test_a_frozen_image_is_measured_anew_when_something_is_drawn_and_a_moving_one_always(studio: Studio) -> None:
+    pixels, _ = studio.fan(1)
+    sector, memory = find_sector(pixels), Measured()
+    assert sector is not None
+    dark = (pixels * 0.3).astype(np.uint8)
+
+    def mean(
+        shown: Picture, t_ms: float, *, stands: bool = True, repeated_ms: float = 0.0, box: CropBox = BOX
+    ) -> float:
+        scene = Scene(0, t_ms, (960, 720), True, stands, False, sector, (), None, repeated_ms=repeated_ms)
+        return assess(shown, sector, box, memory=memory.at(scene, stands)).measures["mean"]
+
+    bright = mean(pixels, 0.0, stands=False)
+    assert mean(dark, 40.0, stands=False) < 0.5 * bright
+    assert mean(pixels, 80.0, stands=False) == bright
+    assert mean(dark, 120.0) == bright  # the same image, as far as anybody can tell
+    assert mean(dark, 600.0, repeated_ms=400.0) == bright
+    assert mean(dark, 640.0) < 0.5 * bright
+    assert mean(pixels, 680.0, box=CropBox(340, 280, 640, 580, "square")) > 0.8 * bright
 
 
 def test_sharpness_falls_with_every_blur(studio: Studio) -> None:

@@ -129,7 +129,7 @@ def test_the_ruler_says_what_the_file_declares(shared_data: Path, name: str) -> 
     assert read.px_per_cm == pytest.approx(declared.px_per_cm, rel=0.002)
 
 
-def test_where_a_probe_in_air_shows_no_fan_the_file_counts_and_the_ruler_says_nothing_else(shared_data: Path) -> None:
+def test_the_ruler_beside_a_probe_in_air_says_what_the_file_does(shared_data: Path) -> None:
     pytest.importorskip("pydicom")
     with open_source(f"dicom:{shared_data / 'dicom' / 'siemens_s2000_6c1_renal.dcm'}") as source:
         frame = source.read()

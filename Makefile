@@ -9,7 +9,7 @@ MLSERVER := .cache/mlserver
 FREEZER := .cache/freezer
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx frozen bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx frozen deb deb-check bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -17,6 +17,8 @@ help:
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
+	@echo "make deb    build dist/echogfr_VERSION_amd64.deb in a clean Debian root (root, mmdebstrap; docs/installing.md)"
+	@echo "make deb-check install it in a fresh root without a network, start it, upgrade, purge; print what it measured"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -87,6 +89,13 @@ frozen: $(FREEZER)/.installed
 	@echo "Freezing (a minute) ..."
 	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
 	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr
+
+# As root, and with nothing of this machine's Python or libraries: all is done in roots of their own.
+deb:
+	@$(PYTHON) packaging/debian_build.py
+
+deb-check:
+	@$(PYTHON) packaging/debian_check.py
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

@@ -7,6 +7,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/con
 BINDINGS := .cache/tensorrt-bindings
 MLSERVER := .cache/mlserver
 FREEZER := .cache/freezer
+TOOLS := .cache/dist-tools
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
 .PHONY: run test check lint types imports tests rtx frozen deb deb-check bench bench-kuo2019 lock clean help
@@ -74,6 +75,14 @@ tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed
 
 rtx: $(VENV)/.for-test $(BINDINGS)/.installed
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/convert/test_tensorrt_*.py tests/convert/test_engines_command.py
+
+# What builds distributions and writes their papers, apart from what they need: nothing of it is shipped.
+$(TOOLS)/.installed: packaging/distribution/tools.txt
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@echo "Installing what makes distributions into $(TOOLS) ..."
+	@rm -rf $(TOOLS) && $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r packaging/distribution/tools.txt
+	@touch $@
 
 # An environment of its own: what is not installed there cannot end up in the folder.
 $(FREEZER)/.installed: $(SET_UP) packaging/frozen/requirements.txt

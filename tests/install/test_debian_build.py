@@ -75,15 +75,15 @@ def test_a_command_in_a_root_has_no_network_and_nothing_of_this_environment(monk
 
 
 def test_a_root_is_not_deleted_through_a_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "root" / "proc").mkdir(parents=True)
-    mounts = f"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / {tmp_path}/root/proc rw - proc proc rw\n"
+    (tmp_path / "system" / "proc").mkdir(parents=True)
+    mounts = f"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / {tmp_path}/system/proc rw - proc proc rw\n"
     monkeypatch.setattr(Path, "read_text", lambda self, **_: mounts)
-    with pytest.raises(SystemExit, match="root/proc is mounted in it: unmount that first"):
-        root.remove(tmp_path / "root")
-    assert (tmp_path / "root" / "proc").is_dir()
+    with pytest.raises(SystemExit, match="system/proc is mounted in it: unmount that first"):
+        root.remove(tmp_path / "system")
+    assert (tmp_path / "system" / "proc").is_dir()
     monkeypatch.setattr(Path, "read_text", lambda self, **_: mounts.splitlines()[0])
-    root.remove(tmp_path / "root")
-    assert not (tmp_path / "root").exists()
+    root.remove(tmp_path / "system")
+    assert not (tmp_path / "system").exists()
 
 
 @needs_dpkg

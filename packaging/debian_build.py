@@ -90,7 +90,7 @@ def sources() -> list[str]:
 def changelog(number: str) -> str:
     """Return the log that Debian wants: one entry, which names this version."""
     who = re.findall(r"^Maintainer: (.*)$", (FOLDER / "control").read_text(encoding="utf-8"), re.MULTILINE)[0]
-    told = "  * What changed for its users: /usr/share/doc/echogfr/CHANGELOG.md"
+    told = "  * What changed for its users: /usr/share/doc/echogfr/docs/CHANGELOG.md"
     return f"echogfr ({number}) unstable; urgency=medium\n\n{told}\n\n -- {who}  {formatdate(float(epoch()))}\n"
 
 

@@ -22,7 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from debian_build import ROOT
-from debian_root import Root, fresh, wanted
+from debian_root import Root, end_in_order, fresh, wanted
 from debian_stage import (
     DISPLAY,
     OFFLINE,
@@ -69,6 +69,7 @@ def main() -> int:
     parser.add_argument("--debs", type=Path, help="a folder with all that it depends on")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "deb-check", help="for pictures of the screen")
     asked = parser.parse_args()
+    end_in_order()
     package = (asked.package or newest()).resolve()
     asked.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

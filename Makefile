@@ -11,7 +11,7 @@ TOOLS := .cache/dist-tools
 NOT_SHIPPED := pip setuptools altgraph pyinstaller-hooks-contrib
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx dist dist-list frozen bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx dist dist-list frozen deb deb-check bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -20,6 +20,8 @@ help:
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
 	@echo "make dist   make wheel and source distribution in dist/ and compare what is in them (dist-list: accept it)"
+	@echo "make deb    build dist/echogfr_VERSION_amd64.deb in a clean Debian root (root, mmdebstrap; docs/installing.md)"
+	@echo "make deb-check install it in a fresh root without a network, start it, upgrade, purge; print what it measured"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -106,6 +108,13 @@ frozen: $(FREEZER)/.installed dist
 	@rm -rf build/licences
 	@$(TOOLS)/bin/python packaging/licences.py $(FREEZER) build/licences --without $(NOT_SHIPPED)
 	@$(TOOLS)/bin/python packaging/sbom.py $(FREEZER) build/sbom.cdx.json --without $(NOT_SHIPPED)
+
+# As root, and with nothing of this machine's Python or libraries: all is done in roots of their own.
+deb:
+	@$(PYTHON) packaging/debian_build.py
+
+deb-check:
+	@$(PYTHON) packaging/debian_check.py
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

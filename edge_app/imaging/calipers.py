@@ -71,7 +71,7 @@ def searching(pixels: NDArray[np.uint8], sector: Sector | None) -> Search:
     reading = Reading(pixels)
     for kind in MOST:
         yield from _read(pixels, allowed, kind, reading)
-    return _judged(pixels, reading.glyphs(), sector)
+    return (yield from _judged(pixels, reading.glyphs(), sector))
 
 
 def _read(
@@ -104,14 +104,16 @@ def bands(pixels: NDArray[np.uint8], allowed: NDArray[np.bool_] | None) -> list[
     ]
 
 
-def _judged(pixels: NDArray[np.uint8], glyphs: list[Glyph], sector: Sector | None) -> Survey:
+def _judged(pixels: NDArray[np.uint8], glyphs: list[Glyph], sector: Sector | None) -> Search:
     """Return the pairs among glyphs, and the reasons against all others."""
     reasons = {g: "part of a text" for g in glyphs if g.worded >= WORDED}
     largest = max(LARGEST_ARM, LARGEST_SHARE * pixels.shape[0])
     reasons.update((g, "too large") for g in glyphs if g.reach > largest)
     reasons.update((g, "a dot") for g in glyphs if g.reach < SMALLEST_ARM)
     free = [g for g in glyphs if g not in reasons]
-    matching = Matching(free, [_inside(g, sector) for g in free], pixels)
+    matching = Matching(free, [_inside(g, sector) for g in free])
+    yield
+    yield from matching.searching(pixels)
     reasons.update(matching.refused)
     refused = [RefusedMark((g.x, g.y), 2 * g.reach, reason) for g, reason in reasons.items()]
     return Survey(tuple(pair_of(link) for link in matching.links), tuple(refused))

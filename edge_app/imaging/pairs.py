@@ -14,7 +14,9 @@ from edge_app.imaging.glyph import Glyph
 from edge_app.imaging.line import Lines
 from edge_app.imaging.matchings import MOST, Pairing, chance, probabilities
 from edge_app.imaging.scene import CaliperPair
+from edge_app.imaging.slices import Sliced
 
+A_SLICE = 12  # lines that are looked for at once
 NEAREST = 4.5  # arms between two markers that are not parts of one thing
 SIZE_RATIO, SIZE_SLACK = 1.12, 0.4  # of the larger to the smaller glyph of a pair, and pixels
 DOUBTFUL = 0.3  # confidence under which a glyph is no marker
@@ -70,7 +72,7 @@ class Matching:
     Parameters
     ----------
     glyphs : list[Glyph]
-        What was read in RGB uint8 (H, W, 3) ``pixels``.
+        What was read in RGB uint8 (H, W, 3) pixels.
     inside : list[bool]
         Which of them stand in the ultrasound image.
 
@@ -82,13 +84,21 @@ class Matching:
         Why every other glyph belongs to none.
     """
 
-    def __init__(self, glyphs: list[Glyph], inside: list[bool], pixels: NDArray[np.uint8]) -> None:
+    def __init__(self, glyphs: list[Glyph], inside: list[bool]) -> None:
         self._inside = {g for g, held in zip(glyphs, inside, strict=True) if held}
         self.refused: dict[Glyph, str] = {g: "unclear" for g in glyphs if g.confidence < DOUBTFUL}
+        self.links: list[Link] = []
         self._drop_rulers([g for g in glyphs if g not in self.refused])
-        lines = Lines(pixels)
-        free = [g for g in glyphs if g not in self.refused]
-        links = [Link(a, b, lines.between(a, b)) for a, b in combinations(free, 2) if self._fit(a, b)]
+        self._free = [g for g in glyphs if g not in self.refused]
+
+    def searching(self, pixels: NDArray[np.uint8]) -> Sliced[None]:
+        """Pair them, in slices of a few milliseconds."""
+        lines, links, free = Lines(pixels), list[Link](), self._free
+        for a, b in combinations(free, 2):
+            if self._fit(a, b):
+                links.append(Link(a, b, lines.between(a, b)))
+                if len(links) % A_SLICE == 1:  # the first one draws the maps of strokes
+                    yield
         links = [one for one in links if _may_be(one)]
         weighed = [one for group in _groups(free, links) for one in self._weighed(group, links)]
         self.links = sorted(_told(weighed), key=lambda one: -one.length)

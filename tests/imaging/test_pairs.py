@@ -11,6 +11,7 @@ import pytest
 from edge_app.imaging.glyph import Glyph
 from edge_app.imaging.line import Lines
 from edge_app.imaging.pairs import Matching, pair_of
+from edge_app.imaging.slices import finish
 
 from .conftest import Picture, Point, Studio
 
@@ -32,7 +33,8 @@ def matched(
     glyphs: list[Glyph], pixels: Picture | None = None, outside: tuple[Glyph, ...] = ()
 ) -> tuple[list[tuple[Point, Point]], dict[Glyph, str]]:
     picture = np.full((720, 960, 3), 40, np.uint8) if pixels is None else pixels
-    found = Matching(glyphs, [g not in outside for g in glyphs], picture)
+    found = Matching(glyphs, [g not in outside for g in glyphs])
+    finish(found.searching(picture))
     return [(pair_of(one).first, pair_of(one).second) for one in found.links], found.refused
 
 

@@ -30,6 +30,7 @@ LINE = ((0.0, 0.1, 0.35, 0.9, 1.0), (-1.5, 0.0, 1.6, 3.4, 4.4))
 SIZES = ((0.0, 0.02, 0.05, 0.1), (1.0, 0.5, -1.0, -2.0))  # what the log of the ratio of both arms speaks
 SIZE_NOISE = 0.1  # pixels that an arm is read wrong by
 LIGHTS = ((0.0, 8.0, 30.0, 80.0), (0.7, 0.4, -0.4, -1.2))  # and the difference of both brightnesses
+DIM = ((70.0, 120.0), (-3.0, 0.0))  # and the brightness of the brighter one: markers are drawn to be seen
 CROSSED = 3.0  # what two pairs that cross as length and width do speak for each other
 UNLIKE = -4.0  # and two of one look, of which one has a line and the other has none
 OUTSIDE = -1.5  # a pair with one end outside the image
@@ -40,6 +41,7 @@ ONE_LIGHT = 60.0  # grey levels between the brightest ends of both
 SEEN = 0.5  # probability of a marker that both ends need without a line
 TWO_HUES = 0.05  # line that a yellow and a green end need
 IN_LINE, IN_LINE_SPEAKS = 1.5, -0.5  # pixels off one upright or level, as ticks of a ruler are, and what it speaks
+TICKS, OBLIQUE_TICKS = 2.2, 1.3  # of the longest to the shortest tick of a ruler that is upright or level, or not
 IN_STEP = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
 """Where a mark between two others stands if they are ticks of one ruler."""
 STEEP, UNEQUAL, MIDDLE = 0.75, 1.15, 0.15
@@ -133,7 +135,7 @@ class Matching:
     def _speaks(self, link: Link) -> float:
         """Return the log of how likely two glyphs are the ends of one length."""
         total = sum(chance(_is_marker(end)) for end in link.ends) + float(np.interp(link.line, *LINE))
-        total += _alike(*link.ends)
+        total += _alike(*link.ends) + float(np.interp(max(max(end.colour) for end in link.ends), *DIM))
         total += OUTSIDE if not set(link.ends) <= self._inside else 0.0
         return total + (IN_LINE_SPEAKS if link.line < JOINED and _in_line(*link.ends) else 0.0)
 
@@ -255,7 +257,8 @@ def _in_line(a: Glyph, b: Glyph) -> bool:
 
 def _in_step(a: Glyph, b: Glyph, c: Glyph) -> bool:
     length = hypot(c.x - a.x, c.y - a.y)
-    if length < 6 * b.reach or max(a.reach, b.reach, c.reach) > 2.2 * min(a.reach, b.reach, c.reach):
+    most = TICKS if _in_line(a, c) else OBLIQUE_TICKS
+    if length < 6 * b.reach or max(a.reach, b.reach, c.reach) > most * min(a.reach, b.reach, c.reach):
         return False
     ux, uy = (c.x - a.x) / length, (c.y - a.y) / length
     along, aside = (b.x - a.x) * ux + (b.y - a.y) * uy, abs((b.y - a.y) * ux - (b.x - a.x) * uy)

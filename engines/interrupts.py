@@ -35,6 +35,8 @@ def enter(load: Callable[[], Callable[[], None]]) -> None:
     finally:
         if heard:
             signal.signal(signal.SIGINT, _leave)
+            if hasattr(signal, "setitimer"):  # of one that waited for an import: it would end Python
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _Interrupt:

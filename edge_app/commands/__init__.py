@@ -1,1 +1,1 @@
-"""Groups of commands of ``echogfr``, one module each with ``app``."""
+"""Commands of ``echogfr``: one module a command, or a group of them that has ``app``."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_app.commands import exits
 from engines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def deidentify(
     else:
         print_deidentified(report)
     if report.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(exits.INTERRUPTED)
     if report.count("refused"):
         raise typer.Exit(1)
 

@@ -1,13 +1,14 @@
-"""The GPU add-on: NVIDIA's libraries in a private folder, which a program puts on its path before it looks for runtimes.
+"""The GPU add-on: NVIDIA's libraries in a private folder, put on the path before a program looks for runtimes.
 
-Nothing is installed here (``edge_app.addon`` does that): this finds the folder and makes it importable. The libraries of
-a wheel find each other by themselves, as all wheels lie in the one folder, as pip would have laid them.
+Nothing is installed here (``edge_app.addon`` does that): this finds the folder and makes it importable. The libraries
+of wheels find each other by themselves, as all wheels lie in the one folder, as pip would have laid them.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -47,8 +48,9 @@ class Slot(BaseModel):
 
     @property
     def told(self) -> str:
-        """The wheels and their versions, without those that only others need."""
-        shown = [wheel for wheel in self.wheels if not wheel.name.startswith(("nvidia-", "cuda-pathfinder"))]
+        """The wheels and their versions, without those that are only parts of others."""
+        parts = re.compile(r"nvidia-.*|cuda-pathfinder|tensorrt.*-(libs|bindings)")
+        shown = [wheel for wheel in self.wheels if not parts.fullmatch(wheel.name)]
         return ", ".join(f"{wheel.name} {wheel.version}" for wheel in shown or self.wheels)
 
 

@@ -60,7 +60,7 @@ def look_into(folder: Path) -> Found:
     if not known:
         raise AddOnError(f"{folder} holds no wheel of {_WANTED}", _instead(folder))
     names = sorted({wheel.name for wheel in known})
-    chosen = [_best([wheel for wheel in known if wheel.name == name], folder) for name in names]
+    chosen = [_best([wheel for wheel in known if wheel.name == name]) for name in names]
     for wheel in chosen:
         _check_version(wheel)
     kinds = [kind for wheel in chosen if (kind := kind_of(wheel.name)) is not None]
@@ -77,7 +77,7 @@ def _instead(folder: Path) -> str:
     """Return what to do about a folder without the wheels; a source package is no wheel."""
     sources = sorted(path.name for path in folder.glob("*.tar.gz"))
     if sources:
-        return f"make a wheel of {sources[0]} with `pip wheel` on a computer with Python {_python()}"
+        return f"make a wheel of {sources[0]} with `pip wheel` on a computer with Python {python()}"
     return "fill it with `pip wheel` on another computer, as docs/installing.md says"
 
 
@@ -90,7 +90,7 @@ def _parsed(path: Path) -> WheelPath:
     return WheelPath(path, name, version, tags)
 
 
-def _best(wheels: list[WheelPath], folder: Path) -> WheelPath:
+def _best(wheels: list[WheelPath]) -> WheelPath:
     """Return the newest that fits here, and of two of them the one that fits best."""
     ranks = {tag: rank for rank, tag in enumerate(sys_tags())}
     fitting = [wheel for wheel in wheels if any(tag in ranks for tag in wheel.tags)]
@@ -100,11 +100,11 @@ def _best(wheels: list[WheelPath], folder: Path) -> WheelPath:
 
 
 def _unfit(wheel: WheelPath) -> AddOnError:
-    pythons = {tag.interpreter for tag in sys_tags()}
+    pythons = {(tag.interpreter, tag.abi) for tag in sys_tags()}
     what_for = " or ".join(sorted({tag.interpreter for tag in wheel.tags}))
-    if not any(tag.interpreter in pythons for tag in wheel.tags):
-        because = f"{wheel.path.name} is for {what_for}, and this app has Python {_python()}"
-        return AddOnError(because, f"bring the wheel that has cp{_python().replace('.', '')} in its name")
+    if not any((tag.interpreter, tag.abi) in pythons for tag in wheel.tags):
+        because = f"{wheel.path.name} is for {what_for}, and this app has Python {python()}"
+        return AddOnError(because, f"bring the wheel that has cp{python().replace('.', '')} in its name")
     machine = " or ".join(sorted({tag.platform for tag in wheel.tags}))
     libc = " ".join(platform.libc_ver()).strip()
     because = f"{wheel.path.name} is for {machine}, and this machine is {platform.system()} {platform.machine()} {libc}"
@@ -118,7 +118,8 @@ def _check_version(wheel: WheelPath) -> None:
         raise AddOnError(because, "bring a version of that range")
 
 
-def _python() -> str:
+def python() -> str:
+    """Return the version that wheels are called after: 3.11."""
     return ".".join(platform.python_version_tuple()[:2])
 
 
@@ -131,6 +132,9 @@ def checksums(folder: Path, wheels: Iterable[WheelPath], advance: Advance) -> di
         A wheel is not what that file says, or is not in it.
     """
     listed = _listed(folder / SUMS_NAME)
+    lost = next((name for name in listed or () if name.endswith(".whl") and not (folder / name).is_file()), None)
+    if lost is not None:
+        raise AddOnError(f"{lost}, which {SUMS_NAME} lists, is missing", "copy the folder again")
     wheels = list(wheels)
     total = sum(wheel.path.stat().st_size for wheel in wheels)
     done, sums = 0, {}

@@ -66,6 +66,6 @@ def stranger(paths: list[str], data: str) -> str | None:
             if parts[1:2] not in (["purelib"], ["platlib"]):
                 continue  # programs and headers, which are not unpacked
             parts = parts[2:]
-        if len(parts) < 2 or not _TOP.fullmatch(parts[0]):
+        if len(parts) < 2 or ".." in parts or not _TOP.fullmatch(parts[0]):
             return path
     return None

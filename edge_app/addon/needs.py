@@ -26,7 +26,7 @@ def check_needs(wheels: Mapping[WheelPath, Message]) -> None:
     AddOnError
         Another Python, a wheel that is missing or of another version, or nothing that reaches the GPU's memory.
     """
-    there = {wheel.name: wheel for wheel in wheels}
+    there: dict[str, WheelPath] = {wheel.name: wheel for wheel in wheels}
     for wheel, about in wheels.items():
         _check_python(wheel, about.get("Requires-Python", ""))
         for text in about.get_all("Requires-Dist", []):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+
+from engines.version import installed_version, program_version
 
 PACKAGES = (
-    "echogfr",
     "numpy",
     "opencv-python-headless",
     "onnx",
@@ -19,11 +19,6 @@ PACKAGES = (
 
 
 def tool_versions() -> dict[str, str]:
-    """Return name and version of Python and of each installed package that has a hand in a bundle."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    """Return name and version of Python, EchoGFR and each installed package that has a hand in a bundle."""
+    own = {"python": platform.python_version(), "echogfr": program_version()}
+    return own | {name: told for name in PACKAGES if (told := installed_version(name))}

@@ -32,6 +32,7 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache" / "debian"
 OLD_S = 14 * 86400
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
 OF_THE_NETWORK = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
+MMDEBSTRAP = ("mmdebstrap", "--quiet", "--variant=minbase", "--mode=root")
 BARE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 # $1 the root, $2 its user, then pairs "-b HERE THERE", then "--" and the command. Mounts are seen by this shell alone.
 ENTER = """
@@ -168,11 +169,7 @@ def base(kind: Kind) -> Path:
     keyring = [f"--keyring={kind.keyring}"] if kind.keyring else []
     include = [f"--include={','.join(kind.packages)}"] if kind.packages else []
     try:
-        done = subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", *keyring, *include, kind.suite, str(draft)]
-            + list(kind.lines),
-            check=False,
-        )
+        done = subprocess.run([*MMDEBSTRAP, *keyring, *include, kind.suite, str(draft), *kind.lines], check=False)
         if done.returncode:
             sys.exit(f"The {kind.suite} root cannot be made, because mmdebstrap failed: see its message above.")
         draft.replace(archive)

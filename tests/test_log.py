@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from edge_app.live.journal import Journal, defect, first_line, told
-from edge_app.live.messages import Ended, Failed, Lost, ModelSummary, Recovered, SourceSummary, Started, WorkerPlan
+from edge_app.live.messages import (
+    Ended,
+    Failed,
+    Lost,
+    ModelSummary,
+    Recovered,
+    Report,
+    SourceSummary,
+    Started,
+    WorkerPlan,
+)
 from edge_app.log import FILE_BYTES, LOG_VARIABLE, NAMES, OLDER_FILES, Log, log_folder
 from edge_app.settings import load_settings
 
@@ -68,6 +79,16 @@ def test_each_further_file_begins_with_the_same_line_and_their_number_is_limited
     assert len(files) == 1 + OLDER_FILES
     assert all(path.read_text().splitlines()[0].endswith("the first line") for path in files)
     assert all(path.stat().st_size <= FILE_BYTES for path in files)
+
+
+def test_that_a_first_number_was_shown_is_told_once_a_start_and_which_it_was_never(tmp_path: Path) -> None:
+    refused, read = (
+        Report.model_construct(report=SimpleNamespace(readout=readout))
+        for readout in (None, SimpleNamespace(egfr=47.5))
+    )
+    found = heard(tmp_path, STARTED, refused, read, refused, read, STARTED, read)
+    assert [line.split(" ", 2)[2] for line in found].count("first number shown") == 2
+    assert not any("47.5" in line for line in found)
 
 
 def test_a_second_start_is_appended(tmp_path: Path) -> None:

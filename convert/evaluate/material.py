@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 
 from convert.evaluate.cohort import Cohort
 from convert.evaluate.document import About, Counts
@@ -13,6 +12,7 @@ from convert.evaluate.plan import EvaluationPlan
 from convert.evaluate.readings import Readings
 from convert.evaluate.sample import Mask, Rows
 from engines.manifest import HeadSpec
+from engines.version import program_version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ def about(material: Material, cut: float | None) -> About:
         resamples=plan.resamples,
         seed=plan.seed,
         created=datetime.now(timezone.utc).replace(microsecond=0),
-        version=version("echogfr"),
+        version=program_version(),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from edge_app.deidentify.plan import RefusedFileError, Rules, Tick
 from edge_app.deidentify.watch import Watch
 from edge_app.imaging._ocr import Box
 from edge_app.imaging.redact import Redactor
+from engines.version import program_version
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -47,7 +47,7 @@ def write_dicom(original: Path, path: Path, rules: Rules, tick: Tick) -> tuple[R
     with _boundary(what):
         copy, removed = cleaned(dataset, rules, lambda box: _shown(redactor, box), library())
         copy.SOPClassUID = dataset.SOPClassUID
-        declare(copy, rules, f"EchoGFR {version('echogfr')}", checked, library())
+        declare(copy, rules, f"EchoGFR {program_version()}", checked, library())
     pixels = _Pixels(dataset, original, what)
     watch = Watch(redactor, count, what)
     while watch.again():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from edge_app.atomic import explained, replacing
@@ -15,6 +14,7 @@ from edge_app.deidentify.plan import DeidentifyPlan, RefusedFileError, Rules, Ti
 from edge_app.deidentify.report import Code, FileReport, Report
 from edge_app.imaging.redact import Redactor, ResidueError, require_reader
 from engines.errors import EchoGFRError
+from engines.version import program_version
 
 Progress = Callable[[int, int, int], None]  # files done, files in all, frames looked at in the present one
 Said = Callable[[Job, EchoGFRError], None]
@@ -44,7 +44,7 @@ def deidentify(plan: DeidentifyPlan, progress: Progress | None = None, said: Sai
     except KeyboardInterrupt:
         interrupted = True
     report = Report(
-        program=f"EchoGFR {version('echogfr')}",
+        program=f"EchoGFR {program_version()}",
         profile=PROFILE + (CLEAN if plan.rules.read is not None else ""),
         dates=plan.rules.dates,
         words_checked=plan.rules.read is not None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from types import TracebackType
 
-from edge_app.live.messages import Ended, Failed, Lost, Message, ModelSummary, Recovered, Started
+from edge_app.live.messages import Ended, Failed, Lost, Message, ModelSummary, Recovered, Report, Started
 from edge_app.log import Log
 from engines.version import version_lines
 
@@ -55,6 +55,7 @@ class Journal:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._model: ModelSummary | None = None
+        self._read = False
 
     def hear(self, message: Message) -> None:
         """Take a message in."""
@@ -62,12 +63,21 @@ class Journal:
             self._begin(message.model)
         elif isinstance(message, Failed):
             self._log.begin(first_line(None, told(message)))
-        line = told(message)
+        line = told(message) or self._first(message)
         if line:
             self._log.say(line)
+
+    def _first(self, message: Message) -> str:
+        """Return a line for the first number after a start: that one came, and when, but not which."""
+        read, self._read = (
+            self._read,
+            self._read or (isinstance(message, Report) and message.report.readout is not None),
+        )
+        return "first number shown" if self._read and not read else ""
 
     def _begin(self, model: ModelSummary) -> None:
         if self._log.begun and model != self._model:
             self._log.say(first_line(model))  # a worker that was restarted chose something else
         self._log.begin(first_line(model))
         self._model = model
+        self._read = False

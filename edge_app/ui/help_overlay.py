@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from edge_app.live.messages import ModelSummary
@@ -10,6 +9,7 @@ from edge_app.live.phrases import declared
 from edge_app.ui import theme, wording
 from edge_app.ui._qt import QFrame, QHBoxLayout, QLabel, QScrollArea, Qt, QVBoxLayout, QWidget
 from edge_app.ui.text import Line
+from engines.version import program_version
 
 KEYS: Final = (
     ("P", "place two handles on the poles of the kidney"),
@@ -30,21 +30,13 @@ KEYS: Final = (
 )
 
 
-def app_version() -> str:
-    """Return the installed version, or 'unknown' in a checkout that is not installed."""
-    try:
-        return version("echogfr")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def about(model: ModelSummary | None, failed: str = "", localizer: str = "") -> str:
     """Return what the sheet says beside the keys.
 
     ``failed``: why there is no model; ``localizer``: what proposes poles, or why nothing does.
     """
     lines = [
-        f"EchoGFR {app_version()}  ·  GPL-3.0-or-later  ·  no warranty",
+        f"EchoGFR {program_version()}  ·  GPL-3.0-or-later  ·  no warranty",
         "Research prototype, not for diagnosis or treatment.",
         wording.purpose(model.heads if model is not None else ()),
     ]

@@ -9,7 +9,7 @@ MLSERVER := .cache/mlserver
 FREEZER := .cache/freezer
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx frozen bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx frozen kit kit-check bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -17,6 +17,8 @@ help:
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
+	@echo "make kit    put the newest package of dist/, all that it depends on and keys into a signed folder for a clinic"
+	@echo "make kit-check  install from it in a fresh system without a network, as its INSTALL.txt says (root)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -87,6 +89,15 @@ frozen: $(FREEZER)/.installed
 	@echo "Freezing (a minute) ..."
 	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
 	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr
+
+# What a clinic without internet needs, for the release that SUITE names (packaging/debian_root.py): the newest package in
+# dist/, or DEB. Who signs: KIT_KEY=ID or KIT_KEY_FILE=FILE, or UNSIGNED=1. BUNDLES, PUBLIC_KEYS: files; ISO=1: a disc too.
+kit:
+	@$(PYTHON) packaging/offline_kit.py $(if $(DEB),--deb $(DEB)) $(if $(UNSIGNED),--unsigned) $(if $(ISO),--iso) \
+	   $(foreach file,$(BUNDLES),--bundle $(file)) $(foreach file,$(PUBLIC_KEYS),--public-key $(file))
+
+kit-check:
+	$(PYTHON) packaging/offline_kit_check.py $(KIT)
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

@@ -1,4 +1,4 @@
-"""Makes dist/echogfr-kit-VERSION/: all that a clinic without internet needs, signed, for one release of Debian or Ubuntu.
+"""Makes dist/echogfr-kit-VERSION/: all that a clinic without internet needs, signed, for one Debian or Ubuntu.
 
     python packaging/offline_kit.py (--key ID | --key-file FILE | --unsigned) [--deb FILE] [--bundle FILE]...
                                     [--public-key FILE]... [--iso]
@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,9 @@ def arguments() -> argparse.Namespace:
     how.add_argument("--unsigned", action="store_true", help="the kit will say so, and so will its installer")
     asked = parser.parse_args()
     if not (asked.key or asked.key_file or asked.unsigned):
-        end("The kit cannot be made", "nobody signs it", "give --key ID or --key-file FILE, or --unsigned if it must be")
+        end(
+            "The kit cannot be made", "nobody signs it", "give --key ID or --key-file FILE, or --unsigned if it must be"
+        )
     if asked.unsigned:
         asked.key = asked.key_file = None
     return asked
@@ -213,7 +215,11 @@ def assemble(plan: Plan, where: Path) -> Path:
 
 def lay_out(plan: Plan, draft: Path, name: str, version: str) -> None:
     """Write every file of the kit; the checksums come last, and their signature after them."""
-    for source, place in ((plan.bundles, "bundles"), (plan.public_keys, "keys"), ((plan.deb, *plan.debs), "repository")):
+    for source, place in (
+        (plan.bundles, "bundles"),
+        (plan.public_keys, "keys"),
+        ((plan.deb, *plan.debs), "repository"),
+    ):
         for path in source:
             (draft / place).mkdir(exist_ok=True)
             shutil.copyfile(path, draft / place / path.name.replace("%3a", ":").replace(":", "_"))
@@ -281,7 +287,9 @@ def wording(plan: Plan, name: str, version: str, by: str | None) -> dict[str, st
         "ARCHITECTURE": field(plan.deb, "Architecture"),
         "SIGNED": "no" if by is None else "yes",
         "KIT": name,
-        "SIGNATURE": UNSIGNED if by is None else SIGNED.format(" ".join(by[at : at + 4] for at in range(0, len(by), 4))),
+        "SIGNATURE": UNSIGNED
+        if by is None
+        else SIGNED.format(" ".join(by[at : at + 4] for at in range(0, len(by), 4))),
         "SIGNATURE_FILE": "" if by is None else "    SHA256SUMS.sig  its signature",
         "CHECK_OPTION": " --unsigned" if by is None else "",
         "INSTALL_OPTION": " --unsigned" if by is None else "",
@@ -313,7 +321,12 @@ def import_lines(plan: Plan) -> str:
         return ""
     trusted = [f'       echogfr trust add "keys/{path.name}"' for path in plan.public_keys]
     taken = [f'       echogfr bundle import "bundles/{path.name}"' for path in plan.bundles]
-    head = ["", "6. As the person who will use it, in the folder of the kit, take over the", "   models and whose signature you trust:", ""]
+    head = [
+        "",
+        "6. As the person who will use it, in the folder of the kit, say whose models",
+        "   you trust, and take over those that are here:",
+        "",
+    ]
     return "\n".join([*head, *trusted, *taken, ""])
 
 
@@ -329,18 +342,19 @@ def files(folder: Path) -> list[Path]:
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
+    told = hashlib.sha256()
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while chunk := stream.read(1 << 20):
+            told.update(chunk)
+    return told.hexdigest()
 
 
 def write_iso(folder: Path) -> Path:
     """Write the kit as an image for a disc; return its path."""
     image = folder.with_name(f"{folder.name}.iso")
     draft = image.with_suffix(".part")
-    command: Sequence[str | Path] = (
-        ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-joliet-long", "-V", "ECHOGFR_KIT", "-o"]
-        + [str(draft), "-graft-points", f"{folder.name}={folder}"]
-    )  # fmt: skip
+    names = ["-R", "-J", "-joliet-long", "-V", "ECHOGFR_KIT", "-graft-points", f"{folder.name}={folder}"]
+    command = ["xorriso", "-as", "mkisofs", "-quiet", "-o", str(draft), *names]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         draft.unlink(missing_ok=True)

@@ -7,9 +7,10 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c packaging/con
 BINDINGS := .cache/tensorrt-bindings
 MLSERVER := .cache/mlserver
 FREEZER := .cache/freezer
+TOOLS := .cache/dist-tools
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx frozen kit kit-check bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx frozen deb deb-check kit kit-check bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -17,6 +18,8 @@ help:
 	@echo "make rtx    set up, then run only the tests that build engines (x86-64, no GPU needed)"
 	@echo "make bench  measure what the README claims (bench-kuo2019: ten full-size members, half an hour, 20 GB of disk)"
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
+	@echo "make deb    build dist/echogfr_VERSION_amd64.deb in a clean Debian root (root, mmdebstrap; docs/installing.md)"
+	@echo "make deb-check install it in a fresh root without a network, start it, upgrade, purge; print what it measured"
 	@echo "make kit    put the newest package of dist/, all that it depends on and keys into a signed folder for a clinic"
 	@echo "make kit-check  install from it in a fresh system without a network, as its INSTALL.txt says (root)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
@@ -75,6 +78,14 @@ tests: $(VENV)/.for-test $(BINDINGS)/.installed $(MLSERVER)/.installed
 rtx: $(VENV)/.for-test $(BINDINGS)/.installed
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/convert/test_tensorrt_*.py tests/convert/test_engines_command.py
 
+# What builds distributions and writes their papers, apart from what they need: nothing of it is shipped.
+$(TOOLS)/.installed: packaging/distribution/tools.txt
+	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
+	@echo "Installing what makes distributions into $(TOOLS) ..."
+	@rm -rf $(TOOLS) && $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r packaging/distribution/tools.txt
+	@touch $@
+
 # An environment of its own: what is not installed there cannot end up in the folder.
 $(FREEZER)/.installed: $(SET_UP) packaging/frozen/requirements.txt
 	@PYTHON=$(PYTHON) sh packaging/system-libraries.sh
@@ -89,6 +100,13 @@ frozen: $(FREEZER)/.installed
 	@echo "Freezing (a minute) ..."
 	@$(FREEZER)/bin/pyinstaller --noconfirm --log-level ERROR --workpath build/frozen packaging/frozen/echogfr.spec
 	$(FREEZER)/bin/python packaging/frozen/check.py dist/echogfr
+
+# As root, and with nothing of this machine's Python or libraries: all is done in roots of their own.
+deb:
+	@$(PYTHON) packaging/debian_build.py
+
+deb-check:
+	@$(PYTHON) packaging/debian_check.py
 
 # What a clinic without internet needs, for the release that SUITE names (packaging/debian_root.py): the newest package in
 # dist/, or DEB. Who signs: KIT_KEY=ID or KIT_KEY_FILE=FILE, or UNSIGNED=1. BUNDLES, PUBLIC_KEYS: files; ISO=1: a disc too.

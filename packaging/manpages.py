@@ -95,7 +95,7 @@ def commands(group: Command, before: str = "") -> Iterator[tuple[str, Command]]:
 def entry(words: str, command: Command) -> Iterator[str]:
     """Return a command: what it is called with, what it does, its options."""
     arguments = " ".join(argument(one) for one in command.params if one.param_type_name == "argument")
-    yield from (".SS", f'"{escaped(words)} {escaped(arguments)}"'.replace(' "', '"'))
+    yield f'.SS "{escaped(f"{words} {arguments}")}"'
     yield escaped(command.help or "")
     for one in command.params:
         if one.param_type_name == "argument" and getattr(one, "help", None):

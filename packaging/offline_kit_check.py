@@ -248,10 +248,12 @@ def used(root: Root) -> None:
     print("".join(f"      {line}\n" for line in done.stdout.splitlines()), end="")
     check(done.returncode == 0, "echogfr doctor finds all that is needed")
     began = time.monotonic()
-    done = root.run(["echogfr", "run", "--offscreen-seconds", str(SECONDS)], user=USER, quiet=True, check=False)
+    typed = f"cd && echogfr run --offscreen-seconds {SECONDS}"
+    done = root.run(["sh", "-c", typed], user=USER, quiet=True, check=False)
     said = done.stdout + done.stderr
     readings = [line for line in said.splitlines() if "mL/min" in line]
-    check(done.returncode == 0 and bool(readings), f"echogfr run, {time.monotonic() - began:.0f} s: {readings[:1]}")
+    first = readings[0].strip() if readings else said.strip()
+    check(done.returncode == 0 and bool(readings), f"echogfr run, after {time.monotonic() - began:.0f} s: {first}")
 
 
 def imported(root: Root, kit: Path) -> None:

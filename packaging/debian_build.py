@@ -22,15 +22,19 @@ from version import debian, epoch, version
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "packaging" / "debian"
-DECIDES_WHEELS = ("pyproject.toml", "packaging/constraints.txt", "packaging/frozen/requirements.txt")
+DECIDES_WHEELS = (
+    *("pyproject.toml", "packaging/constraints.txt"),
+    *("packaging/frozen/requirements.txt", "packaging/distribution/tools.txt"),
+)
 EXTRAS = "dicom,igtl,triton"
 SOURCE = "usr/src/echogfr"
 FETCH = f"""
 set -eu
 python3 -m venv /tmp/fetch
 cd /{SOURCE}
-/tmp/fetch/bin/pip wheel --quiet --disable-pip-version-check --no-cache-dir --use-pep517 -c packaging/constraints.txt \\
-    -w /wheels 'hatchling>=1.25' -r packaging/frozen/requirements.txt '.[{EXTRAS}]'
+wheel="/tmp/fetch/bin/pip wheel --quiet --disable-pip-version-check --no-cache-dir --use-pep517 -w /wheels"
+$wheel -c packaging/constraints.txt 'hatchling>=1.25' -r packaging/frozen/requirements.txt '.[{EXTRAS}]'
+$wheel -r packaging/distribution/tools.txt
 rm -rf /wheels/echogfr-*.whl /tmp/fetch
 """
 
@@ -85,10 +89,8 @@ def sources() -> list[str]:
 
 def changelog(number: str) -> str:
     """Return the log that Debian wants: one entry, which names this version."""
-    control = (FOLDER / "control").read_text(encoding="utf-8")
-    maintainer = re.search(r"^Maintainer: (.*)$", control, re.MULTILINE)
-    who = maintainer[1] if maintainer else "unknown"
-    told = "  * What changed for its users: /usr/share/doc/echogfr/CHANGELOG.md.gz"
+    who = re.findall(r"^Maintainer: (.*)$", (FOLDER / "control").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    told = "  * What changed for its users: /usr/share/doc/echogfr/CHANGELOG.md"
     return f"echogfr ({number}) unstable; urgency=medium\n\n{told}\n\n -- {who}  {formatdate(float(epoch()))}\n"
 
 

@@ -10,7 +10,7 @@ FREEZER := .cache/freezer
 TOOLS := .cache/dist-tools
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx frozen deb deb-check kit kit-check bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx frozen deb deb-check deb-jetson kit kit-check bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -20,6 +20,7 @@ help:
 	@echo "make frozen freeze the app into dist/echogfr, which needs no Python, and start it until its first reading"
 	@echo "make deb    build dist/echogfr_VERSION_amd64.deb in a clean Debian root (root, mmdebstrap; docs/installing.md)"
 	@echo "make deb-check install it in a fresh root without a network, start it, upgrade, purge; print what it measured"
+	@echo "make deb-jetson build dist/echogfr_VERSION_arm64.deb on a Jetson, around JetPack's own TensorRT and CUDA"
 	@echo "make kit    put the newest package of dist/, all that it depends on and keys into a signed folder for a clinic"
 	@echo "make kit-check  install from it in a fresh system without a network, as its INSTALL.txt says (root)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
@@ -107,6 +108,10 @@ deb:
 
 deb-check:
 	@$(PYTHON) packaging/debian_check.py
+
+# On the Jetson itself, or in a 64-bit Arm root: JETSON="--without-jetpack" and others, see the script.
+deb-jetson:
+	@$(PYTHON) packaging/jetson_build.py $(JETSON)
 
 # What a clinic without internet needs, for the release that SUITE names (packaging/debian_root.py): the newest package in
 # dist/, or DEB. Who signs: KIT_KEY=ID or KIT_KEY_FILE=FILE, or UNSIGNED=1. BUNDLES, PUBLIC_KEYS: files; ISO=1: a disc too.

@@ -210,8 +210,8 @@ class Environment:
     def install(self, *what: str, build: dict[str, str] | None = None) -> None:
         """Install as pip would do it in the environment itself."""
         offline = ["--no-index", "--find-links", str(self._wheels)] if self._wheels else []
-        options = ["--quiet", "--disable-pip-version-check", "--no-warn-script-location", "-c", str(self._pins)]
-        command = [self._tools / "bin" / "pip", "install", *options, *offline, "--ignore-installed"]
+        options = ["--quiet", "--disable-pip-version-check", "--no-warn-script-location", "--use-pep517"]
+        command = [self._tools / "bin" / "pip", "install", *options, *offline, "--ignore-installed", "-c", self._pins]
         run([*command, "--prefix", self._folder, *what], build)
 
     def link(self, jetpack: JetPack) -> None:

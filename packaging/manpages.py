@@ -32,6 +32,9 @@ Imported bundles.
 .I ~/.cache/echogfr/engines
 Engines that were built on this machine (ECHOGFR_ENGINES names another place).
 .TP
+.I ~/.local/share/echogfr/gpu-addon, /var/lib/echogfr/gpu-addon
+NVIDIA's libraries, installed by a user or by root (ECHOGFR_GPU_ADDON names another place).
+.TP
 .I ~/.local/state/echogfr/log
 Small rotating logs, without patients and without names of sources (ECHOGFR_LOGS).
 """,

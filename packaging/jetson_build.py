@@ -50,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="echogfr-") as place:
         tree = lay_out(Path(place) / "echogfr")
         overlay(tree / "debian", jetpack)
-        build(tree, options(asked))
+        build(tree, options(asked), f"--no-index --find-links {asked.wheels.resolve()}" if asked.wheels else "")
         package = take(tree.parent)
     print(f"{package}: {package.stat().st_size / 1e6:.0f} MB, after {time.monotonic() - began:.0f} s")
     return 0
@@ -94,14 +94,19 @@ def options(asked: argparse.Namespace) -> str:
     return " ".join(given)
 
 
-def build(tree: Path, stage_options: str) -> None:
+def build(tree: Path, stage_options: str, pip_options: str) -> None:
     """Run Debian's own tool; what it misses is one sentence."""
     missing = subprocess.run(["dpkg-checkbuilddeps"], cwd=tree, capture_output=True, text=True, check=False)
     if missing.returncode:
         names = re.sub(r"\s*\([^)]*\)", "", missing.stderr.rpartition(":")[2]).split()
         names = ["debhelper" if name == "debhelper-compat" else name for name in names]
         end("The package cannot be built", f"{len(names)} packages are missing", f"apt-get install {' '.join(names)}")
-    environment = {**os.environ, "STAGE_OPTIONS": stage_options, "SOURCE_DATE_EPOCH": epoch()}
+    environment = {
+        **os.environ,
+        "STAGE_OPTIONS": stage_options,
+        "PIP_OPTIONS": pip_options,
+        "SOURCE_DATE_EPOCH": epoch(),
+    }
     done = subprocess.run(["dpkg-buildpackage", "-b", "-us", "-uc"], cwd=tree, env=environment, check=False)
     if done.returncode:
         end("The package was not built", "dpkg-buildpackage failed", "see its messages above")

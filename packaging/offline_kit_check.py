@@ -1,7 +1,8 @@
 """Installs from a kit as its INSTALL.txt says, in a fresh root without a network; first from kits that were spoilt.
 
 Run: ``python packaging/offline_kit_check.py [KIT]`` (``make kit-check``), as root; without KIT, the newest in dist/.
-Ends with 1 where a step did not do what INSTALL.txt promises.
+Ends with 1 where a step did not do what INSTALL.txt promises. GPU_WHEELS in the environment names a folder of wheels of
+a GPU add-on, which is then installed, used and removed there, too.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ def main() -> int:
         again(root, kit)
         used(root)
         imported(root, kit)
+        if os.environ.get("GPU_WHEELS"):
+            with_addon(root, Path(os.environ["GPU_WHEELS"]).resolve())
     image = kit.with_name(f"{kit.name}.iso")
     if image.is_file():
         read_back(image, kit)
@@ -263,6 +266,26 @@ def imported(root: Root, kit: Path) -> None:
         typed = f"cd '{STICK}/{kit.name}' && {line}"
         done = root.run(["sh", "-c", typed], user=USER, binds={kit.parent: STICK}, quiet=True, check=False)
         check(done.returncode == 0, f"{line}: {(done.stdout + done.stderr).strip()}")
+
+
+def with_addon(root: Root, wheels: Path) -> None:
+    """Install the GPU add-on for everybody, see that a person's doctor finds it, and take it away."""
+    began = time.monotonic()
+    done = root.run(
+        ["echogfr", "doctor", "--install-gpu", "/wheels"], binds={wheels: "/wheels"}, quiet=True, check=False
+    )
+    said = next((line for line in done.stdout.splitlines() if line.startswith("GPU add-on installed")), done.stderr)
+    check(done.returncode == 0, f"root, after {time.monotonic() - began:.0f} s with the check: {said.strip()}")
+    told = root.run(["echogfr", "version"], user=USER, quiet=True).stdout
+    for name in ("tensorrt-rtx", "onnxruntime-cuda"):
+        print("".join(f"      {line}\n" for line in told.splitlines() if line.startswith(f"runtime {name}:")), end="")
+    found = root.run(["echogfr", "doctor"], user=USER, quiet=True, check=False).stdout
+    check("/var/lib/echogfr/gpu-addon" in "".join(found.split()), "a person's doctor finds the add-on of everybody")
+    done = root.run(["echogfr", "doctor", "--remove-gpu"], user=USER, quiet=True, check=False)
+    check(done.returncode == 2, f"a person does not remove it: {done.stderr.strip()}")
+    done = root.run(["echogfr", "doctor", "--remove-gpu"], quiet=True, check=False)
+    left = sorted((root.path / "var/lib/echogfr/gpu-addon").glob("slot-*"))
+    check(done.returncode == 0 and not left, "root does")
 
 
 def read_back(image: Path, kit: Path) -> None:

@@ -120,7 +120,7 @@ kit:
 	   $(foreach file,$(BUNDLES),--bundle $(file)) $(foreach file,$(PUBLIC_KEYS),--public-key $(file))
 
 kit-check:
-	$(PYTHON) packaging/offline_kit_check.py $(KIT)
+	GPU_WHEELS="$(GPU_WHEELS)" $(PYTHON) packaging/offline_kit_check.py $(KIT)
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

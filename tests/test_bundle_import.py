@@ -259,10 +259,10 @@ def test_a_bundle_on_a_stick_has_to_be_signed_by_a_trusted_key(echogfr, tmp_path
     assert "is unsigned and must be signed" in refused.stderr
     assert echogfr("bundle", "import", stick / "unsigned.zip").returncode == 2  # by its path too
     write_signature(made, sign(open_bundle(made).manifest_bytes(), private, None, "Clinic"))
-    pack(open_bundle(made), stick / "signed.zip", silent)
+    pack(open_bundle(made), stick / "signed.echogfr", silent)
     several = echogfr("bundle", "import", "--usb")
     assert "there are 2" in several.stderr
-    assert "signed.zip (" in several.stderr
+    assert "signed.echogfr (" in several.stderr
     (stick / "unsigned.zip").unlink()
     assert "signed by an unknown key (calls itself Clinic" in echogfr("bundle", "import", "--usb").stderr
     (tmp_path / "Clinic.public.pem").write_bytes(public)
@@ -277,7 +277,7 @@ def test_a_bundle_on_a_stick_has_to_be_signed_by_a_trusted_key(echogfr, tmp_path
     assert "is revoked on 20" in revoked.stdout and "What it signed is refused here." in revoked.stdout
     assert ": stolen" in echogfr("trust", "list").stdout
     assert "believed no more" in echogfr("bundle", "list").stdout
-    assert "believed no more" in echogfr("bundle", "import", stick / "signed.zip").stderr
+    assert "believed no more" in echogfr("bundle", "import", stick / "signed.echogfr").stderr
     assert [path.name for path in (tmp_path / "shelf").glob(".draft*")] == []
 
 

@@ -14,6 +14,7 @@ from engines.errors import EchoGFRError, UsageError
 from engines.parcel import open_parcel
 
 MEDIA_VARIABLE = "ECHOGFR_MEDIA"
+ENDINGS = (".zip", ".echogfr")  # of archives of bundles; the second one is opened by the desktop
 ENTRIES_LIMIT = 2000  # looked at; a stick full of pictures is not searched to its end
 
 
@@ -85,7 +86,7 @@ def _candidates(under: Sequence[Path]) -> Iterator[Path]:
 
 def _look(path: Path) -> Found | None:
     is_folder = path.is_dir() and (path / MANIFEST_NAME).is_file()
-    if path.is_symlink() or not (is_folder or (path.suffix.lower() == ".zip" and path.is_file())):
+    if path.is_symlink() or not (is_folder or (path.suffix.lower() in ENDINGS and path.is_file())):
         return None
     try:
         with open_parcel(path) as parcel:

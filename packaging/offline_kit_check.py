@@ -25,7 +25,7 @@ from debian_root import CACHE, Root, fresh, wanted
 ROOT = Path(__file__).resolve().parents[1]
 STICK = "/media/nurse/MY STICK"
 USER = "nurse"
-SECONDS = 20
+SECONDS = (20, 90)  # as INSTALL.txt has it; then once more, for a computer that is busy with other things
 ANSWERS = (("Type yes or no: ", "yes\n"), ("Do you want to continue? [Y/n] ", "y\n"))
 REFUSED = "EchoGFR was not installed, because "
 
@@ -250,13 +250,17 @@ def used(root: Root) -> None:
     done = root.run(["echogfr", "doctor"], user=USER, quiet=True, check=False)
     print("".join(f"      {line}\n" for line in done.stdout.splitlines()), end="")
     check(done.returncode == 0, "echogfr doctor finds all that is needed")
-    began = time.monotonic()
-    typed = f"cd && echogfr run --offscreen-seconds {SECONDS}"
-    done = root.run(["sh", "-c", typed], user=USER, quiet=True, check=False)
-    said = done.stdout + done.stderr
-    readings = [line for line in said.splitlines() if "mL/min" in line]
-    first = readings[0].strip() if readings else said.strip()
-    check(done.returncode == 0 and bool(readings), f"echogfr run, after {time.monotonic() - began:.0f} s: {first}")
+    for seconds in SECONDS:
+        began = time.monotonic()
+        typed = f"cd && echogfr run --offscreen-seconds {seconds}"
+        done = root.run(["sh", "-c", typed], user=USER, quiet=True, check=False)
+        said = (done.stdout + done.stderr).strip()
+        first = next((line.strip() for line in said.splitlines() if "mL/min" in line), "")
+        if first:
+            break
+        print(f"      echogfr run: no number within {seconds} s: {said.splitlines()[-1] if said else 'nothing said'}")
+    told = first or said
+    check(done.returncode == 0 and bool(first), f"echogfr run, after {time.monotonic() - began:.0f} s: {told}")
 
 
 def imported(root: Root, kit: Path) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engines.locks import lock_file
 
 ADDON_VARIABLE = "ECHOGFR_GPU_ADDON"
-SYSTEM_FOLDER = Path("/var/lib/echogfr/gpu-addon")
+SYSTEM_FOLDER = Path("/var/lib/echogfr/gpu")
 SLOTS_NAME = "slots.json"
 
 SlotName = Annotated[str, Field(pattern=r"^slot-[a-z0-9_]{8}$")]
@@ -105,7 +105,12 @@ def addon_homes() -> tuple[Path, ...]:
         return (Path(named),)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return (SYSTEM_FOLDER,)
-    return (platformdirs.user_data_path("echogfr", appauthor=False) / "gpu-addon", SYSTEM_FOLDER)
+    return (user_folder(), SYSTEM_FOLDER)
+
+
+def user_folder() -> Path:
+    """Return where a user's own lies."""
+    return platformdirs.user_data_path("echogfr", appauthor=False) / "gpu"
 
 
 def find_addon() -> AddOn | None:

@@ -284,12 +284,12 @@ def with_addon(root: Root, wheels: Path) -> None:
     for name in ("tensorrt-rtx", "onnxruntime-cuda"):
         print("".join(f"      {line}\n" for line in told.splitlines() if line.startswith(f"runtime {name}:")), end="")
     found = root.run(["echogfr", "doctor"], user=USER, quiet=True, check=False).stdout
-    check("/var/lib/echogfr/gpu-addon" in "".join(found.split()), "a person's doctor finds the add-on of everybody")
+    check("/var/lib/echogfr/gpu" in "".join(found.split()), "a person's doctor finds the add-on of everybody")
     built_ahead(root, told)
     done = root.run(["echogfr", "doctor", "--remove-gpu"], user=USER, quiet=True, check=False)
     check(done.returncode == 2, f"a person does not remove it: {done.stderr.strip()}")
     done = root.run(["echogfr", "doctor", "--remove-gpu"], quiet=True, check=False)
-    left = sorted((root.path / "var/lib/echogfr/gpu-addon").glob("slot-*"))
+    left = sorted((root.path / "var/lib/echogfr/gpu").glob("slot-*"))
     check(done.returncode == 0 and not left, "root does")
 
 

@@ -90,6 +90,7 @@ def _application() -> QApplication:
     running = QApplication.instance()
     app = running if isinstance(running, QApplication) else QApplication(["echogfr"])
     app.setApplicationName("EchoGFR")
+    app.setDesktopFileName("echogfr")  # the window belongs to that entry of the menu, and has its icon
     theme.apply(app)
     return app
 

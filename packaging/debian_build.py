@@ -17,7 +17,7 @@ import time
 from email.utils import formatdate
 from pathlib import Path
 
-from debian_root import CACHE, Kind, Root, base, fresh, wanted
+from debian_root import CACHE, Kind, Root, base, end_in_order, fresh, wanted
 from version import debian, epoch, version
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +41,7 @@ rm -rf /wheels/echogfr-*.whl /tmp/fetch
 
 def main() -> int:
     """Build; return the exit code."""
+    end_in_order()
     began = time.monotonic()
     kind = wanted(build_packages((FOLDER / "control").read_text(encoding="utf-8")))
     base(kind)
@@ -90,7 +91,7 @@ def sources() -> list[str]:
 def changelog(number: str) -> str:
     """Return the log that Debian wants: one entry, which names this version."""
     who = re.findall(r"^Maintainer: (.*)$", (FOLDER / "control").read_text(encoding="utf-8"), re.MULTILINE)[0]
-    told = "  * What changed for its users: /usr/share/doc/echogfr/CHANGELOG.md"
+    told = "  * What changed for its users: /usr/share/doc/echogfr/docs/CHANGELOG.md"
     return f"echogfr ({number}) unstable; urgency=medium\n\n{told}\n\n -- {who}  {formatdate(float(epoch()))}\n"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import hashlib
+import json
 import os
 import shlex
 import shutil
@@ -21,7 +22,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from debian_build import ROOT
-from debian_root import Root, fresh, wanted
+from debian_root import Root, end_in_order, fresh, wanted
 from debian_stage import (
     DISPLAY,
     OFFLINE,
@@ -68,14 +69,17 @@ def main() -> int:
     parser.add_argument("--debs", type=Path, help="a folder with all that it depends on")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "deb-check", help="for pictures of the screen")
     asked = parser.parse_args()
+    end_in_order()
     package = (asked.package or newest()).resolve()
     asked.out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         debs = stack.enter_context(repository((asked.debs or dependencies(package)).resolve()))
         newer = stack.enter_context(renumbered(package, LATER))
         root = stack.enter_context(fresh(wanted()))
+        well_made(package)
         install(root, package, newer, debs)
         nothing_else(root)
+        papers(root)
         people(root)
         screen = stack.enter_context(display(asked.out.resolve()))
         shown(root, screen, desktop_command(root), "desktop.png", "key q", 0)
@@ -98,6 +102,27 @@ def install(root: Root, package: Path, newer: Path, debs: Path) -> None:
     megabytes = int(root.run(["dpkg-query", "-W", "-f", "${Installed-Size}", "echogfr"], quiet=True).stdout) / 1024
     took = time.monotonic() - began
     print(f"  package {package.stat().st_size / 1e6:.0f} MB, installed {megabytes:.0f} MB, after {took:.0f} s")
+
+
+def well_made(package: Path) -> None:
+    """See what Debian's own reviewer of packages says."""
+    if shutil.which("lintian") is None:
+        return print("lintian is not installed here: its review is skipped", flush=True)
+    # The review of its own rights is of no interest: the check is run as root.
+    done = subprocess.run(["lintian", "--allow-root", str(package)], capture_output=True, text=True, check=False)
+    said = [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:")]
+    require(not said, "lintian says " + "; ".join(said))
+    print("lintian: no error and no warning", flush=True)
+
+
+def papers(root: Root) -> None:
+    """See that the licences and the list of parts are there, with what is from the system."""
+    folder = root.path / "usr/share/doc/echogfr"
+    parts = json.loads((folder / "sbom.cdx.json").read_text(encoding="utf-8"))["components"]
+    debian = [f"{one['name']} {one['version']}" for one in parts if one.get("purl", "").startswith("pkg:deb/")]
+    texts = [path for path in (folder / "licences").rglob("*") if path.is_file()]
+    require(bool(debian) and len(texts) > 100 and (folder / "copyright").is_file(), "licences or list of parts miss")
+    print(f"  {len(texts)} texts of licences; {len(parts)} parts, of Debian {', '.join(debian)}", flush=True)
 
 
 def nothing_else(root: Root) -> None:

@@ -18,7 +18,7 @@ from root_libraries import Package
 
 PLACE = "usr/lib/echogfr/_internal"
 TEXTS = "/usr/share/doc/echogfr/licences"
-HOLDER = re.compile(r"^\W*(?:copyright\s+)(?:\(c\)|©|\d)[^\n]*", re.IGNORECASE | re.MULTILINE)
+HOLDER = re.compile(r"^[^\w\n]*(?:copyright\s+)(?:\(c\)|©|\d)[^\n]*", re.IGNORECASE | re.MULTILINE)
 HEAD = f"""Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: EchoGFR
 Comment: EchoGFR is passed on together with the work of others, which is listed
@@ -48,10 +48,11 @@ def main() -> int:
 def stanza(one: Inside) -> str:
     """Return what DEP-5 says of a distribution and of other people's work inside it."""
     texts = [*(path for _, path in one.texts), *(path for part in one.parts for path in part.notices)]
+    own = [path for path in texts if path.parent.name != "texts"]  # a licence's own text is its author's
     parts = "".join(f"\n Inside it: {part.name} ({part.licence})." for part in one.parts)
     comment = f"Comment: {one.name} {one.version}; {TEXTS}/{one.name}{parts}\n"
     named = " ".join(sorted(places(one)))
-    return f"Files: {named}\nCopyright: {holders(one.name, texts)}\nLicense: {one.licence}\n{comment}\n"
+    return f"Files: {named}\nCopyright: {holders(one.name, own)}\nLicense: {one.licence}\n{comment}\n"
 
 
 def places(one: Inside) -> set[str]:

@@ -19,6 +19,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -185,6 +186,11 @@ def require_tools() -> None:
         sys.exit(f"No root can be made here, because {', '.join(missing)} is missing: apt-get install mmdebstrap.")
     if os.geteuid():
         sys.exit("No root can be made here, because that needs the rights of root: run it with sudo.")
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this program as an error would: its roots are deleted, and what runs in them is ended."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def unpack(archive: Path, folder: Path) -> Root:

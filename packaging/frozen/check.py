@@ -23,7 +23,8 @@ def main(folder: Path) -> int:
     print(f"{folder}: {size(folder) / 1e6:.0f} MB")
     for arguments in (["version"], ["sources", "--help"]):
         done = run(program, arguments)
-        print(f"echogfr {' '.join(arguments)}: {done.returncode}, {done.stdout.splitlines()[0] if done.stdout else ''}")
+        first = next(iter(done.stdout.strip().splitlines()), "").strip()
+        print(f"echogfr {' '.join(arguments)}: {done.returncode}, {first}")
         if done.returncode:
             print(done.stdout, done.stderr)
             return 1

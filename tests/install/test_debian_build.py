@@ -95,7 +95,10 @@ def test_the_changelog_names_a_version_that_debian_takes(monkeypatch: pytest.Mon
 
 
 def test_the_copyright_names_each_work_its_files_its_licence_and_whose_it_is(tmp_path: Path) -> None:
-    texts = {"one__LICENSE": "MIT License\n\nCopyright (c) 2020 A. Uthor\n", "one__code.py": "x = 1\n"}
+    texts = {
+        "one__LICENSE": "/*****\n * MIT License\n */\n\n * Copyright (c) 2020 A. Uthor\n",
+        "one__code.py": "x = 1\n",
+    }
     installed(tmp_path / "env", "one", "License-Expression: MIT", **texts)
     installed(tmp_path / "env", "two", "License: Apache 2.0")
     done = tool(PACKAGING / "debian_copyright.py", tmp_path / "env", tmp_path / "copyright", "--without", "two")

@@ -80,6 +80,7 @@ def jetson_control(control: str, with_jetpack: bool) -> str:
     depends = control.replace("Architecture: any", "Architecture: arm64").replace(
         " ${misc:Depends},\n", " ${misc:Depends},\n ${jetson:Depends},\n"
     )
+    depends = depends.replace(" libglib2.0-0,\n", " libglib2.0-0,\n libice6,\n libsm6,\n")  # of Qt 6.7's xcb
     told, count = ABOUT.subn(TOLD if with_jetpack else TOLD_WITHOUT, depends)
     if count != 1 or "${jetson:Depends}" not in told or "Architecture: arm64" not in told:
         end("The package of a Jetson cannot be built", "packaging/debian/control has changed", "adapt jetson_build.py")

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from jetson_qt import trim
+
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = Path("/usr/lib/echogfr")
 EXTRAS = "dicom,igtl,triton"
@@ -250,10 +252,14 @@ class Environment:
         return self._folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
     def tidy(self) -> None:
-        """Leave of ``bin`` Python alone: the other programs name a place that is no more when it is installed."""
+        """Leave of ``bin`` Python alone: the other programs name a place that is no more when it is installed.
+
+        And of Qt what the app uses.
+        """
         for path in (self._folder / "bin").iterdir():
             if not path.name.startswith("python"):
                 path.unlink()
+        trim(self.packages / "PyQt6")
         for path in (self._folder / "include", self._folder / "share"):
             shutil.rmtree(path, ignore_errors=True)
         run([self._folder / "bin" / "python3", "-m", "compileall", "-q", "-j", "0", self.packages])

@@ -206,3 +206,29 @@ def test_its_programs_hear_of_no_other_package(stage: ModuleType, tmp_path: Path
     (tmp_path / "other.py").write_text("main = print\n")
     done = subprocess.run([program], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert "No module named 'other'" in done.stderr
+
+
+def test_of_qt_what_the_app_uses_is_left_and_runs(tmp_path: Path) -> None:
+    if shutil.which("readelf") is None:
+        pytest.skip("readelf, which tells what a library needs, is not here")
+    import PyQt6
+
+    copy = tmp_path / "modules" / "PyQt6"
+    shutil.copytree(Path(PyQt6.__file__).parent, copy)
+    before = sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
+    script("jetson_qt").trim(copy)
+    assert sum(path.stat().st_size for path in copy.rglob("*") if path.is_file()) < before / 2
+    assert not [path for path in copy.rglob("*") if "Quick" in path.name or "Pdf" in path.name or "gtk" in path.name]
+    code = (
+        f"import sys; sys.path.insert(0, {str(copy.parent)!r});"
+        "from PyQt6.QtWidgets import QApplication, QLabel; from PyQt6 import sip; app = QApplication([]);"
+        "label = QLabel('x'); label.show(); picture = label.grab(); print(app.platformName(), not picture.isNull());"
+        "print(sys.modules['PyQt6.QtCore'].__file__)"
+    )
+    env = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-I", "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"offscreen True\n{copy}"), done.stderr
+    assert {path.stem.removesuffix(".so") for path in copy.glob("Qt6/plugins/platforms/*")} >= {
+        "libqxcb",
+        "libqoffscreen",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from engines.errors import UsageError
 LIBRARIES = frozenset(
     {"torch", "torchvision", "onnx", "xgboost", "scipy", "matplotlib", "jinja2", "sympy", "onnxscript"}
 )
+OUTSIDE = "do it where EchoGFR is installed by pip (docs/converting.md), and import the bundle here"
 
 
 @contextmanager
@@ -27,4 +29,6 @@ def convert_libraries(what: str) -> Iterator[None]:
         library = (error.name or "").partition(".")[0]
         if library not in LIBRARIES:
             raise
+        if getattr(sys, "frozen", False):  # a package, which nothing can be added to
+            raise UsageError(what, f"this package does without {library}", OUTSIDE) from error
         raise UsageError(what, f"{library} is not installed", "pip install 'echogfr[convert]'") from error

@@ -21,7 +21,9 @@ TAIL = f"videoconvert ! video/x-raw,format=RGB ! {SINK}"
 SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"  # where Debian, Ubuntu and JetPack keep PyGObject
 NO_TIME = (1 << 64) - 1  # GST_CLOCK_TIME_NONE
 CURE = (
-    "install it with: sudo apt install python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good, "
+    "use EchoGFR from its sources or from pip (docs/sources.md): this package does without it"
+    if getattr(sys, "frozen", False)
+    else "install it with: sudo apt install python3-gi gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good, "
     "and use the system's own Python version"
 )
 

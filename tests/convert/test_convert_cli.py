@@ -32,8 +32,8 @@ def invoke(*arguments: str | Path):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env=NARROW)
 
 
-def without_extra(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", BLOCKED, *arguments]
+def without_extra(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", before + BLOCKED, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60)
 
 
@@ -49,6 +49,12 @@ def test_training_without_the_extra_says_the_cure(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "pip install 'echogfr[convert]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_in_a_package_the_cure_is_not_one_that_a_package_has_not(tmp_path: Path) -> None:
+    done = without_extra("standin", str(tmp_path), "--out", str(tmp_path / "b"), before="import sys; sys.frozen = True")
+    assert done.returncode == 2
+    assert "because this package does without" in done.stderr and "pip install" not in done.stderr
 
 
 def test_inspect_shows_what_a_person_needs() -> None:

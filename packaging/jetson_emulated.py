@@ -1,6 +1,6 @@
 """Builds the package of a Jetson without JetPack in an emulated 64-bit Arm root, installs it in a fresh one, starts it.
 
-    python3 packaging/jetson_emulated.py [--keep]     as root; some twenty minutes, most of them pip's and dpkg's
+    python3 packaging/jetson_emulated.py [--keep]     as root; about an hour, most of it pip's and dpkg's
 
 Says how far it came. What JetPack brings (TensorRT, CUDA, its OpenCV, pycuda, the GPU) is not there, and an emulated
 processor is far too slow to be timed. Needs mmdebstrap and qemu-user-static; SUITE and MIRROR as in debian_root.py.

@@ -11,7 +11,8 @@ TOOLS := .cache/dist-tools
 NOT_SHIPPED := pip setuptools altgraph pyinstaller-hooks-contrib
 SET_UP := pyproject.toml packaging/constraints.txt packaging/system-libraries.sh
 
-.PHONY: run test check lint types imports tests rtx dist dist-list frozen deb deb-check bench bench-kuo2019 lock clean help
+.PHONY: run test check lint types imports tests rtx dist dist-list frozen deb deb-check deb-jetson kit kit-check \
+        bench bench-kuo2019 lock clean help
 
 help:
 	@echo "make run    set up, then start EchoGFR (without a display: 20 s offscreen, with a screenshot)"
@@ -22,6 +23,9 @@ help:
 	@echo "make dist   make wheel and source distribution in dist/ and compare what is in them (dist-list: accept it)"
 	@echo "make deb    build dist/echogfr_VERSION_amd64.deb in a clean Debian root (root, mmdebstrap; docs/installing.md)"
 	@echo "make deb-check install it in a fresh root without a network, start it, upgrade, purge; print what it measured"
+	@echo "make deb-jetson build dist/echogfr_VERSION_arm64.deb on a Jetson, around JetPack's own TensorRT and CUDA"
+	@echo "make kit    put the newest package of dist/, all that it depends on and keys into a signed folder for a clinic"
+	@echo "make kit-check  install from it in a fresh system without a network, as its INSTALL.txt says (root)"
 	@echo "make lock   write packaging/constraints.txt anew from pyproject.toml"
 	@echo "make clean  remove the virtual environment and every cache"
 
@@ -115,6 +119,19 @@ deb:
 
 deb-check:
 	@$(PYTHON) packaging/debian_check.py
+
+# On the Jetson itself, or in a 64-bit Arm root: JETSON="--without-jetpack" and others, see the script.
+deb-jetson:
+	@$(PYTHON) packaging/jetson_build.py $(JETSON)
+
+# What a clinic without internet needs, for the release that SUITE names (packaging/debian_root.py): the newest package in
+# dist/, or DEB. Who signs: KIT_KEY=ID or KIT_KEY_FILE=FILE, or UNSIGNED=1. BUNDLES, PUBLIC_KEYS: files; ISO=1: a disc too.
+kit:
+	@$(PYTHON) packaging/offline_kit.py $(if $(DEB),--deb $(DEB)) $(if $(UNSIGNED),--unsigned) $(if $(ISO),--iso) \
+	   $(foreach file,$(BUNDLES),--bundle $(file)) $(foreach file,$(PUBLIC_KEYS),--public-key $(file))
+
+kit-check:
+	GPU_WHEELS="$(GPU_WHEELS)" $(PYTHON) packaging/offline_kit_check.py $(KIT)
 
 bench: $(VENV)/.for-test
 	@for name in imaging inference phantom recipes; do \

@@ -14,5 +14,7 @@ def main() -> None:
 
 def _load() -> Callable[[], None]:
     from convert import cli
+    from engines.addon import activate
 
+    activate()  # before anything looks for TensorRT
     return cli.main

@@ -13,6 +13,7 @@ from edge_app.live.model import ModelPlan, open_model
 from edge_app.live.phrases import declared
 from edge_app.log import LOG_VARIABLE, NAMES, log_folder
 from engines import runtimes
+from engines.addon import find_addon
 from engines.bundle import open_bundle
 from engines.errors import EchoGFRError
 from engines.server import Server
@@ -59,6 +60,7 @@ def examine(plan: ModelPlan | None = None) -> list[Finding]:
     """Look at everything; nothing is changed, and no server is asked but the one of the plan."""
     plan = plan or ModelPlan()
     return [
+        _addon(),
         *_runtimes(plan.server),
         _model(plan),
         _trust(),
@@ -69,6 +71,16 @@ def examine(plan: ModelPlan | None = None) -> list[Finding]:
         _shared_memory(),
         _log(),
     ]
+
+
+def _addon() -> Finding:
+    found = find_addon()
+    if found is None:
+        return Finding("GPU add-on", True, "none, and none is needed without an NVIDIA GPU")
+    if found.fault or found.slots is None:
+        cure = "install it again with --install-gpu FOLDER, or take it away with --remove-gpu"
+        return Finding("GPU add-on", False, f"{found.home} is not used: {found.fault}; {cure}")
+    return Finding("GPU add-on", True, f"{found.slots.current.told} in {found.folder}")
 
 
 def _runtimes(server: Server | None) -> list[Finding]:

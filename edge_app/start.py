@@ -14,5 +14,7 @@ def main() -> None:
 
 def _load() -> Callable[[], None]:
     from edge_app import cli
+    from engines.addon import activate
 
+    activate()  # before anything looks for runtimes
     return cli.main

@@ -209,7 +209,8 @@ def _missing(library: ModuleType, provider: Provider) -> str | None:
     try:
         ctypes.CDLL(str(file))
     except OSError as error:
-        return first_line(error)
+        cause = error.__cause__  # in a frozen app, ctypes says only that something failed, and keeps what
+        return first_line(cause if isinstance(cause, OSError) else error)
     return None
 
 

@@ -29,6 +29,10 @@ Public keys whose signatures count.
 .I ~/.local/share/echogfr/bundles
 Imported bundles.
 .TP
+.I ~/.local/share/echogfr/gpu
+NVIDIA's libraries, where this user installed them; root's lie in /var/lib/echogfr/gpu (ECHOGFR_GPU_ADDON names
+another place).
+.TP
 .I ~/.cache/echogfr/engines
 Engines that were built on this machine (ECHOGFR_ENGINES names another place).
 .TP

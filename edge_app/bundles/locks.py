@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+from engines.locks import lock_file
 
 SLOTS_NAME = "slots.json"  # beside the folders of an id
 
@@ -39,16 +39,3 @@ def is_used(path: Path) -> bool:
             return not lock_file(mark, shared=False)
     except OSError:
         return False
-
-
-def lock_file(file: IO[bytes], shared: bool) -> bool:
-    """Take a lock that ends with the process; False: another holds it."""
-    if sys.platform == "win32":  # nothing can be told of other processes there
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

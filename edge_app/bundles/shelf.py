@@ -19,8 +19,9 @@ from typing import Annotated, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge_app.bundles.locks import SLOTS_NAME, is_used, lock_file, use_file
+from edge_app.bundles.locks import SLOTS_NAME, is_used, use_file
 from engines.errors import UsageError
+from engines.locks import lock_file
 
 SHELF_VARIABLE = "ECHOGFR_BUNDLES"
 DRAFT_PREFIX = ".draft-"

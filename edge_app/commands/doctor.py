@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from edge_app.commands.addon import InstallGpuOption, RemoveGpuOption, RestoreGpuOption, change_addon
 from edge_app.commands.options import (
     BundleOption,
     CaOption,
@@ -33,11 +34,15 @@ def doctor(
     triton_url: UrlOption = None,
     triton_ca: CaOption = None,
     out: OutOption = None,
+    install_gpu: InstallGpuOption = None,
+    remove_gpu: RemoveGpuOption = False,
+    restore_gpu: RestoreGpuOption = False,
 ) -> None:
     """Check this machine: runtimes, bundle, display, DICOM, shared memory; and the server, where one is named.
 
     Exit code 1 if something needed fails.
     """
+    change_addon(install_gpu, remove_gpu, restore_gpu)
     if self_test:
         return _self_test(bundle, out)
     if out:

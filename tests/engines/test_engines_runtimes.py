@@ -126,6 +126,7 @@ def test_an_installed_tensorrt_is_told_from_an_absent_one(bundle, tmp_path: Path
     assert dict(available())["tensorrt"] == Availability(
         "broken",
         "TensorRT cannot be loaded (must not be imported) (pip install 'echogfr[tensorrt]', "
+        "or offline `echogfr doctor --install-gpu FOLDER`, "
         "or on a Jetson install the python3-libnvinfer package of JetPack)",
     )
 

@@ -24,6 +24,7 @@ from edge_app.bundles.shelf import Shelf
 from edge_app.cli import app
 from edge_app.log import log_folder
 from edge_app.settings import layouts_file, settings_file
+from engines.addon import user_folder
 from engines.bundle import open_bundle
 from engines.pack import pack
 from engines.store import store_folder
@@ -171,7 +172,8 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
         monkeypatch.delenv(name, raising=False)
     for name in ("ECHOGFR_LOGS", "ECHOGFR_TRUST", "ECHOGFR_BUNDLES"):
         monkeypatch.delenv(name, raising=False)
-    found = [settings_file(), layouts_file(), trust_folder(), Shelf().folder, store_folder(), log_folder()]
+    data = [Shelf().folder, user_folder()]
+    found = [settings_file(), layouts_file(), trust_folder(), *data, store_folder(), log_folder()]
     return [path.relative_to(tmp_path) for path in found]
 
 

@@ -43,6 +43,7 @@ PARTS = re.compile(r"\d+(?:\s?[.,]\s?\d+)?|[^\W\d_]+")
 MARKER = re.compile(r"[xX×+]+")
 MOST_DIGITS, MOST_WHOLE, MOST_PART, MOST_LETTERS = 12, 3, 3, 3
 TALL, NARROW = 0.1, 0.35  # of the picture's height; width of a letter by its height
+HUGE, FEW = 0.2, 3  # of the picture's height; characters
 FEWEST = 2  # letters and digits: one alone is a marker, an orientation sign or speckle
 
 
@@ -94,5 +95,7 @@ def _long_enough(part: str) -> bool:
 def _speckle(line: TextLine, shape: tuple[int, ...]) -> bool:
     """Tell whether a line is too tall for its few characters, as where a whole texture is taken for letters."""
     x0, y0, x1, y1 = line.box
-    tall = y1 - y0 > TALL * shape[0]
-    return tall and x1 - x0 < NARROW * (y1 - y0) * len(line.text.strip())
+    height, count = (y1 - y0) / shape[0], len(line.text.strip())
+    if height > HUGE and count <= FEW:  # two vessels and a shadow
+        return True
+    return height > TALL and x1 - x0 < NARROW * (y1 - y0) * count

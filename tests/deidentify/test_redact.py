@@ -73,7 +73,9 @@ def test_a_word_that_no_scanner_writes_must_go(word: str) -> None:
 def test_a_texture_taken_for_letters_hides_nothing_and_a_word_of_any_confidence_does() -> None:
     texture = TextLine("POY", (0, 0, 530, 700), 0.57)
     doubtful = TextLine("Kowalczyk", (10, 10, 150, 35), 0.05)
-    assert suspicious([texture, doubtful], (720, 960, 3)) == (doubtful,)
+    vessels = TextLine("YA", (200, 138, 363, 281), 0.67)
+    large = TextLine("Yu", (10, 10, 90, 60), 0.9)
+    assert suspicious([texture, doubtful, vessels, large], (647, 768, 3)) == (doubtful, large)
 
 
 @pytest.mark.parametrize("look", ["ge", "philips", "canon"])

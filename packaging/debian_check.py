@@ -36,7 +36,7 @@ from debian_stage import (
     require,
     wait_for,
 )
-from frozen.check import resident
+from frozen.check import memory_below
 
 USER = "clinician"
 HOME = f"home/{USER}"
@@ -167,7 +167,7 @@ def shown(root: Root, screen: Screen, argv: list[str], picture: str, ending: str
         try:
             first = wait_for(lambda: has_read(root, child), 120, "no reading came")
             time.sleep(2)
-            megabytes = resident(child.pid) / 1e6
+            megabytes = memory_below(child.pid) / 1e6
             path = screen.picture(picture)
             close(root, screen, ending)
             told = wait_for(lambda: child.poll() is not None, 15, f"it did not close on {ending}")

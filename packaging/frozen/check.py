@@ -150,11 +150,10 @@ def watch(child: subprocess.Popen[str], seen: Run, limit_s: float) -> None:
     """Sample the memory until the program ended; end it, and all below it, where it takes too long."""
     began = time.monotonic()
     while child.poll() is None:
-        tree = below(child.pid)
-        seen.memory_mb = max(seen.memory_mb, sum(map(memory, tree)) / 1e6)
+        seen.memory_mb = max(seen.memory_mb, memory_below(child.pid) / 1e6)
         if time.monotonic() - began > limit_s:
             seen.wrong.append(f"it did not end by itself within {limit_s:.0f} s")
-            end(tree)
+            end(below(child.pid))
         time.sleep(SAMPLE_S)
 
 
@@ -170,6 +169,11 @@ def below(root: int) -> list[int]:
             continue  # it ended meanwhile
         todo += [int(child) for child in told.split()]
     return found
+
+
+def memory_below(root: int) -> int:
+    """Return the memory of a process and all below it in bytes, shared pages counted once."""
+    return sum(memory(pid) for pid in below(root))
 
 
 def memory(pid: int) -> int:

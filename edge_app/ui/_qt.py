@@ -7,6 +7,7 @@ from engines.errors import UsageError
 try:
     from PyQt6.QtCore import (
         QElapsedTimer,
+        QMargins,
         QObject,
         QPoint,
         QPointF,
@@ -72,6 +73,7 @@ __all__ = [
     "QLabel",
     "QLineEdit",
     "QMainWindow",
+    "QMargins",
     "QMouseEvent",
     "QObject",
     "QPaintEvent",

@@ -28,6 +28,7 @@ from edge_app.ui._qt import (
     QHBoxLayout,
     QKeySequence,
     QMainWindow,
+    QMargins,
     QPushButton,
     QResizeEvent,
     QShortcut,
@@ -49,6 +50,8 @@ from edge_app.ui.trend import TrendPlot
 
 SHORT_LABELS = {"Place handles  P": "Handles  P", "Clear handles  C": "Clear  C"}
 BUTTON_PAD_PX = 10
+FRAME = QMargins(4, 36, 4, 4)
+"""Pixels that a desktop's title bar and borders may take: it tells them only once the window is there."""
 
 
 class MainWindow(QMainWindow):
@@ -177,7 +180,7 @@ class MainWindow(QMainWindow):
         if screen is not None and fullscreen:
             self.setGeometry(screen.geometry())  # a bedside box may run without a window manager
         elif screen is not None:
-            self.resize(self.size().boundedTo(screen.availableSize()))
+            self.resize(self.size().boundedTo(screen.availableSize().shrunkBy(FRAME)))
         if fullscreen:
             self.showFullScreen()
         else:

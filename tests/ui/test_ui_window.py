@@ -824,3 +824,12 @@ def _brightest(image: QImage) -> int:
 def _pixels_like(image: QImage, colour: QColor) -> int:
     wanted = colour.rgb()
     return sum(image.pixel(x, y) == wanted for x in range(image.width()) for y in range(image.height()))
+
+
+def test_on_a_screen_of_its_own_size_the_window_leaves_room_for_a_title_bar(bench: Any) -> None:
+    window = bench.window
+    screen = window.screen().availableSize()
+    window.hide()
+    window.resize(2 * screen)
+    window.open(fullscreen=False)
+    assert window.height() <= screen.height() - 36 and window.width() <= screen.width()

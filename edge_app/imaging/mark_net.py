@@ -1,6 +1,6 @@
 """The mark network: says of a patch whether a length marker is in it, which, where exactly and how large.
 
-Two stacks of convolutions (the place; three times as much around it) and two layers over both, fifteen million
+Two stacks of convolutions (the place; three times as much around it) and two layers over both, 22 million
 multiplications a patch, and a smaller one for a first glance; run by ONNX Runtime on the calling thread. Trained by
 ``tests/training/marks`` on markers and look-alikes drawn into screens; see docs/calipers.md.
 """

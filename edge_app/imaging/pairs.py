@@ -96,9 +96,10 @@ class Matching:
     def searching(self, pixels: NDArray[np.uint8]) -> Sliced[None]:
         """Pair them, in slices of a few milliseconds."""
         lines, links, free = Lines(pixels), list[Link](), self._free
+        sure = [glyph for glyph in free if _is_marker(glyph) >= SEEN]
         for a, b in combinations(free, 2):
             if self._fit(a, b):
-                links.append(Link(a, b, lines.between(a, b)))
+                links.append(Link(a, b, 0.0 if _beset(a, b, sure) else lines.between(a, b)))
                 if len(links) % A_SLICE == 1:  # the first one draws the maps of strokes
                     yield
         links = [one for one in links if _may_be(one)]
@@ -234,6 +235,17 @@ def _fit(a: Glyph, b: Glyph) -> bool:
     if a.shape != b.shape or large > SIZE_RATIO * small + SIZE_SLACK or not (a.looks_like(b) or _being_set(a, b)):
         return False
     return hypot(a.x - b.x, a.y - b.y) >= NEAREST * large
+
+
+def _beset(a: Glyph, b: Glyph, glyphs: list[Glyph]) -> bool:
+    """Whether a third glyph stands on the way from one to the other: its strokes, and its own line, look like one."""
+    length = hypot(b.x - a.x, b.y - a.y)
+    ux, uy = (b.x - a.x) / length, (b.y - a.y) / length
+    for one in glyphs:
+        along, aside = (one.x - a.x) * ux + (one.y - a.y) * uy, abs((one.y - a.y) * ux - (one.x - a.x) * uy)
+        if one not in (a, b) and aside <= one.reach and a.reach < along < length - b.reach:
+            return True
+    return False
 
 
 def _being_set(a: Glyph, b: Glyph) -> bool:

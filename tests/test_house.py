@@ -44,7 +44,6 @@ ENTRANCES = (
 )
 PACKAGES = ("engines", "convert", "edge_app")
 LONGEST_MODULE = 400  # lines: what a person reads at one sitting, and one noun needs no more
-# Still to be parted; whoever does so takes the name out, and nobody puts one in.
 
 
 def run_without(blocked: tuple[str, ...], code: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_app.imaging.evidence import over
+from edge_app.imaging.patches import halved
 from edge_app.imaging.strokes import chroma
 
 Grey = NDArray[np.uint8]
@@ -99,7 +100,7 @@ def find_crossings(
         grey = np.asarray(cv2.bitwise_not(grey), dtype=np.uint8)
     maps = [_padded(grey)]
     while len(maps) <= LEVELS and min(grey.shape) >= 24:
-        grey = _halved(grey)
+        grey = halved(grey)
         maps.append(_padded(grey))
     found: list[Crossing] = []
     for level in range(len(maps) - 1):
@@ -132,12 +133,6 @@ def _scaled(grey: Grey, factor: float) -> Grey:
     how = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_LINEAR if factor > 0.55 else cv2.INTER_AREA
     size = (max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor)))
     return np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
-
-
-def _halved(grey: Grey) -> Grey:
-    half = (grey.shape[1] // 2, grey.shape[0] // 2)
-    even = grey[: 2 * half[1], : 2 * half[0]]
-    return np.asarray(cv2.resize(even, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _bytes(mask: NDArray[np.bool_]) -> Grey:
